@@ -1,0 +1,103 @@
+# acctflow: build, set-up, run, test, install. `make help` lists the targets.
+
+VERSION = 0.1.0
+PREFIX ?= /usr/local
+BUILD ?= build
+BIN ?= bin
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wvla -Wconversion
+HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fcf-protection
+LINKHARDEN ?= -pie -Wl,-z,relro,-z,now
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(HARDEN) -I. -Icommon -I$(BUILD) $(CFLAGS) -MMD -MP
+
+# Each third-party library has one door: only its users' objects see its headers, only they link it.
+PQ_CFLAGS = $(shell pkg-config --cflags libpq)
+LIBS_reader = $(shell pkg-config --libs yaml-0.1)
+LIBS_timerd = $(LIBS_reader)
+LIBS_writer = $(LIBS_reader) $(shell pkg-config --libs libpq libcjson)
+
+PROGRAMS = reader writer timerd
+COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
+OBJECTS = $(foreach p,$(PROGRAMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))
+UNITS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c))
+SQL = $(sort $(wildcard sql/*.sql))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: help build run test bench check install uninstall postgres createdb dropdb freshdb clean packages units
+
+help:
+	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
+	@echo 'make test     set up all that is needed, then run every test'
+	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
+	@echo 'make bench    measure                      make check      formatters and static analysers'
+	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'make postgres the private database, left running until ./supervisor stop'
+	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
+
+run: packages build
+	./supervisor run data/challenge-input.json
+
+test: packages build units $(BIN)/generate
+	test/run
+
+build: $(PROGRAMS:%=$(BIN)/%)
+
+packages:
+	@./supervisor packages
+
+postgres createdb dropdb freshdb: packages build
+	@./supervisor $@
+
+define program
+$(BIN)/$1: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $1/*.c)) $$(COMMON)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LINKHARDEN) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$1)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$p)))
+
+$(BIN)/generate: $(BUILD)/data/generate.o $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(if $(filter writer/%,$<),$(PQ_CFLAGS)) -c -o $@ $<
+
+# The SQL files, as C: each sql/NAME.sql becomes `const char sql_NAME[]`, dashes as underscores.
+$(BUILD)/sql.h: $(SQL) Makefile
+	@mkdir -p $(@D)
+	@for f in $(SQL); do n=$$(basename $$f .sql | tr - _); \
+		printf 'static const char sql_%s[] __attribute__((unused)) =\n' "$$n"; \
+		sed -e 's/\\/\\\\/g; s/"/\\"/g; s/^/\t"/; s/$$/\\n"/' $$f; echo '	;'; done > $@
+
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c)): $(BUILD)/sql.h
+
+# Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
+units: $(UNITS)
+.SECONDEXPANSION:
+$(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(patsubst %.c,$(BUILD)/%.o,$$(shell sed -n 's,^// with: ,,p' test/unit/$$*.c)) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_writer)
+
+check:
+	test/check
+
+bench: packages build $(BIN)/generate
+	test/bench/run
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(PROGRAMS:%=$(BIN)/%) supervisor $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(foreach p,$(PROGRAMS),$p/$p.1) supervisor.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) supervisor)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(PROGRAMS:%=%.1) supervisor.1)
+
+clean:
+	rm -rf build bin
+
+-include $(COMMON:.o=.d) $(OBJECTS:.o=.d) $(wildcard $(BUILD)/test/unit/*.d)

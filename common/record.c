@@ -1,0 +1,356 @@
+/* See record.h. Member names are found by length and memcmp: the thirty names of the
+ * contract are few enough that a hash would cost more than it saves. */
+#include "record.h"
+
+#include "clock.h"
+#include "utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const member_name[M_COUNT] = {
+	"event",      "source",      "offset",   "id",         "version",    "accountType",    "tokens",
+	"callbackTimeMs", "data",    "arriveMs", "trace",      "ingestedAt", "dueAt",          "currentVersion",
+	"reason",     "replayed",    "supersededBy", "cancelledAt", "firedAt", "latenessUs",   "recovered",
+	"line",       "raw",         "rawBytes", "rawEncoding", "seed",      "arrival",        "fingerprint",
+	"startedAt",  "read",        "complete",
+};
+
+static enum member
+member_find(struct slice name)
+{
+	static unsigned char length[M_COUNT];
+	if (!length[0])
+		for (int m = M_COUNT - 1; m >= 0; m--)
+			length[m] = (unsigned char)strlen(member_name[m]);
+	for (int m = 0; m < M_COUNT; m++)
+		if (length[m] == name.n && memcmp(member_name[m], name.p, name.n) == 0)
+			return (enum member)m;
+	return M_COUNT;
+}
+
+static int
+name_compare(const void *a, const void *b)
+{
+	const struct slice *x = a, *y = b;
+	if (x->n != y->n)
+		return x->n < y->n ? -1 : 1;
+	return memcmp(x->p, y->p, x->n);
+}
+
+/* Remembers a name that the contract does not have. Few are compared at once, many are sorted at the end: the time a
+ * record takes must not grow with the square of its members. */
+static void
+other_add(struct record *r, struct slice name, const char *at)
+{
+	enum { FEW = 16 };
+	for (size_t i = 0; r->other_len < FEW && i < r->other_len; i++)
+		if (slice_same(r->other[i], name) && !r->fault.why)
+			r->fault = (struct scan_fault){"member name given twice", at};
+	if (r->other_len == r->other_cap) {
+		r->other_cap = r->other_cap ? r->other_cap * 2 : FEW;
+		r->other = mem_grow(r->other, r->other_cap * sizeof *r->other);
+	}
+	r->other[r->other_len++] = name;
+}
+
+static void
+others_check(struct record *r, const char *start)
+{
+	if (r->other_len <= 16)
+		return;
+	qsort(r->other, r->other_len, sizeof *r->other, name_compare);
+	for (size_t i = 1; i < r->other_len; i++)
+		if (slice_same(r->other[i - 1], r->other[i]) && !r->fault.why)
+			r->fault = (struct scan_fault){"member name given twice", start};
+}
+
+/* Puts one member in its place. The name's token has its quotes. */
+static void
+member_put(struct record *r, struct slice token, bool escaped, struct slice value, bool spaced)
+{
+	struct slice name = {token.p + 1, token.n - 2};
+	if (escaped) {
+		/* Room for all names of the record was made before: the slices must not move. */
+		size_t from = r->names.len;
+		scan_unescape(&r->names, token);
+		name = (struct slice){r->names.p + from, r->names.len - from};
+	}
+	enum member m = member_find(name);
+	if (m == M_COUNT) {
+		other_add(r, name, token.p);
+	} else if (r->m[m].n) {
+		if (!r->fault.why)
+			r->fault = (struct scan_fault){"member name given twice", token.p};
+	} else {
+		r->m[m] = value;
+		r->spaced[m] = spaced;
+	}
+}
+
+/* Parses the members behind the opening brace up to the closing one. */
+static enum scan_status
+members_parse(const char *p, const char *end, struct record *r, struct scan *s)
+{
+	bool ignored;
+	p = scan_space(p, end, &ignored);
+	if (p < end && *p == '}') {
+		s->end = p + 1;
+		return SCAN_OK;
+	}
+	for (;;) {
+		struct slice token;
+		bool escaped = false;
+		enum scan_status status = scan_name(p, end, &token, &escaped, s);
+		if (status != SCAN_OK)
+			return status;
+		if (escaped && r->names.len == 0)
+			buf_reserve(&r->names, (size_t)(end - token.p));
+		p = s->end;
+		s->spaced = false;
+		status = scan_value(p, end, 1, s);
+		if (status != SCAN_OK)
+			return status;
+		/* Once something is to be refused the members no longer matter, and a bad name has no text to compare. */
+		if (!s->refuse.why)
+			member_put(r, token, escaped, (struct slice){p, (size_t)(s->end - p)}, s->spaced);
+		p = scan_space(s->end, end, &ignored);
+		if (p == end)
+			return SCAN_MORE;
+		if (*p == '}') {
+			s->end = p + 1;
+			return SCAN_OK;
+		}
+		if (*p != ',')
+			return scan_bad(s, p, "expected ',' or '}'");
+		p = scan_space(p + 1, end, &ignored);
+	}
+}
+
+enum scan_status
+record_parse(const char *p, const char *end, struct record *r)
+{
+	struct scan s = {0};
+	memset(r->m, 0, sizeof r->m);
+	r->fault = (struct scan_fault){0};
+	r->other_len = r->names.len = 0;
+	if (p == end)
+		return SCAN_MORE;
+
+	bool object = *p == '{';
+	enum scan_status status = object ? members_parse(p + 1, end, r, &s) : scan_value(p, end, 0, &s);
+	r->end = s.end;
+	if (status != SCAN_OK) {
+		r->fault = status == SCAN_DEEP ? (struct scan_fault){"nesting deeper than 512", p} : s.fault;
+		return status;
+	}
+	if (s.refuse.why)
+		r->fault = s.refuse;
+	else if (!object)
+		r->fault = (struct scan_fault){"not an object", p};
+	else
+		others_check(r, p);
+	return SCAN_OK;
+}
+
+int
+record_parse_line(struct slice line, struct record *r)
+{
+	bool ignored;
+	const char *end = line.p + line.n;
+	const char *p = scan_space(line.p, end, &ignored);
+	switch (record_parse(p, end, r)) {
+	case SCAN_MORE:
+		r->fault = (struct scan_fault){"not JSON: ends in the middle of a value", end};
+		return -1;
+	case SCAN_BAD:
+	case SCAN_DEEP:
+		return -1;
+	case SCAN_OK:
+		break;
+	}
+	p = scan_space(r->end, end, &ignored);
+	if (p != end)
+		r->fault = (struct scan_fault){"more text behind the value", p};
+	return r->fault.why ? -1 : 0;
+}
+
+void
+record_free(struct record *r)
+{
+	free(r->other);
+	buf_free(&r->names);
+	*r = (struct record){0};
+}
+
+bool
+record_is(const struct record *r, enum member m, const char *text)
+{
+	size_t n = strlen(text);
+	return r->m[m].n == n + 2 && r->m[m].p[0] == '"' && memcmp(r->m[m].p + 1, text, n) == 0;
+}
+
+/* The text of a string token, in `room` only where it has escapes. */
+static struct slice
+token_text(struct slice token, struct buf *room)
+{
+	if (token.n < 2 || token.p[0] != '"')
+		return (struct slice){0};
+	if (!memchr(token.p, '\\', token.n))
+		return (struct slice){token.p + 1, token.n - 2};
+	size_t from = room->len;
+	scan_unescape(room, token);
+	return (struct slice){room->p + from, room->len - from};
+}
+
+struct slice
+record_text(const struct record *r, enum member m, struct buf *room)
+{
+	room->len = 0;
+	return token_text(r->m[m], room);
+}
+
+int
+record_integer(const struct record *r, enum member m, uint64_t max, uint64_t *value)
+{
+	return scan_integer(r->m[m], max, value) == 0 ? 0 : -1;
+}
+
+int
+record_time(const struct record *r, enum member m, int64_t *t)
+{
+	struct slice s = r->m[m];
+	return s.n < 2 || s.p[0] != '"' ? -1 : time_parse((struct slice){s.p + 1, s.n - 2}, t);
+}
+
+static int
+wrong(struct buf *reason, enum member m, const char *why)
+{
+	reason->len = 0;
+	buf_printf(reason, "%s: %s", member_name[m], why);
+	return -1;
+}
+
+static int
+need_text(const struct record *r, enum member m, struct update *u, struct slice *text, struct buf *reason)
+{
+	if (!record_has(r, m))
+		return wrong(reason, m, "missing");
+	if (r->m[m].p[0] != '"')
+		return wrong(reason, m, "not a string");
+	*text = token_text(r->m[m], &u->room);
+	if (text->n < 1 || text->n > NAME_BYTES)
+		return wrong(reason, m, "not of 1 to 255 bytes");
+	return 0;
+}
+
+static int
+need_integer(const struct record *r, enum member m, uint64_t max, uint64_t *value, struct buf *reason)
+{
+	if (!record_has(r, m))
+		return wrong(reason, m, "missing");
+	int e = scan_integer(r->m[m], max, value);
+	if (e == 0)
+		return 0;
+	reason->len = 0;
+	buf_printf(reason, "%s: %s 0 to %llu", member_name[m], e == -1 ? "not an integer of digits only," : "out of range",
+	           (unsigned long long)max);
+	return -1;
+}
+
+int
+update_read(const struct record *r, struct update *u, struct buf *reason)
+{
+	uint64_t v = 0;
+	u->room.len = 0;
+	/* Room for all that may be copied, so that no slice moves. */
+	if (r->m[M_ID].n + r->m[M_ACCOUNT_TYPE].n + r->m[M_SOURCE].n + r->m[M_DATA].n > u->room.cap)
+		buf_reserve(&u->room, r->m[M_ID].n + r->m[M_ACCOUNT_TYPE].n + r->m[M_SOURCE].n + r->m[M_DATA].n);
+
+	if (need_text(r, M_ID, u, &u->id, reason) || need_text(r, M_ACCOUNT_TYPE, u, &u->account_type, reason) ||
+	    need_integer(r, M_TOKENS, UINT64_MAX, &u->tokens, reason) ||
+	    need_integer(r, M_CALLBACK_TIME_MS, CALLBACK_MAX, &u->callback_ms, reason) ||
+	    need_integer(r, M_VERSION, VERSION_MAX, &v, reason))
+		return -1;
+	u->version = (int64_t)v;
+
+	u->arrive_ms = u->offset = -1;
+	if (record_has(r, M_ARRIVE_MS)) {
+		if (need_integer(r, M_ARRIVE_MS, ARRIVE_MAX, &v, reason))
+			return -1;
+		u->arrive_ms = (int64_t)v;
+	}
+	u->trace = r->m[M_TRACE];
+	if (u->trace.n && u->trace.p[0] != '"')
+		return wrong(reason, M_TRACE, "not a string");
+	if (record_has(r, M_SOURCE) && r->m[M_SOURCE].p[0] != '"')
+		return wrong(reason, M_SOURCE, "not a string");
+	u->source = token_text(r->m[M_SOURCE], &u->room);
+	if (record_has(r, M_OFFSET)) {
+		if (need_integer(r, M_OFFSET, VERSION_MAX, &v, reason))
+			return -1;
+		u->offset = (int64_t)v;
+	}
+
+	u->data = r->m[M_DATA].n ? r->m[M_DATA] : SLICE("null");
+	if (r->m[M_DATA].n && r->spaced[M_DATA]) {
+		size_t from = u->room.len;
+		scan_compact(&u->room, u->data);
+		u->data = (struct slice){u->room.p + from, u->room.len - from};
+	}
+	return 0;
+}
+
+void
+update_free(struct update *u)
+{
+	buf_free(&u->room);
+}
+
+void
+record_reason(struct buf *reason, const struct record *r, const char *start)
+{
+	reason->len = 0;
+	buf_printf(reason, "%s, at byte %zu", r->fault.why, (size_t)(r->fault.at - start) + 1);
+}
+
+static void
+buf_base64(struct buf *b, struct slice s)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (size_t i = 0; i < s.n; i += 3) {
+		size_t left = s.n - i;
+		unsigned v = (unsigned)(unsigned char)s.p[i] << 16;
+		v |= left > 1 ? (unsigned)(unsigned char)s.p[i + 1] << 8 : 0;
+		v |= left > 2 ? (unsigned char)s.p[i + 2] : 0;
+		char four[4] = {set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=', left > 2 ? set[v & 63] : '='};
+		buf_add(b, four, 4);
+	}
+}
+
+void
+record_raw(struct buf *b, struct slice raw, uint64_t total)
+{
+	const char *p = raw.p, *end = raw.p + raw.n, *limit = raw.p + (raw.n < RAW_BYTES ? raw.n : RAW_BYTES);
+	bool text = true;
+	/* Whole characters only: what is cut off in the middle of one is not invalid. */
+	while (p < limit && text) {
+		size_t n = *p ? utf8_decode(p, end, NULL) : 0;
+		text = n != 0;
+		if (p + n > limit)
+			break;
+		p += n;
+	}
+	struct slice kept = {raw.p, (size_t)((text ? p : limit) - raw.p)};
+	buf_text(b, "\"raw\":");
+	if (text) {
+		buf_json(b, kept);
+	} else {
+		buf_char(b, '"');
+		buf_base64(b, kept);
+		buf_char(b, '"');
+	}
+	buf_text(b, ",\"rawBytes\":");
+	buf_u64(b, total);
+	buf_text(b, text ? ",\"rawEncoding\":\"utf8\"" : ",\"rawEncoding\":\"base64\"");
+}

@@ -1,0 +1,115 @@
+/* Records, the JSON objects that the programs exchange: one line is taken apart
+ * into the members that the contract names, each a slice of the line, and an update
+ * is checked against the contract's rules. Nothing is copied but what has escapes. */
+#ifndef ACCTFLOW_RECORD_H
+#define ACCTFLOW_RECORD_H
+
+#include "scan.h"
+
+enum member {
+	M_EVENT,
+	M_SOURCE,
+	M_OFFSET,
+	M_ID,
+	M_VERSION,
+	M_ACCOUNT_TYPE,
+	M_TOKENS,
+	M_CALLBACK_TIME_MS,
+	M_DATA,
+	M_ARRIVE_MS,
+	M_TRACE,
+	M_INGESTED_AT,
+	M_DUE_AT,
+	M_CURRENT_VERSION,
+	M_REASON,
+	M_REPLAYED,
+	M_SUPERSEDED_BY,
+	M_CANCELLED_AT,
+	M_FIRED_AT,
+	M_LATENESS_US,
+	M_RECOVERED,
+	M_LINE,
+	M_RAW,
+	M_RAW_BYTES,
+	M_RAW_ENCODING,
+	M_SEED,
+	M_ARRIVAL,
+	M_FINGERPRINT,
+	M_STARTED_AT,
+	M_READ,
+	M_COMPLETE,
+	M_COUNT
+};
+
+extern const char *const member_name[M_COUNT];
+
+struct record {
+	/* The members' values as they stand in the line, strings with their quotes, empty where missing. */
+	struct slice m[M_COUNT];
+	bool spaced[M_COUNT];    /* there is white space between the value's tokens */
+	const char *end;         /* one past the object */
+	struct scan_fault fault; /* SCAN_BAD: why it is not JSON. SCAN_OK: why it must be refused, or NULL */
+	/* The rest is the parser's own, kept to be used again. */
+	struct slice *other;
+	size_t other_len, other_cap;
+	struct buf names;
+};
+
+/* Parses the value at p, which must not be white space. SCAN_OK: it is JSON, r->end is set, and r->fault.why says what
+ * is wrong with it as a record, if anything (not an object, a name twice, what Postgres cannot store). Other results
+ * are scan_value's. `r` starts zeroed, is used for any number of records, and is freed by record_free. The slices live
+ * as long as the text. */
+enum scan_status record_parse(const char *p, const char *end, struct record *r);
+
+/* Parses a whole line. Returns 0, or -1 with r->fault saying why it is no record, whatever the cause. */
+int record_parse_line(struct slice line, struct record *r);
+void record_free(struct record *r);
+
+static inline bool
+record_has(const struct record *r, enum member m)
+{
+	return r->m[m].n != 0;
+}
+
+/* Whether the member is this string (which needs no escapes). */
+bool record_is(const struct record *r, enum member m, const char *text);
+
+/* The text of a string member; `room` gets it where it has escapes. Empty where it is missing or no string. */
+struct slice record_text(const struct record *r, enum member m, struct buf *room);
+
+/* Integer and time members: 0, or -1 where missing or mistyped. */
+int record_integer(const struct record *r, enum member m, uint64_t max, uint64_t *value);
+int record_time(const struct record *r, enum member m, int64_t *t);
+
+#define VERSION_MAX ((uint64_t)INT64_MAX)
+#define CALLBACK_MAX UINT64_C(31536000000)
+#define ARRIVE_MAX UINT64_C(10000000000000)
+enum { NAME_BYTES = 255, RECORD_BYTES = 16 << 20, RAW_BYTES = 64 << 10 };
+
+/* An update that keeps the contract's rules. Slices point into the line or into `room`. */
+struct update {
+	struct slice id, account_type; /* as text, escapes resolved */
+	uint64_t tokens;
+	uint64_t callback_ms;
+	int64_t version;
+	struct slice data;  /* JSON text without white space between tokens, "null" where missing */
+	int64_t arrive_ms;  /* -1 where missing */
+	struct slice trace; /* JSON string with its quotes, empty where missing */
+	struct slice source;  /* as text, empty where missing */
+	int64_t offset;     /* -1 where missing */
+	struct buf room;
+};
+
+/* Reads an update from a parsed record. Returns 0, or -1 with the reason (which member, and why) in `reason`, which is
+ * set, not appended to. `u` starts zeroed; room is used again; update_free frees it. */
+int update_read(const struct record *r, struct update *u, struct buf *reason);
+void update_free(struct update *u);
+
+/* The reason for a record that could not be parsed: the fault in words, with its byte in the record, from 1. */
+void record_reason(struct buf *reason, const struct record *r, const char *start);
+
+/* Appends `"raw":…,"rawBytes":…,"rawEncoding":…`: up to RAW_BYTES of the text as UTF-8, or as base64 where it is not
+ * valid UTF-8 or has NUL bytes. `total` is the length of the whole of which `raw` may be the beginning. */
+void record_raw(struct buf *b, struct slice raw, uint64_t total);
+
+#endif

@@ -1,0 +1,393 @@
+/* A hand-written scanner instead of a library: it is what the product is about,
+ * each record passes it three times, and of the C libraries at hand none is strict,
+ * exact to 64 bits and free of allocation at once. No recursion: nesting is a bit a
+ * level, so that hostile depth costs nothing. */
+#include "scan.h"
+
+#include "utf8.h"
+
+#include <string.h>
+
+const char *
+scan_space(const char *p, const char *end, bool *seen)
+{
+	const char *start = p;
+	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+		p++;
+	if (p > start)
+		*seen = true;
+	return p;
+}
+
+enum scan_status
+scan_bad(struct scan *s, const char *at, const char *why)
+{
+	s->fault = (struct scan_fault){why, at};
+	return SCAN_BAD;
+}
+
+static void
+refuse(struct scan *s, const char *at, const char *why)
+{
+	if (!s->refuse.why)
+		s->refuse = (struct scan_fault){why, at};
+}
+
+/* The value of the four hexadecimal digits at p; -1 where they are none, -2 where the text ends among them. */
+static int
+hex4(const char *p, const char *end)
+{
+	int v = 0;
+	for (int i = 0; i < 4; i++) {
+		if (p + i >= end)
+			return -2;
+		char c = p[i];
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+		            : c >= 'a' && c <= 'f' ? c - 'a' + 10
+		            : c >= 'A' && c <= 'F' ? c - 'A' + 10
+		                                   : -1;
+		if (digit < 0)
+			return -1;
+		v = v * 16 + digit;
+	}
+	return v;
+}
+
+/* Scans the escape whose backslash is at *pp and moves past it. A pair of surrogates is one escape. */
+static enum scan_status
+scan_escape(const char **pp, const char *end, struct scan *s)
+{
+	const char *p = *pp;
+	if (p + 1 >= end)
+		return SCAN_MORE;
+	if (p[1] != 'u') {
+		if (!memchr("\"\\/bfnrt", p[1], 8))
+			return scan_bad(s, p, "unknown escape in a string");
+		*pp = p + 2;
+		return SCAN_OK;
+	}
+	int v = hex4(p + 2, end);
+	if (v == -2)
+		return SCAN_MORE;
+	if (v < 0)
+		return scan_bad(s, p, "\\u without four hexadecimal digits");
+	*pp = p + 6;
+	if (v == 0)
+		refuse(s, p, "\\u0000 in a string, which Postgres cannot store");
+	if (v >= 0xdc00 && v <= 0xdfff)
+		refuse(s, p, "lone surrogate in a string");
+	if (v < 0xd800 || v > 0xdbff)
+		return SCAN_OK;
+
+	/* A high surrogate wants a low one behind it; what follows instead is scanned by the next round. */
+	if (end - *pp < 2 && (*pp == end || **pp == '\\'))
+		return SCAN_MORE;
+	if ((*pp)[0] == '\\' && (*pp)[1] == 'u') {
+		int low = hex4(*pp + 2, end);
+		if (low == -2)
+			return SCAN_MORE;
+		if (low >= 0xdc00 && low <= 0xdfff) {
+			*pp += 6;
+			return SCAN_OK;
+		}
+	}
+	refuse(s, p, "lone surrogate in a string");
+	return SCAN_OK;
+}
+
+/* Eight bytes at once: whether one of them is a quote, a backslash, a control character or not ASCII ("Determine if a
+ * word has a byte less than n", Bit Twiddling Hacks, S. E. Anderson). */
+static bool
+plain8(const char *p)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+	uint64_t w, quote, slash;
+	memcpy(&w, p, 8);
+	quote = w ^ (ones * '"');
+	slash = w ^ (ones * '\\');
+	return !((w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & high);
+}
+
+enum scan_status
+scan_string(const char *p, const char *end, bool *escaped, struct scan *s)
+{
+	p++;
+	for (;;) {
+		while (end - p >= 8 && plain8(p))
+			p += 8;
+		if (p >= end)
+			return SCAN_MORE;
+		unsigned char c = (unsigned char)*p;
+		if (c == '"') {
+			s->end = p + 1;
+			return SCAN_OK;
+		}
+		if (c == '\\') {
+			*escaped = true;
+			enum scan_status r = scan_escape(&p, end, s);
+			if (r != SCAN_OK)
+				return r;
+		} else if (c < 0x20) {
+			return scan_bad(s, p, c == '\n' ? "line end inside a string" : "control character in a string");
+		} else if (c < 0x80) {
+			p++;
+		} else {
+			size_t n = utf8_decode(p, end, NULL);
+			if (n == 0) {
+				refuse(s, p, "invalid UTF-8");
+				n = 1;
+			}
+			p += n;
+		}
+	}
+}
+
+static const char *
+scan_digits(const char *p, const char *end)
+{
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	return p;
+}
+
+static enum scan_status
+scan_number(const char *p, const char *end, struct scan *s)
+{
+	const char *start = p;
+	if (*p == '-')
+		p++;
+	const char *whole = p;
+	if (p == end)
+		return SCAN_MORE;
+	p = scan_digits(p, end);
+	if (p == whole)
+		return scan_bad(s, p, "'-' without a digit behind it");
+	if (*whole == '0' && p - whole > 1)
+		return scan_bad(s, whole, "number with a leading zero");
+	int64_t before = p - whole, behind = 0, exponent = 0;
+	if (p < end && *p == '.') {
+		const char *fraction = ++p;
+		p = scan_digits(p, end);
+		behind = p - fraction;
+		if (behind == 0)
+			return p == end ? SCAN_MORE : scan_bad(s, p, "number with '.' but no digit behind it");
+	}
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		p++;
+		bool minus = p < end && *p == '-';
+		if (p < end && (*p == '-' || *p == '+'))
+			p++;
+		const char *e = p;
+		p = scan_digits(p, end);
+		if (p == e)
+			return p == end ? SCAN_MORE : scan_bad(s, p, "number with an exponent of no digits");
+		for (; e < p; e++)
+			if (exponent < 1000000000)
+				exponent = exponent * 10 + (*e - '0');
+		if (minus)
+			exponent = -exponent;
+	}
+	int64_t left = before + exponent > 1 ? before + exponent : 1;
+	int64_t right = behind - exponent > 0 ? behind - exponent : 0;
+	if (left + right > SCAN_DIGITS)
+		refuse(s, start, "number of more than 1,000 digits written out");
+	s->end = p;
+	return SCAN_OK;
+}
+
+static enum scan_status
+scan_word(const char *p, const char *end, struct scan *s)
+{
+	const char *word = *p == 't' ? "true" : *p == 'f' ? "false" : *p == 'n' ? "null" : NULL;
+	if (!word)
+		return scan_bad(s, p, *p == '\0' ? "NUL byte" : (unsigned char)*p >= 0x80 ? "byte outside a string that is not ASCII" : "unexpected character");
+	size_t n = strlen(word), left = (size_t)(end - p);
+	if (memcmp(p, word, left < n ? left : n) != 0)
+		return scan_bad(s, p, "unknown word");
+	if (left < n)
+		return SCAN_MORE;
+	s->end = p + n;
+	return SCAN_OK;
+}
+
+static enum scan_status
+scan_scalar(const char *p, const char *end, struct scan *s)
+{
+	bool escaped;
+	if (*p == '"')
+		return scan_string(p, end, &escaped, s);
+	if (*p == '-' || (*p >= '0' && *p <= '9'))
+		return scan_number(p, end, s);
+	return scan_word(p, end, s);
+}
+
+enum scan_status
+scan_name(const char *p, const char *end, struct slice *token, bool *escaped, struct scan *s)
+{
+	if (p == end)
+		return SCAN_MORE;
+	if (*p != '"')
+		return scan_bad(s, p, "expected a member name in quotes");
+	enum scan_status r = scan_string(p, end, escaped, s);
+	if (r != SCAN_OK)
+		return r;
+	*token = (struct slice){p, (size_t)(s->end - p)};
+	p = scan_space(s->end, end, &s->spaced);
+	if (p == end)
+		return SCAN_MORE;
+	if (*p != ':')
+		return scan_bad(s, p, "expected ':' behind a member name");
+	s->end = scan_space(p + 1, end, &s->spaced);
+	return s->end == end ? SCAN_MORE : SCAN_OK;
+}
+
+enum scan_status
+scan_value(const char *p, const char *end, int depth, struct scan *s)
+{
+	uint64_t objects[SCAN_DEPTH / 64 + 1] = {0}; /* a bit a level: is it an object */
+	int level = depth;
+	enum scan_status r;
+
+	for (;;) {
+		if (p == end)
+			return SCAN_MORE;
+		bool opened = *p == '{' || *p == '[';
+		if (opened) {
+			if (level == SCAN_DEPTH)
+				return SCAN_DEEP;
+			uint64_t bit = UINT64_C(1) << level % 64;
+			objects[level / 64] = *p == '{' ? objects[level / 64] | bit : objects[level / 64] & ~bit;
+			level++;
+			p = scan_space(p + 1, end, &s->spaced);
+		} else {
+			r = scan_scalar(p, end, s);
+			if (r != SCAN_OK)
+				return r;
+			p = s->end;
+		}
+
+		/* Behind a value, or behind an opening bracket: close what closes here, or go on to the next value. */
+		for (;; opened = false) {
+			if (level == depth) {
+				s->end = p;
+				return SCAN_OK;
+			}
+			p = opened ? p : scan_space(p, end, &s->spaced);
+			if (p == end)
+				return SCAN_MORE;
+			bool object = objects[(level - 1) / 64] >> (level - 1) % 64 & 1;
+			if (*p == (object ? '}' : ']')) {
+				level--;
+				p++;
+				continue;
+			}
+			if (!opened) {
+				if (*p != ',')
+					return scan_bad(s, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
+				p = scan_space(p + 1, end, &s->spaced);
+			}
+			if (object) {
+				struct slice name;
+				bool escaped;
+				r = scan_name(p, end, &name, &escaped, s);
+				if (r != SCAN_OK)
+					return r;
+				p = s->end;
+			}
+			break;
+		}
+	}
+}
+
+void
+scan_compact(struct buf *b, struct slice value)
+{
+	const char *p = value.p, *end = value.p + value.n;
+	buf_reserve(b, value.n);
+	char *q = b->p + b->len;
+	bool inside = false;
+	while (p < end) {
+		char c = *p++;
+		if (inside) {
+			if (c == '\\') {
+				*q++ = c;
+				c = *p++;
+			} else if (c == '"') {
+				inside = false;
+			}
+		} else if (c == '"') {
+			inside = true;
+		} else if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
+			continue;
+		}
+		*q++ = c;
+	}
+	b->len = (size_t)(q - b->p);
+}
+
+static void
+buf_utf8(struct buf *b, unsigned c)
+{
+	if (c < 0x80) {
+		buf_char(b, (char)c);
+		return;
+	}
+	if (c < 0x800) {
+		buf_char(b, (char)(0xc0 | c >> 6));
+	} else {
+		if (c < 0x10000) {
+			buf_char(b, (char)(0xe0 | c >> 12));
+		} else {
+			buf_char(b, (char)(0xf0 | c >> 18));
+			buf_char(b, (char)(0x80 | (c >> 12 & 0x3f)));
+		}
+		buf_char(b, (char)(0x80 | (c >> 6 & 0x3f)));
+	}
+	buf_char(b, (char)(0x80 | (c & 0x3f)));
+}
+
+void
+scan_unescape(struct buf *b, struct slice token)
+{
+	const char *p = token.p + 1, *end = token.p + token.n - 1;
+	while (p < end) {
+		const char *slash = memchr(p, '\\', (size_t)(end - p));
+		buf_add(b, p, (size_t)((slash ? slash : end) - p));
+		if (!slash)
+			return;
+		p = slash + 2;
+		if (slash[1] != 'u') {
+			const char *at = memchr("b\bf\fn\nr\rt\t", slash[1], 10);
+			buf_char(b, at ? at[1] : slash[1]);
+			continue;
+		}
+		unsigned c = (unsigned)hex4(p, end);
+		p += 4;
+		if (c >= 0xd800 && c <= 0xdbff && end - p >= 6 && p[0] == '\\' && p[1] == 'u') {
+			unsigned low = (unsigned)hex4(p + 2, end);
+			if (low >= 0xdc00 && low <= 0xdfff) {
+				c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+				p += 6;
+			}
+		}
+		buf_utf8(b, c);
+	}
+}
+
+int
+scan_integer(struct slice token, uint64_t max, uint64_t *value)
+{
+	uint64_t v = 0;
+	if (token.n == 0 || (token.n > 1 && token.p[0] == '0'))
+		return -1;
+	if (scan_digits(token.p, token.p + token.n) != token.p + token.n)
+		return -1;
+	for (size_t i = 0; i < token.n; i++) {
+		unsigned digit = (unsigned)(token.p[i] - '0');
+		if (digit > max || v > (max - digit) / 10)
+			return -2;
+		v = v * 10 + digit;
+	}
+	*value = v;
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* The record scanner: one strict pass over JSON text (RFC 8259), without
+ * allocation, yielding slices of the text. It knows two kinds of fault: bytes that
+ * are not JSON, where scanning ends, and JSON that acctflow must refuse because
+ * Postgres cannot store it, which is noted while scanning goes on, so that the end
+ * of the value is known all the same. */
+#ifndef ACCTFLOW_SCAN_H
+#define ACCTFLOW_SCAN_H
+
+#include "buf.h"
+
+enum {
+	SCAN_DEPTH = 512,   /* deepest nesting of arrays and objects in a record */
+	SCAN_DIGITS = 1000, /* most digits of a number, written out without exponent */
+};
+
+enum scan_status {
+	SCAN_OK,
+	SCAN_MORE, /* the text ended inside the value */
+	SCAN_BAD,  /* not JSON, see fault */
+	SCAN_DEEP, /* nested deeper than allowed: its end was not looked for */
+};
+
+/* What is wrong with a value, and where. `why` is NULL while nothing is; it is a constant string. */
+struct scan_fault {
+	const char *why;
+	const char *at;
+};
+
+struct scan {
+	const char *end;          /* one past the value's last byte (SCAN_OK) */
+	struct scan_fault fault;  /* why it is not JSON (SCAN_BAD) */
+	struct scan_fault refuse; /* the first thing in it that Postgres would refuse; the value is JSON */
+	bool spaced;              /* there was white space between its tokens */
+};
+
+/* Scans one value that starts at p, which must not be white space. `depth` levels of nesting are around it already.
+ * A number that reaches `end` counts as complete: only the caller knows whether more could come. s->refuse and s->spaced
+ * are only ever set, never cleared, so that one struct can collect over several values. */
+enum scan_status scan_value(const char *p, const char *end, int depth, struct scan *s);
+
+/* The first byte at or after p that is not JSON white space, or end. Sets *seen where there was some. */
+const char *scan_space(const char *p, const char *end, bool *seen);
+
+/* Scans a string whose opening quote is at p; sets *escaped where it has a backslash. */
+enum scan_status scan_string(const char *p, const char *end, bool *escaped, struct scan *s);
+
+/* Scans a member's name and its colon. *token is the name with its quotes; s->end is where the value starts. */
+enum scan_status scan_name(const char *p, const char *end, struct slice *token, bool *escaped, struct scan *s);
+
+/* Notes in s why the text at `at` is not JSON; returns SCAN_BAD. */
+enum scan_status scan_bad(struct scan *s, const char *at, const char *why);
+
+/* Appends a valid value without the white space between its tokens. */
+void scan_compact(struct buf *b, struct slice value);
+
+/* Appends the characters that a valid string token (with its quotes) stands for. */
+void scan_unescape(struct buf *b, struct slice token);
+
+/* Reads an integer of digits only, 0..max. Returns 0, -1 where it is not one, -2 where it is too large. */
+int scan_integer(struct slice token, uint64_t max, uint64_t *value);
+
+#endif
