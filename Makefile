@@ -78,7 +78,8 @@ $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c)): $(BUILD)/sql.h
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
 units: $(UNITS)
 .SECONDEXPANSION:
-$(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(patsubst %.c,$(BUILD)/%.o,$$(shell sed -n 's,^// with: ,,p' test/unit/$$*.c)) $(COMMON)
+unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/unit/$1.c))
+$(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_writer)
 

@@ -26,6 +26,10 @@ void
 io_init(void)
 {
 	sigset_t set;
+	/* Closed standard descriptors stay of no use, instead of being given to the next file that is opened. */
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -167,6 +171,8 @@ is_complete(struct slice s)
 enum line_status
 lines_next(struct lines *l, struct slice *line)
 {
+	if (!l->buf.p)
+		return LINE_NONE;
 	for (;;) {
 		const char *from = l->buf.p + l->looked;
 		const char *newline = l->looked < l->buf.len ? memchr(from, '\n', l->buf.len - l->looked) : NULL;

@@ -46,7 +46,7 @@ log_source(const char *source)
 	log_source_name = source ? strdup(source) : NULL;
 }
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 log_line(enum log_level level, const char *format, va_list ap)
 {
 	/* Fixed rooms, large enough for every byte escaped: the message may be that memory is out. */

@@ -12,7 +12,8 @@ const char *const member_name[M_COUNT] = {
 	"event",      "source",      "offset",   "id",         "version",    "accountType",    "tokens",
 	"callbackTimeMs", "data",    "arriveMs", "trace",      "ingestedAt", "dueAt",          "currentVersion",
 	"reason",     "replayed",    "supersededBy", "cancelledAt", "firedAt", "latenessUs",   "recovered",
-	"line",       "raw",         "rawBytes", "rawEncoding", "seed",      "arrival",        "fingerprint",
+	"line",       "raw",         "rawBytes", "rawEncoding", "seed",      "arrival",        "delayMs",
+	"speed",      "clock",       "from",     "fingerprint",
 	"startedAt",  "read",        "complete",
 };
 
@@ -328,6 +329,19 @@ buf_base64(struct buf *b, struct slice s)
 	}
 }
 
+/* Whether [p, end) is the beginning of a character whose rest was cut off. */
+static bool
+is_cut(const char *p, const char *end)
+{
+	unsigned char c = (unsigned char)*p;
+	size_t left = (size_t)(end - p);
+	if (left >= (c >= 0xf0 ? 4u : c >= 0xe0 ? 3u : 2u) || c < 0xc2 || c > 0xf4)
+		return false;
+	while (++p < end && ((unsigned char)*p & 0xc0) == 0x80)
+		continue;
+	return p == end;
+}
+
 void
 record_raw(struct buf *b, struct slice raw, uint64_t total)
 {
@@ -336,6 +350,8 @@ record_raw(struct buf *b, struct slice raw, uint64_t total)
 	/* Whole characters only: what is cut off in the middle of one is not invalid. */
 	while (p < limit && text) {
 		size_t n = *p ? utf8_decode(p, end, NULL) : 0;
+		if (n == 0 && total > raw.n && is_cut(p, end))
+			break;
 		text = n != 0;
 		if (p + n > limit)
 			break;

@@ -1,0 +1,49 @@
+/* The files that reader reads: found and checked before anything is told, named,
+ * recognised again by a fingerprint, and followed as they grow. What cannot be mended
+ * ends the program here (exit 100), with a message that names the file. */
+#ifndef ACCTFLOW_INPUT_H
+#define ACCTFLOW_INPUT_H
+
+#include "buf.h"
+
+#include <sys/types.h>
+
+struct input {
+	const char *path; /* as given; "-" is standard input */
+	int fd;
+	uint64_t got; /* bytes read of it; whoever reads counts */
+	/* Following. */
+	int next;    /* the file that took this one's place at its path, or -1 */
+	int inotify; /* -1: it is not followed */
+	int watch;
+};
+
+/* Refuses what does not exist, may not be read, is a directory, or (follow) is no file. */
+void inputs_check(char *const *paths, int n, bool follow);
+
+/* Appends the default name of the source: the real paths, joined by ':'. Valid UTF-8. */
+void inputs_name(struct buf *name, char *const *paths, int n);
+
+/* Appends the fingerprint of a regular file's head, "BYTES:HASH"; nothing where it has none. */
+void fingerprint_make(struct buf *b, const char *path);
+
+/* Ends the program unless the file at path begins as it did when `fingerprint` was made. */
+void fingerprint_check(const char *path, const char *fingerprint);
+
+/* Opens it. Returns 0, or -1 with errno. */
+int input_open(struct input *in, const char *path, bool follow);
+void input_close(struct input *in);
+
+/* What became of a followed file whose end was reached. */
+enum input_state {
+	INPUT_WAIT,  /* nothing: poll in->inotify, and look again */
+	INPUT_GREW,  /* there is more to read */
+	INPUT_MOVED, /* another file is at its path, opened as in->next */
+	INPUT_CUT,   /* it is shorter than what was read */
+};
+enum input_state input_look(struct input *in);
+
+/* Goes over to in->next. */
+void input_next(struct input *in);
+
+#endif

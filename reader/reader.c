@@ -1,0 +1,383 @@
+/* reader: the door for what comes from outside. Takes records out of files or of
+ * standard input, checks each against the contract, and tells it in its place, at its
+ * time. Everything behind it may rely on what passes here. */
+#include "arrive.h"
+#include "clock.h"
+#include "hold.h"
+#include "input.h"
+#include "log.h"
+#include "options.h"
+#include "split.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+enum { SOURCE_BYTES = 1024 };
+#define EPOCH INT64_C(946684800000000) /* 2000-01-01T00:00:00Z */
+
+struct reader {
+	/* As told by the options. */
+	struct arrive arrive;
+	uint64_t from, count, catch_up;
+	bool seeded, counted, catching_up;
+	bool follow, strict;
+	const char *source, *fingerprint;
+	int clock, format, mode;
+	int64_t epoch;
+
+	struct teller teller;
+	struct split split;
+	struct update update;
+	struct hold hold;
+	uint64_t ordinal; /* of the next record */
+	uint64_t told, refused;
+	uint64_t first; /* the first ordinal that is waited for */
+	uint64_t base;	/* when the one before it arrived: the timeline starts anew there */
+	int64_t start;
+	bool enough; /* --count is reached */
+	bool halted; /* told to stop before all was told */
+	int code;
+};
+
+enum { CLOCK_IS_REAL, CLOCK_IS_VIRTUAL };
+
+static int
+epoch_set(const char *text, void *value)
+{
+	return time_parse(slice_of(text), value);
+}
+
+/* Waits until one of what it waits for is ready, a signal comes or the time is reached. Everything is told first; a
+ * reader of ours that goes away meanwhile is noticed. */
+static void
+rest(struct reader *rd, int fd, int64_t deadline)
+{
+	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = rd->teller.out.fd}};
+	tell_flush(&rd->teller);
+	io_wait(p, 2, deadline);
+	if (p[1].revents & (POLLERR | POLLHUP)) {
+		errno = EPIPE;
+		out_failed();
+	}
+}
+
+/* Waits for a record's arrival. Returns false where a stop signal comes first. */
+static bool
+arrived(struct reader *rd, uint64_t ordinal, uint64_t time)
+{
+	if (rd->clock == CLOCK_IS_VIRTUAL || ordinal < rd->first)
+		return true;
+	int64_t due = rd->start + (int64_t)((time - rd->base) / 1000);
+	if (due == rd->start)
+		return true;
+	while (clock_now() < due) {
+		if (io_stopping())
+			return false;
+		rest(rd, -1, due);
+	}
+	return true;
+}
+
+/* Whether the record is to be told, and now; the counts that go with it. */
+static bool
+admit(struct reader *rd, uint64_t ordinal, uint64_t time, bool rejected)
+{
+	if (ordinal < rd->first)
+		rd->base = time;
+	if (ordinal < rd->from)
+		return false;
+	if (!arrived(rd, ordinal, time)) {
+		rd->halted = true;
+		return false;
+	}
+	rd->told++;
+	rd->refused += rejected;
+	rd->enough = rd->counted && rd->told == rd->count;
+	return true;
+}
+
+/* The arrival time to be told, in milliseconds; -1 for none. */
+static int64_t
+stamp(const struct reader *rd, uint64_t time, int64_t own)
+{
+	bool given = rd->clock == CLOCK_IS_VIRTUAL || rd->arrive.mode == ARRIVAL_RECORDED;
+	return given ? (int64_t)(time / 1000000) : own;
+}
+
+/* Takes the record that was split off. */
+static void
+take(struct reader *rd)
+{
+	struct split *s = &rd->split;
+	if (!s->reason.len && record_has(&s->record, M_EVENT))
+		buf_text(&s->reason, "event: not allowed in an update");
+	bool rejected = s->reason.len || update_read(&s->record, &rd->update, &s->reason) != 0;
+	uint64_t time = arrive_next(&rd->arrive, rejected ? -1 : rd->update.arrive_ms);
+	int64_t ms = rejected ? -1 : stamp(rd, time, rd->update.arrive_ms);
+	if (rd->arrive.mode == ARRIVAL_OFFSET) {
+		if (rejected)
+			hold_rejected(&rd->hold, time, slice_buf(&s->reason), split_line(s), s->raw, s->total);
+		else
+			hold_update(&rd->hold, time, ms, &rd->update, &s->record);
+		return;
+	}
+	uint64_t ordinal = rd->ordinal++;
+	if (!admit(rd, ordinal, time, rejected))
+		return;
+	if (rejected) {
+		tell_rejected(
+		    tell_open_rejected(&rd->teller, ordinal), slice_buf(&s->reason), split_line(s), s->raw, s->total);
+	} else {
+		struct buf *b = tell_open_update(&rd->teller, ordinal);
+		tell_body(b, &rd->update, &s->record);
+		tell_stamp(b, ms);
+		tell_tail(b, &rd->update);
+	}
+	tell_close(&rd->teller);
+}
+
+/* Tells what --arrival offset held back, in order of arrival. */
+static void
+held_tell(struct reader *rd)
+{
+	hold_sort(&rd->hold);
+	for (size_t i = 0; i < rd->hold.len && !rd->enough && !rd->halted; i++) {
+		const struct held *h = &rd->hold.held[i];
+		uint64_t ordinal = rd->ordinal++;
+		if (admit(rd, ordinal, h->time, h->rejected))
+			hold_tell(&rd->hold, h, &rd->teller, ordinal);
+	}
+}
+
+/* Gets more bytes, waiting for them where none are there. Returns false where a stop signal ends the reading. */
+static bool
+fill(struct reader *rd, struct input *in)
+{
+	struct pollfd p = {.fd = in->fd, .events = POLLIN};
+	if (io_wait(&p, 1, 0) == 0 && !io_stopping())
+		rest(rd, in->fd, -1);
+	if (io_stopping())
+		return false;
+	ssize_t n = split_read(&rd->split);
+	if (n > 0)
+		in->got += (uint64_t)n;
+	if (n < 0 && errno != EAGAIN) {
+		int e = errno;
+		tell_flush(&rd->teller);
+		errno = e;
+		die(e == EISDIR ? EXIT_PERMANENT : EXIT_TEMPORARY, "could not read \"%s\": %m", in->path);
+	}
+	if (n != 0 || !rd->follow)
+		return true;
+
+	split_resume(&rd->split);
+	switch (input_look(in)) {
+	case INPUT_WAIT:
+		rest(rd, in->inotify, -1);
+		break;
+	case INPUT_GREW:
+		break;
+	case INPUT_MOVED:
+		split_end(&rd->split);
+		break;
+	case INPUT_CUT:
+		log_error(
+		    "\"%s\" was cut off below the %llu bytes that were read, so that what is new in it is not known; "
+		    "read it anew, under another --source",
+		    in->path, (unsigned long long)in->got);
+		rd->code = EXIT_PERMANENT;
+		return false;
+	}
+	return true;
+}
+
+/* Reads one file to its end. Sets code, enough or halted where nothing more is to be read. */
+static void
+input_read(struct reader *rd, struct input *in)
+{
+	split_start(&rd->split, in->fd, rd->follow);
+	while (!rd->enough && !rd->halted) {
+		switch (split_next(&rd->split)) {
+		case SPLIT_RECORD:
+			take(rd);
+			break;
+		case SPLIT_MORE:
+			rd->halted = !fill(rd, in);
+			break;
+		case SPLIT_EMPTY:
+			if (in->next < 0) {
+				log_error("\"%s\" is empty: there is no record in it", in->path);
+				rd->code = EXIT_PERMANENT;
+				return;
+			}
+			/* fallthrough */
+		case SPLIT_END:
+			if (in->next < 0)
+				return;
+			log_info("\"%s\" is another file now: going on with its first line", in->path);
+			input_next(in);
+			split_start(&rd->split, in->fd, rd->follow);
+			break;
+		case SPLIT_BROKEN:
+			log_error("\"%s\" %s; what stands before it was read", in->path, buf_cstr(&rd->split.error));
+			rd->code = EXIT_PERMANENT;
+			return;
+		}
+	}
+}
+
+static void
+inputs_read(struct reader *rd, char *const *paths, int n)
+{
+	for (int i = 0; i < n && !rd->code && !rd->enough && !rd->halted; i++) {
+		struct input in;
+		if (input_open(&in, paths[i], rd->follow) != 0) {
+			log_error("could not open file \"%s\": %m", paths[i]);
+			rd->code = EXIT_PERMANENT;
+			return;
+		}
+		input_read(rd, &in);
+		input_close(&in);
+	}
+	if (!rd->halted)
+		held_tell(rd);
+}
+
+static void
+begin(struct reader *rd, const char *arrival)
+{
+	struct buf *b = tell_open(&rd->teller);
+	buf_text(b, "{\"event\":\"begin\",\"source\":");
+	buf_json(b, slice_of(rd->source));
+	buf_printf(b, ",\"seed\":%llu,\"arrival\":\"%s\",\"delayMs\":\"%s\",\"speed\":\"%s\",\"clock\":\"%s\"",
+	    (unsigned long long)rd->arrive.seed, arrival, rd->arrive.delay.text, rd->arrive.speed.text,
+	    rd->clock == CLOCK_IS_VIRTUAL ? "virtual" : "real");
+	if (rd->fingerprint && *rd->fingerprint)
+		buf_printf(b, ",\"fingerprint\":\"%s\"", rd->fingerprint);
+	else
+		buf_text(b, ",\"fingerprint\":null");
+	if (rd->from)
+		buf_printf(b, ",\"from\":%llu", (unsigned long long)rd->from);
+	buf_text(b, ",\"startedAt\":\"");
+	buf_time(b, rd->clock == CLOCK_IS_VIRTUAL ? rd->epoch : rd->start);
+	buf_text(b, "\"}");
+	tell_close(&rd->teller);
+	tell_flush(&rd->teller);
+}
+
+static void
+end(struct reader *rd)
+{
+	struct buf *b = tell_open(&rd->teller);
+	buf_text(b, "{\"event\":\"end\",\"source\":");
+	buf_json(b, slice_of(rd->source));
+	buf_printf(b, ",\"read\":%llu,\"complete\":%s}", (unsigned long long)rd->told, rd->halted ? "false" : "true");
+	tell_close(&rd->teller);
+	tell_flush(&rd->teller);
+}
+
+/* Settles source, fingerprint and seed; what is wrong is found before anything is told. */
+static void
+prepare(struct reader *rd, char *const *paths, int n, struct buf *name, struct buf *head)
+{
+	if (rd->follow && n != 1)
+		die(EXIT_PERMANENT, "--follow wants one file, not %d", n);
+	if (rd->follow && rd->arrive.mode == ARRIVAL_OFFSET)
+		die(EXIT_PERMANENT, "--arrival offset reads the input to its end first and cannot go with --follow");
+	inputs_check(paths, n, rd->follow);
+
+	if (!rd->source) {
+		inputs_name(name, paths, n);
+		rd->source = buf_cstr(name);
+	}
+	struct slice source = slice_of(rd->source);
+	for (size_t i = 0, k; i < source.n; i += k) {
+		k = utf8_decode(source.p + i, source.p + source.n, NULL);
+		if (k == 0)
+			die(EXIT_PERMANENT, "--source: the name is not UTF-8");
+	}
+	if (source.n < 1 || source.n > SOURCE_BYTES)
+		die(EXIT_PERMANENT, "the source's name has %zu bytes, not 1 to %d: give it one by --source", source.n,
+		    SOURCE_BYTES);
+	log_source(rd->source);
+
+	if (rd->fingerprint && *rd->fingerprint) {
+		fingerprint_check(paths[0], rd->fingerprint);
+	} else {
+		fingerprint_make(head, paths[0]);
+		rd->fingerprint = buf_cstr(head);
+	}
+	/* Small enough that tools that keep numbers in doubles show it unharmed. */
+	if (!rd->seeded && getrandom(&rd->arrive.seed, sizeof rd->arrive.seed, 0) == sizeof rd->arrive.seed)
+		rd->arrive.seed >>= 11;
+	rd->first = rd->catching_up && rd->catch_up >= rd->from ? rd->catch_up + 1 : rd->from;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct reader rd = {
+	    .arrive = {.delay = {"0:1000", 0, 1000000000}, .speed = {"1", 1000000}},
+	    .epoch = EPOCH,
+	};
+	static char *standard_input[] = {"-", NULL};
+	static const struct option_spec specs[] = {
+	    {"arrival", 'a', OPTION_CHOICE, &rd.mode, "gap|offset|recorded|none",
+		"random gaps; a random time each; their arriveMs; at once (default: gap)", 0, 0, NULL, NULL, NULL},
+	    {"delay-ms", 'd', OPTION_CUSTOM, &rd.arrive.delay, "MIN:MAX", "the random time's range (default: 0:1000)",
+		0, 0, NULL, delay_set, NULL},
+	    {"speed", 'x', OPTION_CUSTOM, &rd.arrive.speed, "X", "so many times as fast (default: 1)", 0, 0, NULL,
+		speed_set, NULL},
+	    {"seed", 's', OPTION_COUNT, &rd.arrive.seed, "N", "the same seed gives the same stream (default: random)",
+		0, UINT64_MAX, &rd.seeded, NULL, NULL},
+	    {"from", 'f', OPTION_COUNT, &rd.from, "OFFSET", "tell nothing before this offset", 0, VERSION_MAX - 1, NULL,
+		NULL, NULL},
+	    {"count", 'n', OPTION_COUNT, &rd.count, "N", "stop after so many records", 1, UINT64_MAX, &rd.counted, NULL,
+		NULL},
+	    {"follow", 'F', OPTION_FLAG, &rd.follow, NULL, "go on as the file grows, one record a line", 0, 0, NULL,
+		NULL, NULL},
+	    {"source", 'S', OPTION_TEXT, &rd.source, "NAME", "the source's name (default: the file's real path)", 0, 0,
+		NULL, NULL, NULL},
+	    {"strict", 0, OPTION_FLAG, &rd.strict, NULL, "exit 1 if a record was rejected", 0, 0, NULL, NULL, NULL},
+	    {"catch-up-to", 0, OPTION_COUNT, &rd.catch_up, "OFFSET", "wait for nothing up to this offset", 0,
+		VERSION_MAX - 1, &rd.catching_up, NULL, NULL},
+	    {"fingerprint", 0, OPTION_TEXT, &rd.fingerprint, "BYTES:HASH", "refuse a file that begins otherwise", 0, 0,
+		NULL, NULL, NULL},
+	    {"clock", 0, OPTION_CHOICE, &rd.clock, "real|virtual", "virtual: nobody waits (default: real)", 0, 0, NULL,
+		NULL, "clock"},
+	    {"epoch", 0, OPTION_CUSTOM, &rd.epoch, "TIME",
+		"when the virtual clock starts (default: 2000-01-01T00:00:00Z)", 0, 0, NULL, epoch_set, "epoch"},
+	    {"format", 0, OPTION_CHOICE, &rd.format, "auto|json|text",
+		"NDJSON, or lines for people (default: by terminal)", 0, 0, NULL, NULL, "format"},
+	    {0},
+	};
+	static const struct program program = {
+	    .name = "reader",
+	    .usage = "[options] [FILE... | -]",
+	    .purpose = "Tells the account updates of files or of standard input as NDJSON, each at its time.",
+	};
+	struct buf name = {0}, head = {0};
+
+	io_init();
+	int operands = options_read(&program, specs, argc, argv);
+	char *const *paths = operands < argc ? argv + operands : standard_input;
+	int n = operands < argc ? argc - operands : 1;
+	rd.arrive.mode = (enum arrival)rd.mode;
+	prepare(&rd, paths, n, &name, &head);
+
+	tell_init(&rd.teller, (enum format)rd.format, slice_of(rd.source));
+	rd.start = clock_now();
+	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
+	begin(&rd, arrivals[rd.mode]);
+	inputs_read(&rd, paths, n);
+	end(&rd);
+
+	buf_free(&name);
+	buf_free(&head);
+	hold_free(&rd.hold);
+	split_free(&rd.split);
+	update_free(&rd.update);
+	tell_free(&rd.teller);
+	return rd.code ? rd.code : rd.strict && rd.refused ? EXIT_REJECTED : EXIT_OK;
+}

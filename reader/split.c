@@ -1,0 +1,321 @@
+/* The usual case costs one pass: record_parse finds an element's end while it checks
+ * it. Only where the buffer ends inside an element does a second, simpler scan (is
+ * this a string, how deep) look for the end, and keeps its state from read to read,
+ * so that a slow pipe costs no more than a fast one. The same scan skips what is too
+ * long to hold or nested too deep to check. */
+#include "split.h"
+
+#include "log.h"
+
+#include <string.h>
+
+void
+split_start(struct split *s, int fd, bool lines_only)
+{
+	struct buf bytes = s->in.buf, reason = s->reason, error = s->error, kept = s->kept;
+	struct record record = s->record;
+	bytes.len = reason.len = error.len = kept.len = 0;
+	*s = (struct split){.record = record,
+	    .reason = reason,
+	    .error = error,
+	    .kept = kept,
+	    .lines_only = lines_only,
+	    .place.line = 1};
+	s->in = (struct lines){.fd = fd, .max = RECORD_BYTES, .buf = bytes};
+}
+
+void
+split_free(struct split *s)
+{
+	record_free(&s->record);
+	buf_free(&s->reason);
+	buf_free(&s->error);
+	buf_free(&s->kept);
+	buf_free(&s->in.buf);
+}
+
+/* Moves the place to the buffer's byte `to`. Lines are counted late and in long stretches, because few are asked for.
+ */
+static void
+place_move(struct split *s, size_t to)
+{
+	if (to <= s->counted)
+		return;
+	const char *p = s->in.buf.p + s->counted, *end = s->in.buf.p + to;
+	s->place.byte += to - s->counted;
+	s->counted = to;
+	for (const char *newline; (newline = memchr(p, '\n', (size_t)(end - p))); p = newline + 1) {
+		s->place.line++;
+		s->place.line_start = s->place.byte - (uint64_t)(end - newline) + 1;
+		if (newline + 1 == end)
+			break;
+	}
+}
+
+ssize_t
+split_read(struct split *s)
+{
+	if (s->mode != SPLIT_LINES) {
+		place_move(s, s->in.at);
+		s->counted = 0;
+		if (s->in.looked < s->in.at)
+			s->in.looked = s->in.at;
+	}
+	return lines_read(&s->in);
+}
+
+void
+split_resume(struct split *s)
+{
+	s->in.eof = false;
+}
+
+void
+split_end(struct split *s)
+{
+	s->in.eof = true;
+}
+
+uint64_t
+split_line(struct split *s)
+{
+	if (s->mode == SPLIT_LINES)
+		return s->in.number;
+	if (s->skip_line)
+		return s->skip_line;
+	place_move(s, s->start);
+	return s->place.line;
+}
+
+/* The input ends at p, which is in the buffer. */
+static enum split_status
+broken(struct split *s, const char *p, const char *why)
+{
+	enum { BEFORE = 20, BEHIND = 40 };
+	const char *first = s->in.buf.p, *end = first + s->in.buf.len;
+	place_move(s, (size_t)(p - first));
+	const char *from = p - first < BEFORE ? first : p - BEFORE;
+	const char *to = end - p < BEHIND ? end : p + BEHIND;
+	while (from < p && ((unsigned char)*from & 0xc0) == 0x80)
+		from++;
+	s->error.len = 0;
+	buf_printf(&s->error, "line %llu, column %llu, byte offset %llu: %s, near \"",
+	    (unsigned long long)s->place.line, (unsigned long long)(s->place.byte - s->place.line_start + 1),
+	    (unsigned long long)s->place.byte, why);
+	buf_safe(&s->error, (struct slice){from, (size_t)(to - from)});
+	buf_char(&s->error, '"');
+	return SPLIT_BROKEN;
+}
+
+static enum split_status
+cut_off(struct split *s)
+{
+	return broken(s, s->in.buf.p + s->in.buf.len, "the input ends inside the array");
+}
+
+/* Goes on looking for the end of the element at in.at. Returns whether it was found: in.looked is one past it. */
+static bool
+walk(struct split *s)
+{
+	const char *p = s->in.buf.p + s->in.looked, *end = s->in.buf.p + s->in.buf.len;
+	bool found = false;
+	for (; p < end && !found; p++) {
+		if (s->walk.escape) {
+			s->walk.escape = false;
+		} else if (s->walk.string) {
+			s->walk.escape = *p == '\\';
+			s->walk.string = *p != '"';
+			found = *p == '"' && s->walk.depth == 0;
+		} else if (*p == '"') {
+			s->walk.string = true;
+		} else if (*p == '{' || *p == '[') {
+			s->walk.depth++;
+		} else if (s->walk.depth == 0) {
+			/* A number or a word ends before what cannot be part of it. */
+			if (memchr(" \t\r\n,]}", *p, 7)) {
+				found = true;
+				break;
+			}
+		} else if (*p == '}' || *p == ']') {
+			found = --s->walk.depth == 0;
+		}
+	}
+	s->in.looked = (size_t)(p - s->in.buf.p);
+	s->walk.on = !found;
+	return found;
+}
+
+static void
+walk_start(struct split *s)
+{
+	memset(&s->walk, 0, sizeof s->walk);
+	s->walk.on = true;
+	s->in.looked = s->in.at;
+}
+
+static void
+skip_start(struct split *s, const char *reason)
+{
+	walk_start(s);
+	s->start = s->in.at;
+	s->skip_line = split_line(s);
+	s->skip_reason = reason;
+	s->kept.len = 0;
+	s->total = 0;
+}
+
+/* Drops what there is of the element, but for the beginning that is shown. */
+static enum split_status
+skip(struct split *s)
+{
+	bool found = walk(s);
+	size_t n = s->in.looked - s->in.at, room = RAW_BYTES - s->kept.len;
+	buf_add(&s->kept, s->in.buf.p + s->in.at, n < room ? n : room);
+	s->total += n;
+	s->in.at = s->in.looked;
+	if (!found)
+		return s->in.eof ? cut_off(s) : SPLIT_MORE;
+	s->raw = slice_buf(&s->kept);
+	buf_text(&s->reason, s->skip_reason);
+	s->skip_reason = NULL;
+	s->want = WANT_COMMA;
+	return SPLIT_RECORD;
+}
+
+/* The element that starts at in.at. */
+static enum split_status
+element(struct split *s)
+{
+	size_t have = s->in.buf.len - s->in.at;
+	if (s->walk.on && !walk(s) && !s->in.eof && have <= RECORD_BYTES)
+		return SPLIT_MORE;
+
+	/* Never more than a record may have, or the verdict would depend on how much happens to be there. */
+	bool limited = have > RECORD_BYTES;
+	const char *p = s->in.buf.p + s->in.at, *end = p + (limited ? RECORD_BYTES : have);
+	enum scan_status status = record_parse(p, end, &s->record);
+	bool digits = *p == '-' || (*p >= '0' && *p <= '9');
+	if (status == SCAN_OK && digits && s->record.end == end && (limited || !s->in.eof))
+		status = SCAN_MORE;
+
+	switch (status) {
+	case SCAN_OK:
+		s->start = s->in.at;
+		s->raw = (struct slice){p, (size_t)(s->record.end - p)};
+		s->total = s->raw.n;
+		s->in.at += s->raw.n;
+		s->want = WANT_COMMA;
+		if (s->record.fault.why)
+			record_reason(&s->reason, &s->record, p);
+		return SPLIT_RECORD;
+	case SCAN_BAD:
+		return broken(s, s->record.fault.at, s->record.fault.why);
+	case SCAN_DEEP:
+		skip_start(s, "nesting deeper than 512");
+		return skip(s);
+	case SCAN_MORE:
+		break;
+	}
+	if (limited) {
+		skip_start(s, "longer than 16 MiB");
+		return skip(s);
+	}
+	if (s->in.eof)
+		return cut_off(s);
+	walk_start(s);
+	walk(s);
+	return SPLIT_MORE;
+}
+
+static enum split_status
+array_next(struct split *s)
+{
+	if (s->skip_reason)
+		return skip(s);
+	s->skip_line = 0;
+	for (;;) {
+		bool ignored;
+		const char *end = s->in.buf.p + s->in.buf.len;
+		const char *p = scan_space(s->in.buf.p + s->in.at, end, &ignored);
+		s->in.at = (size_t)(p - s->in.buf.p);
+		if (p == end && s->in.eof)
+			return s->want == WANT_NOTHING ? SPLIT_END : cut_off(s);
+		if (p == end)
+			return SPLIT_MORE;
+		if (s->want == WANT_NOTHING)
+			return broken(s, p, "more text behind the array");
+		if (s->want == WANT_VALUE || (s->want == WANT_FIRST && *p != ']'))
+			return element(s);
+		if (*p != ',' && *p != ']')
+			return broken(s, p, "expected ',' or ']' behind an element");
+		s->want = *p == ',' ? WANT_VALUE : WANT_NOTHING;
+		s->in.at++;
+	}
+}
+
+static bool
+has_mark(struct slice line)
+{
+	return line.n >= 3 && memcmp(line.p, "\xef\xbb\xbf", 3) == 0;
+}
+
+static enum split_status
+line_next(struct split *s)
+{
+	struct slice line = {0};
+	bool was_cut = s->in.cut;
+	switch (lines_next(&s->in, &line)) {
+	case LINE_NONE:
+		if (s->in.cut && !was_cut && has_mark(line))
+			log_warn("that line begins with a UTF-8 byte order mark, which JSON does not have: remove it");
+		return s->in.eof ? SPLIT_END : SPLIT_MORE;
+	case LINE_LONG:
+		buf_text(&s->reason, "longer than 16 MiB");
+		break;
+	case LINE_OK:
+		if (has_mark(line))
+			buf_text(&s->reason, "not JSON: begins with a UTF-8 byte order mark");
+		else if (record_parse_line(line, &s->record) != 0)
+			record_reason(&s->reason, &s->record, line.p);
+		break;
+	}
+	s->raw = line;
+	s->total = s->in.total;
+	return SPLIT_RECORD;
+}
+
+/* Array or lines, by the first byte that is not white space. */
+static enum split_status
+decide(struct split *s)
+{
+	bool ignored;
+	const char *p = s->in.buf.p, *end = p;
+	if (s->in.buf.len) {
+		end += s->in.buf.len;
+		p = scan_space(p + s->in.at, end, &ignored);
+	}
+	size_t at = (size_t)(p - s->in.buf.p);
+	if (p == end) {
+		s->in.at = s->in.looked = s->in.buf.len;
+		return s->in.eof ? SPLIT_EMPTY : SPLIT_MORE;
+	}
+	if (*p == '[' && s->lines_only)
+		return broken(s, p, "an array cannot be followed, only one record a line");
+	place_move(s, at);
+	s->in.at = s->in.looked = at + (*p == '[');
+	s->in.number = s->place.line - 1;
+	s->mode = *p == '[' ? SPLIT_ARRAY : SPLIT_LINES;
+	return SPLIT_MORE;
+}
+
+enum split_status
+split_next(struct split *s)
+{
+	s->reason.len = 0;
+	if (s->mode == SPLIT_UNDECIDED) {
+		enum split_status status = decide(s);
+		if (s->mode == SPLIT_UNDECIDED)
+			return status;
+	}
+	return s->mode == SPLIT_ARRAY ? array_next(s) : line_next(s);
+}

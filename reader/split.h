@@ -1,0 +1,65 @@
+/* Records out of a stream of bytes: the elements of one JSON array, or one record a
+ * line, which the first byte that is not white space decides. What comes out does
+ * not depend on how read(2) happens to cut the stream. Memory is bounded by the
+ * longest record that is held (RECORD_BYTES); longer ones are skipped. */
+#ifndef ACCTFLOW_SPLIT_H
+#define ACCTFLOW_SPLIT_H
+
+#include "io.h"
+#include "record.h"
+
+enum split_status {
+	SPLIT_RECORD, /* the fields below say which */
+	SPLIT_MORE,   /* split_read is needed first */
+	SPLIT_END,
+	SPLIT_EMPTY,  /* there was nothing but white space */
+	SPLIT_BROKEN, /* not JSON, or cut off, from here on: see error */
+};
+
+/* How far lines were counted: the stream's bytes before `byte` are. */
+struct place {
+	uint64_t line, byte, line_start;
+};
+
+struct split {
+	struct slice raw;     /* the record's text, or its first RAW_BYTES where it was skipped */
+	uint64_t total;	      /* the record's length */
+	struct record record; /* parsed, if reason is empty */
+	struct buf reason;    /* why it is none */
+	struct buf error;     /* SPLIT_BROKEN: place, cause and a safe excerpt */
+
+	/* The rest is its own. */
+	bool lines_only;
+	enum { SPLIT_UNDECIDED, SPLIT_LINES, SPLIT_ARRAY } mode;
+	struct lines in;
+	struct place place;
+	size_t counted; /* `place` is that of this byte of the buffer */
+	size_t start;	/* where the record starts in the buffer */
+	enum { WANT_FIRST, WANT_VALUE, WANT_COMMA, WANT_NOTHING } want;
+	/* An element that was not whole when it was first seen: how its end is looked for, byte by byte, once. */
+	struct {
+		bool on, string, escape;
+		uint64_t depth;
+	} walk;
+	const char *skip_reason; /* set while an element is skipped */
+	uint64_t skip_line;
+	struct buf kept;
+};
+
+/* Starts on fd; `s` starts zeroed and may be started again. With lines_only an array is SPLIT_BROKEN. */
+void split_start(struct split *s, int fd, bool lines_only);
+
+/* One read(2), with its result; 0 ends the input. What was given before is no longer valid. */
+ssize_t split_read(struct split *s);
+
+/* Takes back the end of the input that split_read met: the file may grow. split_end declares it. */
+void split_resume(struct split *s);
+void split_end(struct split *s);
+
+enum split_status split_next(struct split *s);
+
+/* The line of the record's first byte, from 1. */
+uint64_t split_line(struct split *s);
+void split_free(struct split *s);
+
+#endif

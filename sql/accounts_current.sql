@@ -1,0 +1,1 @@
+SELECT id, version FROM acctflow.accounts WHERE id = ANY ($1::text[])

@@ -1,0 +1,8 @@
+UPDATE acctflow.source_lanes
+SET committed_offset = coalesce($4::bigint, committed_offset), ingested_at = coalesce($5::timestamptz, ingested_at), updated_at = now(),
+    indexed = indexed + CASE WHEN lane = $2::smallint THEN $6::bigint ELSE 0 END,
+    stale = stale + CASE WHEN lane = $2::smallint THEN $7::bigint ELSE 0 END,
+    duplicate = duplicate + CASE WHEN lane = $2::smallint THEN $8::bigint ELSE 0 END,
+    conflict = conflict + CASE WHEN lane = $2::smallint THEN $9::bigint ELSE 0 END,
+    rejected = rejected + CASE WHEN lane = $2::smallint THEN $10::bigint ELSE 0 END
+WHERE name = $1 AND lane BETWEEN $2::smallint AND $3::smallint

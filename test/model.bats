@@ -1,0 +1,114 @@
+#!/usr/bin/env bats
+# The model that pipelines are measured by must itself be right: the contract's example by hand.
+
+setup() {
+	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	model=$root/test/model
+	cd "$BATS_TEST_TMPDIR"
+}
+
+# An update of ID1: offset, version, tokens, arrival, and the callback's time.
+update() {
+	printf '{"source":"s","offset":%d,"id":"ID1","accountType":"account","tokens":%s,"callbackTimeMs":%s,"version":%s,"data":{"n":[%s,"}\\"\\\\"]},"arriveMs":%s}\n' \
+		"$1" "$3" "${5:-400}" "$2" "$3" "$4"
+}
+
+example() {
+	echo '{"event":"begin","source":"s","startedAt":"2000-01-01T00:00:00.000000Z"}'
+	update 0 1 10 550
+	update 1 3 30 650
+	update 2 2 20 700
+	echo '{"event":"end","source":"s","read":3,"complete":true}'
+}
+
+# Events in short.
+short() {
+	sed -E 's/.*"event":"([a-z]+)".*"version":([0-9]+).*/\1 v\2 \0/; s/^(\w+ v\w+) .*"(ingestedAt|cancelledAt|firedAt)":"[^."]*:([0-9.]*)Z".*/\1 \3/; s/^\{"event":"([a-z]+)".*/\1/'
+}
+
+@test "the contract's example" {
+	example | "$model" --events > events
+	run short < events
+	[ "$output" = "begin
+indexed v1 00.550000
+indexed v3 00.650000
+cancelled v1 00.650000
+ignored v2 00.700000
+end
+fired v3 01.050000
+summary" ]
+	[ "$(sed -n 2p events)" = '{"event":"indexed","source":"s","offset":0,"id":"ID1","version":1,"accountType":"account","tokens":10,"callbackTimeMs":400,"data":{"n":[10,"}\"\\"]},"ingestedAt":"2000-01-01T00:00:00.550000Z","dueAt":"2000-01-01T00:00:00.950000Z"}' ]
+	[ "$(sed -n 4p events)" = '{"event":"cancelled","source":"s","offset":0,"id":"ID1","version":1,"supersededBy":3,"dueAt":"2000-01-01T00:00:00.950000Z","cancelledAt":"2000-01-01T00:00:00.650000Z"}' ]
+	[ "$(sed -n 5p events)" = '{"event":"ignored","source":"s","offset":2,"id":"ID1","version":2,"reason":"stale","currentVersion":3,"ingestedAt":"2000-01-01T00:00:00.700000Z"}' ]
+	[ "$(sed -n 7p events)" = '{"event":"fired","source":"s","offset":1,"id":"ID1","version":3,"accountType":"account","tokens":30,"data":{"n":[30,"}\"\\"]},"dueAt":"2000-01-01T00:00:01.050000Z","firedAt":"2000-01-01T00:00:01.050000Z","latenessUs":0}' ]
+	[ "$(sed -n 8p events)" = '{"event":"summary","indexed":2,"stale":1,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}' ]
+}
+
+@test "the contract's example as relations" {
+	run bash -c "$(declare -f update example); example | '$model' --relations | tr '\t' ' '"
+	[ "$output" = 'account "ID1" "account" 30 3 400 2000-01-01T00:00:00.650000Z t
+callback "ID1" 1 2000-01-01T00:00:00.950000Z cancelled 2000-01-01T00:00:00.650000Z
+callback "ID1" 3 2000-01-01T00:00:01.050000Z fired 2000-01-01T00:00:01.050000Z
+source "s" 2 2 3 2 1 0 0 0
+update "ID1" 1 "account" 10 400 2000-01-01T00:00:00.550000Z t "s" 0 {"n":[10,"}\"\\"]}
+update "ID1" 2 "account" 20 400 2000-01-01T00:00:00.700000Z f "s" 2 {"n":[20,"}\"\\"]}
+update "ID1" 3 "account" 30 400 2000-01-01T00:00:00.650000Z t "s" 1 {"n":[30,"}\"\\"]}' ]
+	run bash -c "$(declare -f update example); example | '$model' --relations --unsettled | tr '\t' ' ' | grep -e callback -e source"
+	[ "$output" = 'callback "ID1" 1 2000-01-01T00:00:00.950000Z cancelled 2000-01-01T00:00:00.650000Z
+callback "ID1" 3 2000-01-01T00:00:01.050000Z pending 
+source "s" 2  3 2 1 0 0 0' ]
+}
+
+@test "due at the very time of an update fires before it is told" {
+	run bash -c "$(declare -f update short); { update 0 1 1 100 50; update 1 2 1 150 50; update 2 3 1 150 0; update 3 4 1 150 0; } | '$model' --events | short"
+	[ "$output" = "indexed v1 00.100000
+fired v1 00.150000
+indexed v2 00.150000
+indexed v3 00.150000
+cancelled v2 00.150000
+fired v3 00.150000
+indexed v4 00.150000
+fired v4 00.150000
+summary" ]
+}
+
+@test "arrivals never go back, rejects take the time of the record before" {
+	{
+		echo '{"event":"rejected","source":"s","offset":0,"reason":"not JSON","line":1,"raw":"x","rawBytes":1,"rawEncoding":"utf8"}'
+		update 1 1 1 500
+		update 2 2 1 300
+		echo '{"event":"rejected","source":"s","offset":3,"reason":"not JSON","line":4,"raw":"x\n","rawBytes":2,"rawEncoding":"utf8"}'
+	} > in
+	"$model" --events --epoch 2026-02-28T23:59:59.6Z in > events
+	[ "$(sed -n 1p events)" = '{"event":"rejected","source":"s","offset":0,"reason":"not JSON","line":1,"raw":"x","rawBytes":1,"rawEncoding":"utf8","ingestedAt":"2026-02-28T23:59:59.600000Z"}' ]
+	[ "$(grep -c '"ingestedAt":"2026-03-01T00:00:00.100000Z"' events)" -eq 3 ]
+	run bash -c "'$model' --relations in | tr '\t' ' ' | grep reject"
+	[ "$output" = 'reject "s" 0 "not JSON" "x" 1 2000-01-01T00:00:00.000000Z
+reject "s" 3 "not JSON" "x\n" 2 2000-01-01T00:00:00.500000Z' ]
+}
+
+@test "duplicates and conflicts, also of what was stale and of the greatest version" {
+	{
+		update 0 9223372036854775807 18446744073709551615 1
+		update 1 9223372036854775806 1 2
+		update 2 9223372036854775806 1 3
+		update 3 9223372036854775806 2 4
+		update 4 9223372036854775807 18446744073709551615 5
+		update 5 9223372036854775807 18446744073709551614 6
+		update 6 0 1 7
+	} > in
+	run bash -c "'$model' --events in | sed -n 's/.*\"reason\":\"\([a-z]*\)\",\"currentVersion\":9223372036854775807.*/\1/p'"
+	[ "$output" = "stale
+duplicate
+conflict
+duplicate
+conflict
+stale" ]
+	[ "$("$model" --relations in | grep -c '^reject')" -eq 2 ]
+	[ "$("$model" --relations in | grep -c '^update')" -eq 3 ]
+}
+
+@test "an end that is not complete leaves callbacks pending" {
+	run bash -c "$(declare -f update example); example | sed s/true/false/ | '$model' --events"
+	[[ ${lines[-1]} = *'"fired":0,"cancelled":1,"pending":1}' ]]
+}

@@ -1,0 +1,113 @@
+/* A batch: the records that are committed together, and the version guard's verdict
+ * on each. A pure module: it knows nothing of the database but what it is told, the
+ * version each account had before (batch_base) and which versions were known
+ * (batch_known), and decides from there in input order. */
+#ifndef ACCTFLOW_BATCH_H
+#define ACCTFLOW_BATCH_H
+
+#include "record.h"
+
+enum item_kind {
+	ITEM_UPDATE,
+	ITEM_REJECTED, /* by reader, by us, or by the server */
+	ITEM_BEGIN,
+	ITEM_END,
+	ITEM_PASS, /* any other event: passed on as it is */
+};
+
+enum outcome { INDEXED, STALE, DUPLICATE, CONFLICT };
+extern const char *const outcome_name[];
+
+/* A version known from the database. */
+struct known {
+	bool applied, ours; /* ours: this very record wrote it, in a life before */
+	int64_t ingested_at;
+	struct slice account_type, data;
+	uint64_t tokens, callback_ms;
+};
+
+struct item {
+	enum item_kind kind;
+	bool replayed; /* committed in a life before: to be told again, not written */
+	bool settled;  /* committed already, in an attempt that failed elsewhere: left as it is */
+	enum outcome outcome;
+	int64_t offset;      /* -1: none */
+	int64_t ingested_at;
+	int64_t current;     /* the account's version, where the outcome is not INDEXED */
+	struct slice line;   /* the line as it came, but for updates */
+	struct slice reason; /* ITEM_REJECTED by us or the server: why. Empty: the line is reader's own event */
+	uint64_t total;      /* ITEM_REJECTED: length of the whole record */
+	/* ITEM_UPDATE */
+	struct slice id, account_type, data, trace;
+	uint64_t tokens, callback_ms;
+	int64_t version;
+	uint32_t account; /* index into accounts */
+	uint32_t first;   /* the first item of this account and version in what is decided together */
+	uint32_t known;   /* index into knowns, NOTHING: not known from the database */
+};
+
+struct account {
+	struct slice id;
+	uint64_t hash;
+	unsigned lane;
+	uint32_t highest; /* the item of its highest version to be written; NOTHING: none */
+	bool won;         /* the guard let that version in */
+	int64_t base;     /* its version before; -1: none */
+	int64_t current;  /* while deciding */
+};
+
+enum { NOTHING = UINT32_MAX };
+
+struct batch {
+	struct item *items;
+	size_t n, cap;
+	struct buf source; /* of all its records; empty: none */
+	bool begins, ends; /* it starts with ITEM_BEGIN, it closes with ITEM_END */
+	/* Its own: the text of all lines, in one block that does not move while there are items. */
+	struct buf text;
+	char **kept;
+	size_t kept_n;
+	struct account *accounts;
+	size_t accounts_n, accounts_cap;
+	struct known *knowns;
+	size_t knowns_n, knowns_cap;
+	uint32_t *account_slots; /* index + 1 */
+	uint32_t *version_slots; /* item + 1, by account and version */
+	size_t slots, slots_cap;
+};
+
+void batch_clear(struct batch *b); /* empties it; memory is kept */
+void batch_free(struct batch *b);
+
+/* Whether `bytes` more of text still fit. An empty batch takes any. Makes the room. */
+bool batch_room(struct batch *b, size_t bytes);
+
+/* Copies `s` into the batch's text, for which batch_room was asked. */
+struct slice batch_text(struct batch *b, struct slice s);
+
+/* Copies `s` for as long as the batch keeps its items; for the rare text that room was not made for. */
+struct slice batch_keep(struct batch *b, struct slice s);
+
+/* Appends an item, zeroed but for its kind. */
+struct item *batch_add(struct batch *b, enum item_kind kind);
+
+/* Before the guard: finds the accounts of the updates in [from, to), each one's lane, its highest version to be written,
+ * and the first item of each version. */
+void batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes);
+
+/* The lane of an account, the same in every process: what each lane has committed is kept by it. */
+unsigned batch_lane(struct slice id, unsigned lanes);
+
+/* The account of that id; NULL if there is none. */
+struct account *batch_account(const struct batch *b, struct slice id);
+
+/* Whether the database must be asked if this version is known. */
+bool batch_asks(const struct batch *b, size_t item);
+
+/* Notes a known version; k is copied, its slices must live until batch_decide has been called. */
+void batch_known(struct batch *b, size_t item, const struct known *k);
+
+/* Gives the verdict on each update in [from, to), in input order. */
+void batch_decide(struct batch *b, size_t from, size_t to);
+
+#endif

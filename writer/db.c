@@ -1,0 +1,626 @@
+/* See db.h. libpq in non-blocking mode throughout: two connections work at once
+ * and input is read meanwhile, all from one poll. */
+#include "db.h"
+
+#include "clock.h"
+#include "io.h"
+#include "log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { MOST_RESULTS = 16, EPOCH_2000 = 946684800 };
+enum { OID_BOOL = 16, OID_BIGINT = 20, OID_TEXT = 25, OID_JSON = 114, OID_TIMESTAMPTZ = 1184, OID_NUMERIC = 1700 };
+enum { OID_BOOL_ARRAY = 1000, OID_TEXT_ARRAY = 1009, OID_BIGINT_ARRAY = 1016, OID_TIMESTAMPTZ_ARRAY = 1185, OID_NUMERIC_ARRAY = 1231 };
+
+struct db {
+	PGconn *conn;
+	const char *application;
+	PGresult *results[MOST_RESULTS];
+	int queued, done;
+	bool failed; /* queueing itself failed */
+	enum db_status status;
+	char sqlstate[6];
+	struct buf error;
+};
+
+static struct {
+	const char *conninfo, *passfile;
+	uint64_t deadline_s;
+	int idle_fd;
+	bool (*idle)(void *);
+	void *idle_context;
+} shared = {.conninfo = "", .idle_fd = -1};
+
+/* Parameters. An array's header is written by db_queue, when the count is known; room for it is kept in front. */
+
+enum { ARRAY_HEADER = 20 };
+
+static void
+put32(struct buf *b, uint32_t v)
+{
+	v = htonl(v);
+	buf_add(b, &v, 4);
+}
+
+static void
+put16(struct buf *b, uint16_t v)
+{
+	v = htons(v);
+	buf_add(b, &v, 2);
+}
+
+static void
+put64(struct buf *b, uint64_t v)
+{
+	put32(b, (uint32_t)(v >> 32));
+	put32(b, (uint32_t)v);
+}
+
+static void
+array_start(struct db_param *p, unsigned type, uint32_t element)
+{
+	p->type = type;
+	p->array = true;
+	p->null = false;
+	p->count = 0;
+	p->bytes.len = 0;
+	put32(&p->bytes, 1); /* dimensions */
+	put32(&p->bytes, 1); /* may have nulls */
+	put32(&p->bytes, element);
+	put32(&p->bytes, 0); /* length, set at the end */
+	put32(&p->bytes, 1); /* lower bound */
+}
+
+void
+db_array_text(struct db_param *p)
+{
+	array_start(p, OID_TEXT_ARRAY, OID_TEXT);
+}
+
+void
+db_array_bigint(struct db_param *p)
+{
+	array_start(p, OID_BIGINT_ARRAY, OID_BIGINT);
+}
+
+void
+db_array_time(struct db_param *p)
+{
+	array_start(p, OID_TIMESTAMPTZ_ARRAY, OID_TIMESTAMPTZ);
+}
+
+void
+db_array_numeric(struct db_param *p)
+{
+	array_start(p, OID_NUMERIC_ARRAY, OID_NUMERIC);
+}
+
+void
+db_array_bool(struct db_param *p)
+{
+	array_start(p, OID_BOOL_ARRAY, OID_BOOL);
+}
+
+void
+db_push_text(struct db_param *p, struct slice s)
+{
+	put32(&p->bytes, (uint32_t)s.n);
+	buf_slice(&p->bytes, s);
+	p->count++;
+}
+
+void
+db_push_i64(struct db_param *p, int64_t v)
+{
+	put32(&p->bytes, 8);
+	put64(&p->bytes, (uint64_t)v);
+	p->count++;
+}
+
+void
+db_push_time(struct db_param *p, int64_t t)
+{
+	db_push_i64(p, t - (int64_t)EPOCH_2000 * 1000000);
+}
+
+/* numeric_send's form: digits to the base 10,000, the first one's weight, sign, scale. */
+void
+db_push_u64(struct db_param *p, uint64_t v)
+{
+	uint16_t digits[5];
+	int n = 0;
+	for (; v; v /= 10000)
+		digits[n++] = (uint16_t)(v % 10000);
+	put32(&p->bytes, (uint32_t)(8 + 2 * n));
+	put16(&p->bytes, (uint16_t)n);
+	put16(&p->bytes, (uint16_t)(n ? n - 1 : 0));
+	put32(&p->bytes, 0);
+	while (n)
+		put16(&p->bytes, digits[--n]);
+	p->count++;
+}
+
+void
+db_push_bool(struct db_param *p, bool v)
+{
+	put32(&p->bytes, 1);
+	buf_char(&p->bytes, v ? 1 : 0);
+	p->count++;
+}
+
+void
+db_push_null(struct db_param *p)
+{
+	put32(&p->bytes, UINT32_MAX);
+	p->count++;
+}
+
+static void
+scalar_start(struct db_param *p)
+{
+	p->type = 0;
+	p->array = p->null = false;
+	p->bytes.len = 0;
+}
+
+void
+db_set_text(struct db_param *p, struct slice s)
+{
+	scalar_start(p);
+	p->type = OID_TEXT;
+	buf_slice(&p->bytes, s);
+}
+
+void
+db_set_i64(struct db_param *p, int64_t v)
+{
+	scalar_start(p);
+	buf_i64(&p->bytes, v);
+}
+
+void
+db_set_null(struct db_param *p)
+{
+	scalar_start(p);
+	p->null = true;
+}
+
+void
+db_params_free(struct db_param *p, int n)
+{
+	for (int i = 0; i < n; i++)
+		buf_free(&p[i].bytes);
+}
+
+void
+db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
+{
+	char *message = NULL;
+	shared.conninfo = conninfo;
+	shared.passfile = passfile;
+	shared.deadline_s = deadline_s;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
+	if (!options)
+		die(EXIT_PERMANENT, "not a connection string: %.*s", message ? (int)strcspn(message, "\n") : 0, message ? message : "");
+	for (PQconninfoOption *o = options; o->keyword; o++)
+		if (o->val && (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
+			die(EXIT_PERMANENT, "the connection string has a %s in it, where others can read it; use --password-file or PGPASSFILE", o->keyword);
+	PQconninfoFree(options);
+}
+
+void
+db_idle(int fd, bool (*fn)(void *), void *context)
+{
+	shared.idle_fd = fd;
+	shared.idle = fn;
+	shared.idle_context = context;
+}
+
+/* One wait, in which the idle function may run. */
+static void
+wait_for(struct pollfd *fds, int n, int64_t deadline)
+{
+	fds[n] = (struct pollfd){.fd = shared.idle_fd, .events = POLLIN};
+	io_wait(fds, n + 1, deadline);
+	if (fds[n].revents && !shared.idle(shared.idle_context))
+		shared.idle_fd = -1;
+}
+
+struct db *
+db_new(const char *application)
+{
+	struct db *db = mem_alloc(sizeof *db);
+	*db = (struct db){.application = application};
+	return db;
+}
+
+static void
+results_clear(struct db *db)
+{
+	for (int i = 0; i < db->done; i++)
+		PQclear(db->results[i]);
+	db->queued = db->done = 0;
+	db->failed = false;
+	db->status = DB_OK;
+}
+
+void
+db_free(struct db *db)
+{
+	if (!db)
+		return;
+	results_clear(db);
+	PQfinish(db->conn);
+	buf_free(&db->error);
+	free(db);
+}
+
+/* Keeps the first line of a message of libpq's. */
+static void
+error_keep(struct db *db, const char *message, const char *sqlstate)
+{
+	db->error.len = 0;
+	while (*message == '\n' || *message == ' ')
+		message++;
+	buf_add(&db->error, message, strcspn(message, "\n"));
+	memset(db->sqlstate, 0, sizeof db->sqlstate);
+	if (sqlstate)
+		memcpy(db->sqlstate, sqlstate, strnlen(sqlstate, 5));
+}
+
+/* What an SQLSTATE asks for. Class 22 and 23: the data; what passes: connection, resources, concurrency, a standby. */
+static enum db_status
+classify(const char *state)
+{
+	static const char *const passing[] = {"08", "40", "53", "57", "58", "XX", "55P03", "25006", "26000", "55006"};
+	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strcmp(state, "54000") == 0)
+		return DB_DATA;
+	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+		if (strncmp(state, passing[i], strlen(passing[i])) == 0)
+			return DB_RETRY;
+	return DB_FATAL;
+}
+
+/* A refused connection has no SQLSTATE field; at verbose verbosity its message has it: "FATAL:  28P01: …". */
+static enum db_status
+classify_refusal(struct db *db)
+{
+	const char *message = PQerrorMessage(db->conn), *p = message;
+	while ((p = strstr(p, ":  ")) != NULL) {
+		p += 3;
+		if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && p[5] == ':') {
+			error_keep(db, message, p);
+			return classify(db->sqlstate);
+		}
+	}
+	error_keep(db, message, NULL);
+	/* No answer from a server: not there (yet), or a wrong name or file, which only a person can tell apart. */
+	return PQconnectionNeedsPassword(db->conn) || strstr(message, "fe_sendauth") ? DB_FATAL : DB_RETRY;
+}
+
+static enum db_status
+connect_once(struct db *db, int64_t deadline)
+{
+	const char *names[] = {"dbname", "fallback_application_name", "client_encoding", "passfile", NULL};
+	const char *values[] = {shared.conninfo, db->application, "UTF8", shared.passfile, NULL};
+	if (!shared.passfile)
+		names[3] = NULL;
+	PQfinish(db->conn);
+	db->conn = PQconnectStartParams(names, values, 1);
+	if (!db->conn)
+		die(EXIT_TEMPORARY, "out of memory");
+	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+		struct pollfd fds[2] = {{.fd = PQsocket(db->conn), .events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT}};
+		wait_for(fds, 1, deadline);
+		if (clock_now() >= deadline || (fds[0].revents == 0 && io_stopping() && clock_now() >= deadline))
+			break;
+		if (fds[0].revents)
+			state = PQconnectPoll(db->conn);
+	}
+	if (PQstatus(db->conn) == CONNECTION_OK && PQsetnonblocking(db->conn, 1) == 0 && PQenterPipelineMode(db->conn)) {
+		PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
+		return DB_OK;
+	}
+	if (PQstatus(db->conn) != CONNECTION_BAD) {
+		error_keep(db, "no answer in time", NULL);
+		return DB_RETRY;
+	}
+	return classify_refusal(db);
+}
+
+static unsigned
+random_below(unsigned n)
+{
+	unsigned v = 0;
+	if (getrandom(&v, sizeof v, GRND_NONBLOCK) < 0)
+		v = (unsigned)clock_now();
+	return v % n;
+}
+
+enum db_status
+db_connect(struct db *db)
+{
+	if (db->conn && PQstatus(db->conn) == CONNECTION_OK)
+		return DB_OK;
+	results_clear(db);
+	int64_t start = clock_now(), limit = start + (int64_t)shared.deadline_s * 1000000, pause = 50000;
+	for (bool told = false;; told = true) {
+		int64_t try_until = clock_now() + 10 * 1000000;
+		enum db_status status = connect_once(db, try_until < limit || shared.deadline_s == 0 ? try_until : limit);
+		if (status == DB_OK && told)
+			log_info("connected to the database again after %.1f s", (double)(clock_now() - start) / 1e6);
+		if (status != DB_RETRY)
+			return status;
+		if (clock_now() + pause >= limit || io_stopping())
+			return DB_RETRY;
+		if (!told)
+			log_warn("could not connect to the database, trying again for up to %llu s: %s",
+			    (unsigned long long)shared.deadline_s, db_error(db));
+		int64_t until = clock_now() + pause / 2 + random_below((unsigned)pause);
+		while (clock_now() < until && !io_stopping()) {
+			struct pollfd none[1];
+			wait_for(none, 0, until);
+		}
+		pause = pause < 2000000 ? pause * 2 : 4000000;
+	}
+}
+
+void
+db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
+{
+	Oid types[16];
+	const char *values[16];
+	int lengths[16], formats[16];
+	if (db->done)
+		results_clear(db);
+	for (int i = 0; i < n; i++) {
+		const struct db_param *p = &params[i];
+		if (p->array) {
+			uint32_t count = htonl(p->count);
+			memcpy(p->bytes.p + 12, &count, 4);
+		}
+		types[i] = p->type;
+		/* An empty buffer has no memory, and a null pointer would mean null; text must end in NUL. */
+		values[i] = p->null ? NULL : p->bytes.len ? p->bytes.p : "";
+		if (!p->array && !p->null && p->bytes.len) {
+			struct buf *b = (struct buf *)(uintptr_t)&p->bytes;
+			values[i] = buf_cstr(b);
+		}
+		lengths[i] = (int)p->bytes.len;
+		formats[i] = p->array;
+	}
+	if (!db->conn || PQsendQueryParams(db->conn, sql, n, types, values, lengths, formats, 0) != 1)
+		db->failed = true;
+	else
+		db->queued++;
+}
+
+/* Notes an error result; the first one of a pipeline is the cause, those behind it are only skipped. */
+static void
+note_error(struct db *db, const PGresult *r)
+{
+	if (db->status != DB_OK)
+		return;
+	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	error_keep(db, primary ? primary : PQresultErrorMessage(r), state);
+	db->status = state ? classify(state) : DB_RETRY;
+}
+
+/* Takes what results have come. Returns true when the pipeline's end has come, or the connection is lost. */
+static bool
+results_take(struct db *db)
+{
+	if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK) {
+		if (db->status == DB_OK)
+			error_keep(db, PQerrorMessage(db->conn), NULL);
+		db->status = DB_RETRY;
+		return true;
+	}
+	while (!PQisBusy(db->conn)) {
+		PGresult *r = PQgetResult(db->conn);
+		if (!r) {
+			/* The end of one statement's results; once the connection is lost there is nothing else. */
+			if (PQstatus(db->conn) != CONNECTION_OK) {
+				db->status = DB_RETRY;
+				return true;
+			}
+			continue;
+		}
+		switch (PQresultStatus(r)) {
+		case PGRES_PIPELINE_SYNC:
+			PQclear(r);
+			return true;
+		case PGRES_COMMAND_OK:
+		case PGRES_TUPLES_OK:
+			if (db->done < MOST_RESULTS) {
+				db->results[db->done++] = r;
+				continue;
+			}
+			break;
+		case PGRES_FATAL_ERROR:
+			note_error(db, r);
+			break;
+		default:
+			break;
+		}
+		PQclear(r);
+	}
+	return false;
+}
+
+enum db_status
+db_run(struct db **dbs, int n)
+{
+	bool over[4] = {false}, unsent[4] = {false};
+	for (int i = 0; i < n; i++) {
+		struct db *db = dbs[i];
+		if (db->failed || !db->conn || PQpipelineSync(db->conn) != 1) {
+			error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
+			db->status = DB_RETRY;
+			over[i] = true;
+		}
+	}
+	for (;;) {
+		struct pollfd fds[5];
+		int left = 0;
+		for (int i = 0; i < n; i++) {
+			fds[i] = (struct pollfd){.fd = -1};
+			if (over[i])
+				continue;
+			int flushed = PQflush(dbs[i]->conn);
+			unsent[i] = flushed == 1;
+			over[i] = flushed < 0 ? (results_take(dbs[i]), dbs[i]->status = DB_RETRY, true) : results_take(dbs[i]);
+			if (over[i])
+				continue;
+			fds[i] = (struct pollfd){.fd = PQsocket(dbs[i]->conn), .events = POLLIN};
+			if (unsent[i])
+				fds[i].events |= POLLOUT;
+			left++;
+		}
+		if (left == 0)
+			break;
+		wait_for(fds, n, -1);
+	}
+	enum db_status worst = DB_OK;
+	for (int i = 0; i < n; i++)
+		if (dbs[i]->status > worst)
+			worst = dbs[i]->status;
+	return worst;
+}
+
+bool
+db_committed(const struct db *db)
+{
+	return db->status == DB_OK && db->done > 0 && strcmp(PQcmdStatus(db->results[db->done - 1]), "COMMIT") == 0;
+}
+
+int64_t
+db_deadline(void)
+{
+	return (int64_t)shared.deadline_s * 1000000;
+}
+
+enum db_status
+db_exec(struct db *db, const char *sql, const struct db_param *params, int n)
+{
+	db_queue(db, sql, params, n);
+	return db_run(&db, 1);
+}
+
+enum db_status
+db_script(struct db *db, const char *sql)
+{
+	results_clear(db);
+	if (PQexitPipelineMode(db->conn) != 1 || PQsendQuery(db->conn, sql) != 1) {
+		error_keep(db, PQerrorMessage(db->conn), NULL);
+		return DB_RETRY;
+	}
+	PGresult *r;
+	while ((r = PQgetResult(db->conn)) != NULL) {
+		if (PQresultStatus(r) == PGRES_FATAL_ERROR)
+			note_error(db, r);
+		PQclear(r);
+	}
+	if (PQenterPipelineMode(db->conn) != 1)
+		db->status = DB_RETRY;
+	return db->status;
+}
+
+void
+db_reset(struct db *db)
+{
+	results_clear(db);
+	if (!db->conn)
+		return;
+	struct buf kept = db->error;
+	char state[6];
+	memcpy(state, db->sqlstate, sizeof state);
+	db->error = (struct buf){0};
+	if (PQstatus(db->conn) != CONNECTION_OK || db_exec(db, "ROLLBACK", NULL, 0) != DB_OK) {
+		PQfinish(db->conn);
+		db->conn = NULL;
+	}
+	results_clear(db);
+	buf_free(&db->error);
+	db->error = kept;
+	memcpy(db->sqlstate, state, sizeof state);
+}
+
+int
+db_rows(const struct db *db, int result)
+{
+	return PQntuples(db->results[result]);
+}
+
+int
+db_columns(const struct db *db, int result)
+{
+	return PQnfields(db->results[result]);
+}
+
+const char *
+db_column(const struct db *db, int result, int column)
+{
+	return PQfname(db->results[result], column);
+}
+
+enum db_kind
+db_kind(const struct db *db, int result, int column)
+{
+	switch (PQftype(db->results[result], column)) {
+	case OID_TEXT:
+		return DB_TEXT;
+	case OID_BOOL:
+		return DB_BOOL;
+	case OID_JSON:
+		return DB_JSON;
+	default:
+		return DB_NUMBER;
+	}
+}
+
+bool
+db_null(const struct db *db, int result, int row, int column)
+{
+	return PQgetisnull(db->results[result], row, column) == 1;
+}
+
+struct slice
+db_text(const struct db *db, int result, int row, int column)
+{
+	const PGresult *r = db->results[result];
+	return (struct slice){PQgetvalue(r, row, column), (size_t)PQgetlength(r, row, column)};
+}
+
+int64_t
+db_i64(const struct db *db, int result, int row, int column)
+{
+	return db_null(db, result, row, column) ? -1 : strtoll(db_text(db, result, row, column).p, NULL, 10);
+}
+
+const char *
+db_error(const struct db *db)
+{
+	return db->error.len ? buf_cstr((struct buf *)(uintptr_t)&db->error) : "unknown error";
+}
+
+const char *
+db_sqlstate(const struct db *db)
+{
+	return db->sqlstate;
+}
+
+int
+db_server_version(const struct db *db)
+{
+	return PQserverVersion(db->conn);
+}

@@ -1,0 +1,35 @@
+/* Ingest: a batch becomes one transaction on each lane that it needs, with history,
+ * latest state, rejects, counts and committed offset together; afterwards, and only
+ * then, its items carry what is to be told. */
+#ifndef ACCTFLOW_INGEST_H
+#define ACCTFLOW_INGEST_H
+
+#include "batch.h"
+#include "source.h"
+
+struct ingest {
+	struct db *lane[MOST_LANES];
+	unsigned lanes;
+	bool resume;          /* under --resume: items that a life before committed are told again */
+	struct source source; /* of the records now coming; token -1: none claimed */
+	int64_t replay_last;
+	/* Its own. */
+	struct db_param params[MOST_LANES][28];
+	uint32_t *order;
+	size_t order_cap;
+};
+
+enum ingest_status {
+	INGEST_OK,
+	INGEST_GONE,   /* the database stayed away past its deadline, or we were told to stop: exit 111 */
+	INGEST_FATAL,  /* retrying cannot mend it: exit 100 */
+	INGEST_FENCED, /* another writer has taken the source over: exit 100 */
+};
+
+/* Commits the items of b. Retries what passes; a row that the server refuses becomes ITEM_REJECTED with the server's words.
+ * What went wrong has been logged. */
+enum ingest_status ingest_batch(struct ingest *g, struct batch *b);
+
+void ingest_free(struct ingest *g);
+
+#endif

@@ -1,0 +1,85 @@
+/* Migrations run in order, each once, all in one transaction under a transaction's
+ * advisory lock, so that any number of programs may start on an empty database at
+ * once. */
+#include "migrate.h"
+
+#include "log.h"
+#include "sql.h"
+
+#include <string.h>
+
+static const char *const migrations[] = {sql_001_base};
+enum { VERSION = sizeof migrations / sizeof *migrations };
+
+int
+migrate_version(void)
+{
+	return VERSION;
+}
+
+_Noreturn static void
+failed(struct db *db, enum db_status status, const char *what)
+{
+	if (strcmp(db_sqlstate(db), "42501") == 0)
+		die(EXIT_PERMANENT, "this role may not %s (%s); as the database's owner run: writer migrate --db …", what, db_error(db));
+	die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, db_error(db));
+}
+
+/* The schema's version: 0 if there is none. */
+static int
+version_read(struct db *db)
+{
+	enum db_status status = db_exec(db, "SELECT to_regclass('acctflow.migrations') IS NOT NULL", NULL, 0);
+	if (status == DB_OK && slice_is(db_text(db, 0, 0, 0), "f"))
+		return 0;
+	if (status == DB_OK)
+		status = db_exec(db, "SELECT coalesce(max(version), 0) FROM acctflow.migrations", NULL, 0);
+	if (status != DB_OK)
+		failed(db, status, "read the schema's version");
+	return (int)db_i64(db, 0, 0, 0);
+}
+
+static void
+run(struct db *db, const char *sql)
+{
+	enum db_status status = db_script(db, sql);
+	if (status != DB_OK)
+		failed(db, status, "migrate the schema");
+}
+
+int
+migrate(struct db *db)
+{
+	if (db_server_version(db) < 130000)
+		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer", db_server_version(db) / 10000);
+	enum db_status status = db_exec(db, "SHOW server_encoding", NULL, 0);
+	if (status != DB_OK)
+		failed(db, status, "ask for the encoding");
+	if (!slice_is(db_text(db, 0, 0, 0), "UTF8"))
+		die(EXIT_PERMANENT, "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 NAME",
+		    db_text(db, 0, 0, 0).p);
+	int version = version_read(db);
+	if (version > VERSION)
+		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version, VERSION);
+	if (version == VERSION)
+		return 0;
+
+	run(db, "BEGIN; SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))");
+	version = version_read(db);
+	if (version == 0)
+		run(db, "CREATE SCHEMA IF NOT EXISTS acctflow; CREATE TABLE acctflow.migrations"
+		        " (version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())");
+	for (int i = version; i < VERSION; i++) {
+		struct db_param p[1] = {0};
+		run(db, migrations[i]);
+		db_set_i64(&p[0], i + 1);
+		status = db_exec(db, "INSERT INTO acctflow.migrations (version) VALUES ($1)", p, 1);
+		db_params_free(p, 1);
+		if (status != DB_OK)
+			failed(db, status, "migrate the schema");
+	}
+	run(db, "COMMIT");
+	if (version < VERSION)
+		log_info("migrated the schema from version %d to %d", version, VERSION);
+	return VERSION - version;
+}

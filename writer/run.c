@@ -1,0 +1,226 @@
+/* The verb run: what came in while the last batch was in flight makes the next one;
+ * where nothing came, an update that arrives alone is committed at once. */
+#include "writer.h"
+
+#include "clock.h"
+#include "ingest.h"
+#include "intake.h"
+#include "log.h"
+#include "sql.h"
+#include "tell.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run {
+	const struct writer_options *o;
+	struct intake intake;
+	struct ingest ingest;
+	struct out out;
+	struct text_style style;
+	struct buf line;
+	struct record record;
+	bool catching_up; /* `caughtup` is still to be told */
+	uint64_t rejected;
+};
+
+static bool
+read_meanwhile(void *context)
+{
+	struct run *r = context;
+	return !io_stopping() && intake_read(&r->intake);
+}
+
+static void
+say(struct run *r)
+{
+	text_record(&r->out.buf, r->style, slice_buf(&r->line));
+	if (out_full(&r->out) && out_flush(&r->out) != 0)
+		out_failed();
+}
+
+/* Under --resume: all that a life before committed has been told again. */
+static void
+tell_caughtup(struct run *r)
+{
+	r->catching_up = false;
+	r->line.len = 0;
+	buf_text(&r->line, "{\"event\":\"caughtup\",\"source\":");
+	buf_json(&r->line, slice_buf(&r->ingest.source.name));
+	buf_char(&r->line, '}');
+	say(r);
+}
+
+static void
+db_check(struct run *r, enum db_status status)
+{
+	if (status == DB_OK)
+		return;
+	if (status == DB_RETRY)
+		die(EXIT_TEMPORARY, "the database cannot be reached: %s", db_error(r->ingest.lane[0]));
+	die(EXIT_PERMANENT, "the database refused: %s", db_error(r->ingest.lane[0]));
+}
+
+/* Keeps what `begin` says of the source. By hand it starts from where the reader says. */
+static void
+begin_keep(struct run *r, const struct item *begin)
+{
+	static const enum member members[] = {M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FINGERPRINT, M_STARTED_AT};
+	struct db *db = r->ingest.lane[0];
+	struct db_param p[9] = {0};
+	struct buf room = {0};
+	uint64_t from = 0;
+	record_parse_line(begin->line, &r->record);
+	db_set_text(&p[0], slice_buf(&r->ingest.source.name));
+	for (int i = 0; i < 7; i++) {
+		struct slice v = r->record.m[members[i]];
+		if (v.n && v.p[0] == '"')
+			v = record_text(&r->record, members[i], &room);
+		if (v.n && !slice_is(v, "null"))
+			db_set_text(&p[i + 1], v);
+		else
+			db_set_null(&p[i + 1]);
+	}
+	db_set_text(&p[8], r->o->resume ? SLICE("true") : SLICE("false"));
+	db_check(r, db_exec(db, sql_source_begin, p, 9));
+	if (!r->o->resume) {
+		record_integer(&r->record, M_FROM, VERSION_MAX, &from);
+		if (from)
+			db_set_i64(&p[1], (int64_t)from - 1);
+		else
+			db_set_null(&p[1]);
+		db_check(r, db_exec(db, sql_source_restart, p, 2));
+	}
+	db_params_free(p, 9);
+	buf_free(&room);
+}
+
+/* Takes hold of the source whose records come now. */
+static void
+source_enter(struct run *r, const struct batch *b)
+{
+	struct ingest *g = &r->ingest;
+	struct db *db = g->lane[0];
+	int64_t pid = 0;
+	g->source.name.len = 0;
+	buf_slice(&g->source.name, slice_buf(&b->source));
+	log_source(buf_cstr(&g->source.name));
+	db_check(r, db_connect(db));
+	if (r->o->resume && r->o->token_given)
+		db_check(r, source_join(db, &g->source, (int64_t)r->o->token));
+	else
+		db_check(r, source_claim(db, &g->source, (unsigned)r->o->lanes, true, !r->o->resume, r->o->resume, &pid));
+	if (pid)
+		die(EXIT_PERMANENT, "another writer works on this source (database process %lld); wait for it, or name another with reader --source",
+		    (long long)pid);
+	if (g->source.token < 0)
+		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
+	g->replay_last = INT64_MIN;
+	if (b->begins)
+		begin_keep(r, &b->items[0]);
+	if (r->o->resume) {
+		struct slice name = slice_buf(&g->source.name);
+		if (g->source.delivered >= 0)
+			pending_tell(db, &r->out, r->style, &name, g->source.delivered);
+		r->catching_up = true;
+		if (g->source.committed_most <= g->source.delivered)
+			tell_caughtup(r);
+	}
+}
+
+/* Whether the batch's source is the one we hold. */
+static bool
+source_held(const struct run *r, const struct batch *b)
+{
+	return b->source.len == 0 || (!b->begins && r->ingest.source.token >= 0 && slice_same(slice_buf(&b->source), slice_buf(&r->ingest.source.name)));
+}
+
+static void
+tell_batch(struct run *r, const struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		const struct item *it = &b->items[i];
+		bool counts = it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
+		if (r->catching_up && (it->kind == ITEM_END || (counts && it->offset > r->ingest.source.committed_most)))
+			tell_caughtup(r);
+		r->line.len = 0;
+		tell_item(&r->line, it, slice_buf(&b->source));
+		say(r);
+		r->rejected += it->kind == ITEM_REJECTED;
+		if (r->catching_up && counts && it->offset >= r->ingest.source.committed_most)
+			tell_caughtup(r);
+	}
+	if (out_flush(&r->out) != 0)
+		out_failed();
+}
+
+static void
+batch_run(struct run *r, struct batch *b)
+{
+	if (!source_held(r, b))
+		source_enter(r, b);
+	enum ingest_status status = ingest_batch(&r->ingest, b);
+	if (status != INGEST_OK)
+		exit(status == INGEST_GONE ? EXIT_TEMPORARY : EXIT_PERMANENT);
+	tell_batch(r, b);
+}
+
+/* Reads until there is something to commit. Returns false at the end. */
+static bool
+wait_for_input(struct run *r)
+{
+	struct intake *t = &r->intake;
+	while (t->next->n == 0) {
+		if (intake_over(t))
+			return false;
+		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+		/* Told to stop: what is waiting is still read. */
+		io_wait(&p, 1, io_stopping() ? 0 : -1);
+		if (p.revents)
+			intake_read(t);
+		else if (io_stopping())
+			return false;
+	}
+	return true;
+}
+
+int
+run_main(const struct writer_options *o)
+{
+	struct run r = {.o = o, .style = text_style((enum format)o->format, STDOUT_FILENO)};
+	struct batch batches[2] = {0};
+	r.ingest = (struct ingest){.lanes = (unsigned)o->lanes, .resume = o->resume, .source = {.token = -1, .last = INT64_MIN}};
+	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
+	for (unsigned i = 1; i < r.ingest.lanes; i++)
+		r.ingest.lane[i] = db_new("acctflow writer");
+	out_open(&r.out, STDOUT_FILENO);
+	r.intake = (struct intake){.in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES},
+	                           .most = o->batch,
+	                           .virtual_clock = o->clock == 1,
+	                           .epoch = o->epoch};
+	for (int current = 0;; current = !current) {
+		r.intake.next = &batches[current];
+		intake_take(&r.intake);
+		if (!wait_for_input(&r))
+			break;
+		r.intake.next = &batches[!current];
+		bool room = intake_take(&r.intake) && !r.intake.in.eof;
+		db_idle(room ? STDIN_FILENO : -1, read_meanwhile, &r);
+		batch_run(&r, &batches[current]);
+		db_idle(-1, NULL, NULL);
+		batch_clear(&batches[current]);
+	}
+	bool cut_off = o->resume && !r.intake.ended && !io_stopping();
+	if (cut_off)
+		log_error("the input ended without `end`: whoever fed it is gone");
+	ingest_free(&r.ingest);
+	intake_free(&r.intake);
+	record_free(&r.record);
+	buf_free(&r.line);
+	buf_free(&r.out.buf);
+	batch_free(&batches[0]);
+	batch_free(&batches[1]);
+	log_source(NULL);
+	return cut_off ? EXIT_TEMPORARY : o->strict && r.rejected ? EXIT_REJECTED : EXIT_OK;
+}

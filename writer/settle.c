@@ -1,0 +1,255 @@
+/* The verb settle: the end of the pipeline. Events are written on first and recorded
+ * afterwards, so that what is recorded as delivered was; while the database works, or
+ * is away, events go on passing. */
+#include "writer.h"
+
+#include "clock.h"
+#include "log.h"
+#include "record.h"
+#include "source.h"
+#include "sql.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_HELD = 100000 };
+
+/* What is to be recorded in one transaction. */
+struct load {
+	struct db_param fired[3]; /* ids, versions, times */
+	int64_t delivered;        /* -1: nothing new */
+	struct buf source;        /* whose offset that is; empty: none */
+	size_t events;            /* passed on but not yet recorded */
+};
+
+struct settle {
+	const struct writer_options *o;
+	struct lines in;
+	struct out out;
+	struct text_style style;
+	struct record record;
+	struct buf room;
+	struct load loads[2], *next;
+	struct db *db;
+	struct source source; /* the one whose delivery we hold; token -1: none */
+	struct slice held;    /* a line of another source: it waits until what is before it is recorded */
+	bool holds, ended;
+};
+
+static void
+load_clear(struct load *l)
+{
+	db_array_text(&l->fired[0]);
+	db_array_bigint(&l->fired[1]);
+	db_array_time(&l->fired[2]);
+	l->delivered = -1;
+	l->source.len = 0;
+	l->events = 0;
+}
+
+static bool
+load_empty(const struct load *l)
+{
+	return l->fired[0].count == 0 && l->delivered < 0;
+}
+
+/* Notes what a passed event means. Returns false where it belongs to another source than the load has. */
+static bool
+note(struct settle *s, struct slice line)
+{
+	static const char *const placed[] = {"indexed", "ignored", "rejected"};
+	struct record *r = &s->record;
+	struct load *l = s->next;
+	uint64_t version, offset;
+	int64_t t;
+	if (record_parse_line(line, r) != 0)
+		return true;
+	s->ended |= record_is(r, M_EVENT, "end");
+	if (record_is(r, M_EVENT, "begin"))
+		s->ended = false;
+	if (record_is(r, M_EVENT, "fired")) {
+		if (record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0)
+			return true;
+		db_push_text(&l->fired[0], record_text(r, M_ID, &s->room));
+		db_push_i64(&l->fired[1], (int64_t)version);
+		db_push_time(&l->fired[2], t);
+		return true;
+	}
+	for (size_t i = 0; i < sizeof placed / sizeof *placed; i++) {
+		if (!record_is(r, M_EVENT, placed[i]))
+			continue;
+		if (!record_has(r, M_SOURCE) || record_integer(r, M_OFFSET, VERSION_MAX, &offset) != 0)
+			return true;
+		struct slice source = record_text(r, M_SOURCE, &s->room);
+		if (l->source.len && !slice_same(source, slice_buf(&l->source)))
+			return false;
+		if (l->source.len == 0)
+			buf_slice(&l->source, source);
+		if ((int64_t)offset > l->delivered)
+			l->delivered = (int64_t)offset;
+		return true;
+	}
+	return true;
+}
+
+/* Passes on the lines that were read. Returns false where no more can be taken now. */
+static bool
+pass(struct settle *s)
+{
+	bool more = true;
+	while (more) {
+		enum line_status status = s->holds ? LINE_OK : lines_next(&s->in, &s->held);
+		if (status == LINE_NONE)
+			break;
+		if (status == LINE_LONG) {
+			log_warn("dropped a line of %llu bytes: longer than any event", (unsigned long long)s->in.total);
+			continue;
+		}
+		s->holds = !note(s, s->held);
+		if (s->holds)
+			break;
+		text_record(&s->out.buf, s->style, s->held);
+		if (out_full(&s->out) && out_flush(&s->out) != 0)
+			out_failed();
+		more = ++s->next->events < MOST_HELD;
+	}
+	if (out_flush(&s->out) != 0)
+		out_failed();
+	return more && !s->holds;
+}
+
+static bool
+read_more(void *context)
+{
+	struct settle *s = context;
+	ssize_t n = lines_read(&s->in);
+	if (n < 0 && errno != EAGAIN)
+		die(EXIT_TEMPORARY, "could not read standard input: %m");
+	return pass(s) && n != 0;
+}
+
+static enum db_status
+source_take(struct settle *s, const struct load *l)
+{
+	if (l->source.len == 0 || (s->source.token >= 0 && slice_same(slice_buf(&l->source), slice_buf(&s->source.name))))
+		return DB_OK;
+	s->source.name.len = 0;
+	buf_slice(&s->source.name, slice_buf(&l->source));
+	log_source(buf_cstr(&s->source.name));
+	if (!s->o->token_given)
+		return source_claim_delivery(s->db, &s->source);
+	s->source.token = (int64_t)s->o->token;
+	return DB_OK;
+}
+
+/* One transaction. *fenced: another settle has taken the source over. */
+static enum db_status
+load_record(struct settle *s, struct load *l, bool *fenced)
+{
+	struct db_param p[2] = {0};
+	bool sourced = l->source.len > 0;
+	enum db_status status = source_take(s, l);
+	*fenced = false;
+	if (status != DB_OK)
+		goto out;
+	db_queue(s->db, "BEGIN", NULL, 0);
+	if (sourced) {
+		db_set_text(&p[0], slice_buf(&s->source.name));
+		db_set_i64(&p[1], s->source.token);
+		db_queue(s->db, sql_delivery_lock, p, 2);
+		status = db_run(&s->db, 1);
+		*fenced = status == DB_OK && db_rows(s->db, 1) == 0;
+		if (status != DB_OK || *fenced)
+			goto out;
+	}
+	if (l->fired[0].count)
+		db_queue(s->db, sql_fired_insert, l->fired, 3);
+	if (sourced && l->delivered >= 0) {
+		db_set_i64(&p[1], l->delivered);
+		db_queue(s->db, sql_delivery_advance, p, 2);
+	}
+	db_queue(s->db, "COMMIT", NULL, 0);
+	status = db_run(&s->db, 1);
+out:
+	db_params_free(p, 2);
+	return status;
+}
+
+/* Records a load, however often that must be tried: doing it twice changes nothing. */
+static void
+load_settle(struct settle *s, struct load *l)
+{
+	int64_t start = clock_now();
+	for (unsigned tries = 0;; tries++) {
+		bool fenced = false;
+		enum db_status status = db_connect(s->db);
+		if (status == DB_OK)
+			status = load_record(s, l, &fenced);
+		if (fenced)
+			die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
+		if (status == DB_OK)
+			return;
+		if (status != DB_RETRY)
+			die(EXIT_PERMANENT, "the database refused: %s", db_error(s->db));
+		if (clock_now() - start > db_deadline() || (io_stopping() && tries > 3))
+			die(EXIT_TEMPORARY, "the database cannot be reached: %s", db_error(s->db));
+		log_warn("trying to record again: %s", db_error(s->db));
+		db_reset(s->db);
+	}
+}
+
+int
+settle_main(const struct writer_options *o)
+{
+	struct settle s = {.o = o,
+	                   .in = {.fd = STDIN_FILENO, .max = 4 * RECORD_BYTES},
+	                   .style = text_style((enum format)o->format, STDOUT_FILENO),
+	                   .source = {.token = -1}};
+	load_clear(&s.loads[0]);
+	load_clear(&s.loads[1]);
+	s.next = &s.loads[0];
+	s.db = writer_connect(o, "acctflow settle");
+	out_open(&s.out, STDOUT_FILENO);
+	/* The one before may have been killed in the middle of a line. */
+	if (o->resume && !s.style.people)
+		buf_char(&s.out.buf, '\n');
+	for (;;) {
+		bool room = pass(&s);
+		if (!load_empty(s.next)) {
+			struct load *full = s.next;
+			s.next = full == &s.loads[0] ? &s.loads[1] : &s.loads[0];
+			if (s.holds)
+				room = pass(&s);
+			db_idle(room && !s.in.eof ? STDIN_FILENO : -1, read_more, &s);
+			load_settle(&s, full);
+			db_idle(-1, NULL, NULL);
+			load_clear(full);
+			continue;
+		}
+		s.next->events = 0;
+		if (s.in.eof && !s.holds)
+			break;
+		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+		io_wait(&p, 1, io_stopping() ? 0 : -1);
+		if (p.revents)
+			read_more(&s);
+		else if (io_stopping())
+			break;
+	}
+	bool cut_off = o->resume && !s.ended && !io_stopping();
+	if (cut_off)
+		log_error("the input ended without `end`: whoever fed it is gone");
+	for (int i = 0; i < 2; i++) {
+		db_params_free(s.loads[i].fired, 3);
+		buf_free(&s.loads[i].source);
+	}
+	buf_free(&s.in.buf);
+	buf_free(&s.out.buf);
+	buf_free(&s.room);
+	record_free(&s.record);
+	source_free(&s.source);
+	db_free(s.db);
+	log_source(NULL);
+	return cut_off ? EXIT_TEMPORARY : EXIT_OK;
+}

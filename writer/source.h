@@ -1,0 +1,33 @@
+/* A source's claim: who may write for it, and how far its writer and its settle got. Taking a source over raises its
+ * token; every later transaction checks it, so that whoever held it before can write no more. */
+#ifndef ACCTFLOW_SOURCE_H
+#define ACCTFLOW_SOURCE_H
+
+#include "db.h"
+
+enum { MOST_LANES = 2 };
+
+struct source {
+	struct buf name;
+	int64_t token;   /* -1: not claimed */
+	unsigned lanes;
+	int64_t committed[MOST_LANES]; /* -1: none */
+	int64_t committed_most;        /* of all lanes; -1: none */
+	int64_t delivered;             /* -1: none */
+	int64_t last;                  /* ingested_at of its last record; INT64_MIN: none */
+};
+
+/* Adds the source where it is new, and takes it over: waits for a transaction of the old holder, ends its backend after
+ * two seconds, raises the token, and only then reads the offsets. With `own` this backend is noted as the holder; with
+ * `polite` a holder that lives is left alone and *pid is its backend (else 0). `deliveries` takes settle's side too. */
+enum db_status source_claim(struct db *db, struct source *s, unsigned lanes, bool own, bool polite, bool deliveries, int64_t *pid);
+
+/* Reads the claim that somebody made for us under this token; DB_OK with s->token -1 where it is no longer ours. */
+enum db_status source_join(struct db *db, struct source *s, int64_t token);
+
+/* Takes settle's side of the source alone. */
+enum db_status source_claim_delivery(struct db *db, struct source *s);
+
+void source_free(struct source *s);
+
+#endif

@@ -1,0 +1,32 @@
+/* What writer's verbs share: the options, and the way to the database. */
+#ifndef ACCTFLOW_WRITER_H
+#define ACCTFLOW_WRITER_H
+
+#include "db.h"
+#include "io.h"
+#include "text.h"
+
+struct writer_options {
+	const char *database, *password_file, *home, *source, *type;
+	const char *operand; /* history's account id */
+	uint64_t batch, lanes, deadline, token;
+	bool token_given, resume, strict;
+	int clock; /* 1: virtual */
+	int64_t epoch;
+	int format;
+};
+
+/* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
+struct db *writer_connect(const struct writer_options *o, const char *application);
+
+/* The verbs: each returns the exit code. */
+int run_main(const struct writer_options *o);
+int settle_main(const struct writer_options *o);
+int claim_main(const struct writer_options *o);
+int pending_main(const struct writer_options *o);
+int show_main(const struct writer_options *o, const char *sql, const char *argument);
+
+/* Tells what is pending of a source after its events up to `delivered` (NULL and -1: of all, all), as `pending` events. */
+void pending_tell(struct db *db, struct out *out, struct text_style style, const struct slice *source, int64_t delivered);
+
+#endif
