@@ -3,8 +3,8 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -18,7 +18,7 @@ events_walk(yaml_parser_t *parser, config_fn *fn, void *context, char *error, un
 		yaml_event_t e;
 		if (!yaml_parser_parse(parser, &e)) {
 			snprintf(error, error_size, "line %zu: %s", parser->problem_mark.line + 1,
-			         parser->problem ? parser->problem : "not YAML");
+			    parser->problem ? parser->problem : "not YAML");
 			return -1;
 		}
 		int line = (int)e.start_mark.line + 1;

@@ -36,7 +36,7 @@ hash_bytes(struct slice s)
 		key[0] = (uint64_t)clock_wall() | 1;
 
 	uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
-	                 key[1] ^ 0x7465646279746573u};
+	    key[1] ^ 0x7465646279746573u};
 	uint64_t word;
 	const char *p = s.p;
 	size_t left = s.n;

@@ -204,7 +204,8 @@ lines_next(struct lines *l, struct slice *line)
 			continue;
 		if (!newline && !is_complete(*line)) {
 			l->cut = true;
-			log_warn("dropped the last line, %zu bytes: it has no newline and is not complete JSON", line->n);
+			log_warn(
+			    "dropped the last line, %zu bytes: it has no newline and is not complete JSON", line->n);
 			return LINE_NONE;
 		}
 		return LINE_OK;

@@ -48,8 +48,8 @@ struct lines {
 	size_t max;
 	bool eof;
 	uint64_t number; /* of the line last given, from 1, blank ones counted */
-	uint64_t total;  /* the length of the line last given, also where only its beginning was kept */
-	bool cut;        /* the input ended in a line that is not complete; it was dropped */
+	uint64_t total;	 /* the length of the line last given, also where only its beginning was kept */
+	bool cut;	 /* the input ended in a line that is not complete; it was dropped */
 	/* The rest is its own. */
 	struct buf buf;
 	size_t at, looked;

@@ -46,8 +46,7 @@ log_source(const char *source)
 	log_source_name = source ? strdup(source) : NULL;
 }
 
-static void __attribute__((format(printf, 2, 0)))
-log_line(enum log_level level, const char *format, va_list ap)
+static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level, const char *format, va_list ap)
 {
 	/* Fixed rooms, large enough for every byte escaped: the message may be that memory is out. */
 	static char room[8192], clean_room[6400];
@@ -64,7 +63,7 @@ log_line(enum log_level level, const char *format, va_list ap)
 		struct buf clean = {.p = clean_room, .cap = sizeof clean_room};
 		buf_safe(&clean, slice_of(text));
 		buf_printf(&b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":", when,
-		           names[level], program, (int)getpid());
+		    names[level], program, (int)getpid());
 		buf_json(&b, (struct slice){clean.p, clean.len < 1000 ? clean.len : 1000});
 		if (source.n) {
 			buf_text(&b, ",\"source\":");

@@ -21,18 +21,32 @@ static int log_level = LOG_INFO, log_format;
 
 /* What every program takes, behind its own options. */
 static const struct option_spec common[] = {
-	{.name = "config", .letter = 'c', .type = OPTION_TEXT, .value = &config_path, .argument = "FILE",
-     .help = "configuration file, YAML (default: config.yaml here, if there is one)"},
-	{.name = "log-level", .letter = 'l', .type = OPTION_CHOICE, .value = &log_level, .argument = "error|warn|info|debug|trace",
-     .help = "how much is said on standard error (default: info)", .key = "log-level"},
-	{.name = "log-format", .letter = 'L', .type = OPTION_CHOICE, .value = &log_format, .argument = "text|json",
-     .help = "how it is said (default: text)", .key = "log-format"},
-	{0},
+    {.name = "config",
+	.letter = 'c',
+	.type = OPTION_TEXT,
+	.value = &config_path,
+	.argument = "FILE",
+	.help = "configuration file, YAML (default: config.yaml here, if there is one)"},
+    {.name = "log-level",
+	.letter = 'l',
+	.type = OPTION_CHOICE,
+	.value = &log_level,
+	.argument = "error|warn|info|debug|trace",
+	.help = "how much is said on standard error (default: info)",
+	.key = "log-level"},
+    {.name = "log-format",
+	.letter = 'L',
+	.type = OPTION_CHOICE,
+	.value = &log_format,
+	.argument = "text|json",
+	.help = "how it is said (default: text)",
+	.key = "log-format"},
+    {0},
 };
 
 /* The names that may stand at the top level of the configuration file, whichever programs use them. */
-static const char *const shared_keys[] = {"database", "password_file", "home", "clock", "epoch", "format", "log-level",
-                                          "log-format", NULL};
+static const char *const shared_keys[] = {
+    "database", "password_file", "home", "clock", "epoch", "format", "log-level", "log-format", NULL};
 static const char *const sections[] = {"reader", "writer", "timerd", "statusd", "supervisor", NULL};
 
 struct reading {
@@ -154,9 +168,9 @@ help_specs(const struct option_spec *specs)
 {
 	for (; specs->name; specs++) {
 		char left[80];
-		snprintf(left, sizeof left, "%c%c%c --%s%s%s", specs->letter ? '-' : ' ', specs->letter ? specs->letter : ' ',
-		         specs->letter ? ',' : ' ', specs->name, specs->type == OPTION_FLAG ? "" : " ",
-		         specs->type == OPTION_FLAG ? "" : specs->argument);
+		snprintf(left, sizeof left, "%c%c%c --%s%s%s", specs->letter ? '-' : ' ',
+		    specs->letter ? specs->letter : ' ', specs->letter ? ',' : ' ', specs->name,
+		    specs->type == OPTION_FLAG ? "" : " ", specs->type == OPTION_FLAG ? "" : specs->argument);
 		if (strlen(left) > 30)
 			printf("  %s\n  %-30s  %s\n", left, "", specs->help);
 		else
@@ -195,7 +209,8 @@ tables_add(struct getopt_tables *t, const struct option_spec *specs)
 		t->long_options = mem_grow(t->long_options, (n + 4) * sizeof *t->long_options);
 		t->specs = mem_grow(t->specs, (n + 1) * sizeof *t->specs);
 		bool argument = specs->type != OPTION_FLAG;
-		t->long_options[n] = (struct option){specs->name, argument ? required_argument : no_argument, NULL, 256 + (int)n};
+		t->long_options[n] =
+		    (struct option){specs->name, argument ? required_argument : no_argument, NULL, 256 + (int)n};
 		t->specs[n] = specs;
 		if (specs->letter) {
 			buf_char(&t->letters, specs->letter);
@@ -234,10 +249,12 @@ arguments_walk(struct getopt_tables *t, const struct reading *r, int argc, char 
 		if (c == '?' || c == ':') {
 			if (optopt >= 256 || (optopt && tables_find(t, optopt)))
 				die(EXIT_PERMANENT, "option \"%s\" %s; see %s --help", last,
-				    optopt >= 256 && tables_find(t, optopt)->type == OPTION_FLAG ? "takes no value" : "wants a value",
+				    optopt >= 256 && tables_find(t, optopt)->type == OPTION_FLAG ? "takes no value"
+												 : "wants a value",
 				    r->program->name);
 			char letter[3] = {'-', (char)optopt, '\0'};
-			die(EXIT_PERMANENT, "unknown option \"%s\"; see %s --help", optopt ? letter : last, r->program->name);
+			die(EXIT_PERMANENT, "unknown option \"%s\"; see %s --help", optopt ? letter : last,
+			    r->program->name);
 		}
 		const struct option_spec *spec = tables_find(t, c);
 		char where[64];

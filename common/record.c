@@ -9,12 +9,41 @@
 #include <string.h>
 
 const char *const member_name[M_COUNT] = {
-	"event",      "source",      "offset",   "id",         "version",    "accountType",    "tokens",
-	"callbackTimeMs", "data",    "arriveMs", "trace",      "ingestedAt", "dueAt",          "currentVersion",
-	"reason",     "replayed",    "supersededBy", "cancelledAt", "firedAt", "latenessUs",   "recovered",
-	"line",       "raw",         "rawBytes", "rawEncoding", "seed",      "arrival",        "delayMs",
-	"speed",      "clock",       "from",     "fingerprint",
-	"startedAt",  "read",        "complete",
+    "event",
+    "source",
+    "offset",
+    "id",
+    "version",
+    "accountType",
+    "tokens",
+    "callbackTimeMs",
+    "data",
+    "arriveMs",
+    "trace",
+    "ingestedAt",
+    "dueAt",
+    "currentVersion",
+    "reason",
+    "replayed",
+    "supersededBy",
+    "cancelledAt",
+    "firedAt",
+    "latenessUs",
+    "recovered",
+    "line",
+    "raw",
+    "rawBytes",
+    "rawEncoding",
+    "seed",
+    "arrival",
+    "delayMs",
+    "speed",
+    "clock",
+    "from",
+    "fingerprint",
+    "startedAt",
+    "read",
+    "complete",
 };
 
 static enum member
@@ -112,7 +141,8 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 		status = scan_value(p, end, 1, s);
 		if (status != SCAN_OK)
 			return status;
-		/* Once something is to be refused the members no longer matter, and a bad name has no text to compare. */
+		/* Once something is to be refused the members no longer matter, and a bad name has no text to compare.
+		 */
 		if (!s->refuse.why)
 			member_put(r, token, escaped, (struct slice){p, (size_t)(s->end - p)}, s->spaced);
 		p = scan_space(s->end, end, &ignored);
@@ -254,8 +284,8 @@ need_integer(const struct record *r, enum member m, uint64_t max, uint64_t *valu
 	if (e == 0)
 		return 0;
 	reason->len = 0;
-	buf_printf(reason, "%s: %s 0 to %llu", member_name[m], e == -1 ? "not an integer of digits only," : "out of range",
-	           (unsigned long long)max);
+	buf_printf(reason, "%s: %s 0 to %llu", member_name[m],
+	    e == -1 ? "not an integer of digits only," : "out of range", (unsigned long long)max);
 	return -1;
 }
 
@@ -324,7 +354,8 @@ buf_base64(struct buf *b, struct slice s)
 		unsigned v = (unsigned)(unsigned char)s.p[i] << 16;
 		v |= left > 1 ? (unsigned)(unsigned char)s.p[i + 1] << 8 : 0;
 		v |= left > 2 ? (unsigned char)s.p[i + 2] : 0;
-		char four[4] = {set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=', left > 2 ? set[v & 63] : '='};
+		char four[4] = {
+		    set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=', left > 2 ? set[v & 63] : '='};
 		buf_add(b, four, 4);
 	}
 }

@@ -50,8 +50,8 @@ extern const char *const member_name[M_COUNT];
 struct record {
 	/* The members' values as they stand in the line, strings with their quotes, empty where missing. */
 	struct slice m[M_COUNT];
-	bool spaced[M_COUNT];    /* there is white space between the value's tokens */
-	const char *end;         /* one past the object */
+	bool spaced[M_COUNT];	 /* there is white space between the value's tokens */
+	const char *end;	 /* one past the object */
 	struct scan_fault fault; /* SCAN_BAD: why it is not JSON. SCAN_OK: why it must be refused, or NULL */
 	/* The rest is the parser's own, kept to be used again. */
 	struct slice *other;
@@ -96,11 +96,11 @@ struct update {
 	uint64_t tokens;
 	uint64_t callback_ms;
 	int64_t version;
-	struct slice data;  /* JSON text without white space between tokens, "null" where missing */
-	int64_t arrive_ms;  /* -1 where missing */
-	struct slice trace; /* JSON string with its quotes, empty where missing */
-	struct slice source;  /* as text, empty where missing */
-	int64_t offset;     /* -1 where missing */
+	struct slice data;   /* JSON text without white space between tokens, "null" where missing */
+	int64_t arrive_ms;   /* -1 where missing */
+	struct slice trace;  /* JSON string with its quotes, empty where missing */
+	struct slice source; /* as text, empty where missing */
+	int64_t offset;	     /* -1 where missing */
 	struct buf room;
 };
 

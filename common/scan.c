@@ -43,9 +43,9 @@ hex4(const char *p, const char *end)
 			return -2;
 		char c = p[i];
 		int digit = c >= '0' && c <= '9'   ? c - '0'
-		            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-		            : c >= 'A' && c <= 'F' ? c - 'A' + 10
-		                                   : -1;
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
 		if (digit < 0)
 			return -1;
 		v = v * 16 + digit;
@@ -200,7 +200,10 @@ scan_word(const char *p, const char *end, struct scan *s)
 {
 	const char *word = *p == 't' ? "true" : *p == 'f' ? "false" : *p == 'n' ? "null" : NULL;
 	if (!word)
-		return scan_bad(s, p, *p == '\0' ? "NUL byte" : (unsigned char)*p >= 0x80 ? "byte outside a string that is not ASCII" : "unexpected character");
+		return scan_bad(s, p,
+		    *p == '\0'			? "NUL byte"
+		    : (unsigned char)*p >= 0x80 ? "byte outside a string that is not ASCII"
+						: "unexpected character");
 	size_t n = strlen(word), left = (size_t)(end - p);
 	if (memcmp(p, word, left < n ? left : n) != 0)
 		return scan_bad(s, p, "unknown word");

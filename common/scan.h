@@ -27,15 +27,15 @@ struct scan_fault {
 };
 
 struct scan {
-	const char *end;          /* one past the value's last byte (SCAN_OK) */
+	const char *end;	  /* one past the value's last byte (SCAN_OK) */
 	struct scan_fault fault;  /* why it is not JSON (SCAN_BAD) */
 	struct scan_fault refuse; /* the first thing in it that Postgres would refuse; the value is JSON */
-	bool spaced;              /* there was white space between its tokens */
+	bool spaced;		  /* there was white space between its tokens */
 };
 
 /* Scans one value that starts at p, which must not be white space. `depth` levels of nesting are around it already.
- * A number that reaches `end` counts as complete: only the caller knows whether more could come. s->refuse and s->spaced
- * are only ever set, never cleared, so that one struct can collect over several values. */
+ * A number that reaches `end` counts as complete: only the caller knows whether more could come. s->refuse and
+ * s->spaced are only ever set, never cleared, so that one struct can collect over several values. */
 enum scan_status scan_value(const char *p, const char *end, int depth, struct scan *s);
 
 /* The first byte at or after p that is not JSON white space, or end. Sets *seen where there was some. */

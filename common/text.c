@@ -102,7 +102,7 @@ say_fired(struct line *l)
 	member(l, M_DATA, 200);
 	if (record_integer(l->r, M_LATENESS_US, INT64_MAX, &late) == 0)
 		buf_printf(l->out, " (%llu.%llu ms late)", (unsigned long long)(late / 1000),
-		           (unsigned long long)(late % 1000 / 100));
+		    (unsigned long long)(late % 1000 / 100));
 	if (record_has(l->r, M_RECOVERED))
 		buf_text(l->out, " (recovered)");
 }
@@ -132,10 +132,13 @@ static const struct {
 	enum member time;
 	void (*say)(struct line *);
 } sayings[] = {
-	{"indexed", "32", M_INGESTED_AT, say_update},    {"ignored", "2", M_INGESTED_AT, say_ignored},
-	{"rejected", "31", M_INGESTED_AT, say_rejected}, {"cancelled", "33", M_CANCELLED_AT, say_cancelled},
-	{"fired", "1;36", M_FIRED_AT, say_fired},        {"begin", "1", M_STARTED_AT, say_begin},
-	{"end", "1", M_COUNT, say_end},
+    {"indexed", "32", M_INGESTED_AT, say_update},
+    {"ignored", "2", M_INGESTED_AT, say_ignored},
+    {"rejected", "31", M_INGESTED_AT, say_rejected},
+    {"cancelled", "33", M_CANCELLED_AT, say_cancelled},
+    {"fired", "1;36", M_FIRED_AT, say_fired},
+    {"begin", "1", M_STARTED_AT, say_begin},
+    {"end", "1", M_COUNT, say_end},
 };
 
 /* Any other event: its name was said, its members follow as they are. */

@@ -24,7 +24,7 @@ utf8_decode(const char *p, const char *end, uint32_t *c)
 		v = (uint32_t)(s[0] & 0x0f) << 12 | (uint32_t)(s[1] & 0x3f) << 6 | (s[2] & 0x3f);
 		n = v < 0x800 || (v >= 0xd800 && v <= 0xdfff) ? 0 : 3;
 	} else if (s[0] >= 0xf0 && s[0] <= 0xf4 && left >= 4 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
-	           (s[3] & 0xc0) == 0x80) {
+		   (s[3] & 0xc0) == 0x80) {
 		v = (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12 | (uint32_t)(s[2] & 0x3f) << 6 |
 		    (s[3] & 0x3f);
 		n = v < 0x10000 || v > 0x10ffff ? 0 : 4;

@@ -114,7 +114,8 @@ account_find_or_add(struct batch *b, struct slice id, unsigned lanes)
 		b->accounts_cap = b->accounts_cap ? b->accounts_cap * 2 : 64;
 		b->accounts = mem_grow(b->accounts, b->accounts_cap * sizeof *b->accounts);
 	}
-	b->accounts[b->accounts_n] = (struct account){.id = id, .hash = hash, .lane = batch_lane(id, lanes), .highest = NOTHING, .base = -1};
+	b->accounts[b->accounts_n] =
+	    (struct account){.id = id, .hash = hash, .lane = batch_lane(id, lanes), .highest = NOTHING, .base = -1};
 	b->account_slots[at] = (uint32_t)++b->accounts_n;
 	return (uint32_t)b->accounts_n - 1;
 }
@@ -166,7 +167,8 @@ bool
 batch_asks(const struct batch *b, size_t item)
 {
 	const struct item *it = &b->items[item];
-	return it->kind == ITEM_UPDATE && !it->settled && it->first == item && (it->replayed || it->version <= b->accounts[it->account].base);
+	return it->kind == ITEM_UPDATE && !it->settled && it->first == item &&
+	       (it->replayed || it->version <= b->accounts[it->account].base);
 }
 
 void
@@ -183,15 +185,15 @@ batch_known(struct batch *b, size_t item, const struct known *k)
 static bool
 same_as_known(const struct item *it, const struct known *k)
 {
-	return it->tokens == k->tokens && it->callback_ms == k->callback_ms && slice_same(it->account_type, k->account_type) &&
-	       slice_same(it->data, k->data);
+	return it->tokens == k->tokens && it->callback_ms == k->callback_ms &&
+	       slice_same(it->account_type, k->account_type) && slice_same(it->data, k->data);
 }
 
 static bool
 same_as_item(const struct item *a, const struct item *b)
 {
-	return a->tokens == b->tokens && a->callback_ms == b->callback_ms && slice_same(a->account_type, b->account_type) &&
-	       slice_same(a->data, b->data);
+	return a->tokens == b->tokens && a->callback_ms == b->callback_ms &&
+	       slice_same(a->account_type, b->account_type) && slice_same(a->data, b->data);
 }
 
 /* The verdict on a version that is not newer than its account's. */

@@ -31,19 +31,19 @@ struct item {
 	bool replayed; /* committed in a life before: to be told again, not written */
 	bool settled;  /* committed already, in an attempt that failed elsewhere: left as it is */
 	enum outcome outcome;
-	int64_t offset;      /* -1: none */
+	int64_t offset; /* -1: none */
 	int64_t ingested_at;
 	int64_t current;     /* the account's version, where the outcome is not INDEXED */
 	struct slice line;   /* the line as it came, but for updates */
 	struct slice reason; /* ITEM_REJECTED by us or the server: why. Empty: the line is reader's own event */
-	uint64_t total;      /* ITEM_REJECTED: length of the whole record */
+	uint64_t total;	     /* ITEM_REJECTED: length of the whole record */
 	/* ITEM_UPDATE */
 	struct slice id, account_type, data, trace;
 	uint64_t tokens, callback_ms;
 	int64_t version;
 	uint32_t account; /* index into accounts */
-	uint32_t first;   /* the first item of this account and version in what is decided together */
-	uint32_t known;   /* index into knowns, NOTHING: not known from the database */
+	uint32_t first;	  /* the first item of this account and version in what is decided together */
+	uint32_t known;	  /* index into knowns, NOTHING: not known from the database */
 };
 
 struct account {
@@ -51,8 +51,8 @@ struct account {
 	uint64_t hash;
 	unsigned lane;
 	uint32_t highest; /* the item of its highest version to be written; NOTHING: none */
-	bool won;         /* the guard let that version in */
-	int64_t base;     /* its version before; -1: none */
+	bool won;	  /* the guard let that version in */
+	int64_t base;	  /* its version before; -1: none */
 	int64_t current;  /* while deciding */
 };
 
@@ -91,8 +91,8 @@ struct slice batch_keep(struct batch *b, struct slice s);
 /* Appends an item, zeroed but for its kind. */
 struct item *batch_add(struct batch *b, enum item_kind kind);
 
-/* Before the guard: finds the accounts of the updates in [from, to), each one's lane, its highest version to be written,
- * and the first item of each version. */
+/* Before the guard: finds the accounts of the updates in [from, to), each one's lane, its highest version to be
+ * written, and the first item of each version. */
 void batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes);
 
 /* The lane of an account, the same in every process: what each lane has committed is kept by it. */

@@ -16,7 +16,13 @@
 
 enum { MOST_RESULTS = 16, EPOCH_2000 = 946684800 };
 enum { OID_BOOL = 16, OID_BIGINT = 20, OID_TEXT = 25, OID_JSON = 114, OID_TIMESTAMPTZ = 1184, OID_NUMERIC = 1700 };
-enum { OID_BOOL_ARRAY = 1000, OID_TEXT_ARRAY = 1009, OID_BIGINT_ARRAY = 1016, OID_TIMESTAMPTZ_ARRAY = 1185, OID_NUMERIC_ARRAY = 1231 };
+enum {
+	OID_BOOL_ARRAY = 1000,
+	OID_TEXT_ARRAY = 1009,
+	OID_BIGINT_ARRAY = 1016,
+	OID_TIMESTAMPTZ_ARRAY = 1185,
+	OID_NUMERIC_ARRAY = 1231
+};
 
 struct db {
 	PGconn *conn;
@@ -207,10 +213,14 @@ db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 	shared.deadline_s = deadline_s;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
 	if (!options)
-		die(EXIT_PERMANENT, "not a connection string: %.*s", message ? (int)strcspn(message, "\n") : 0, message ? message : "");
+		die(EXIT_PERMANENT, "not a connection string: %.*s", message ? (int)strcspn(message, "\n") : 0,
+		    message ? message : "");
 	for (PQconninfoOption *o = options; o->keyword; o++)
 		if (o->val && (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
-			die(EXIT_PERMANENT, "the connection string has a %s in it, where others can read it; use --password-file or PGPASSFILE", o->keyword);
+			die(EXIT_PERMANENT,
+			    "the connection string has a %s in it, where others can read it; use --password-file or "
+			    "PGPASSFILE",
+			    o->keyword);
 	PQconninfoFree(options);
 }
 
@@ -318,14 +328,16 @@ connect_once(struct db *db, int64_t deadline)
 	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
-		struct pollfd fds[2] = {{.fd = PQsocket(db->conn), .events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT}};
+		struct pollfd fds[2] = {
+		    {.fd = PQsocket(db->conn), .events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT}};
 		wait_for(fds, 1, deadline);
 		if (clock_now() >= deadline || (fds[0].revents == 0 && io_stopping() && clock_now() >= deadline))
 			break;
 		if (fds[0].revents)
 			state = PQconnectPoll(db->conn);
 	}
-	if (PQstatus(db->conn) == CONNECTION_OK && PQsetnonblocking(db->conn, 1) == 0 && PQenterPipelineMode(db->conn)) {
+	if (PQstatus(db->conn) == CONNECTION_OK && PQsetnonblocking(db->conn, 1) == 0 &&
+	    PQenterPipelineMode(db->conn)) {
 		PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
 		return DB_OK;
 	}
@@ -354,7 +366,8 @@ db_connect(struct db *db)
 	int64_t start = clock_now(), limit = start + (int64_t)shared.deadline_s * 1000000, pause = 50000;
 	for (bool told = false;; told = true) {
 		int64_t try_until = clock_now() + 10 * 1000000;
-		enum db_status status = connect_once(db, try_until < limit || shared.deadline_s == 0 ? try_until : limit);
+		enum db_status status =
+		    connect_once(db, try_until < limit || shared.deadline_s == 0 ? try_until : limit);
 		if (status == DB_OK && told)
 			log_info("connected to the database again after %.1f s", (double)(clock_now() - start) / 1e6);
 		if (status != DB_RETRY)
@@ -478,7 +491,8 @@ db_run(struct db **dbs, int n)
 				continue;
 			int flushed = PQflush(dbs[i]->conn);
 			unsent[i] = flushed == 1;
-			over[i] = flushed < 0 ? (results_take(dbs[i]), dbs[i]->status = DB_RETRY, true) : results_take(dbs[i]);
+			over[i] = flushed < 0 ? (results_take(dbs[i]), dbs[i]->status = DB_RETRY, true)
+					      : results_take(dbs[i]);
 			if (over[i])
 				continue;
 			fds[i] = (struct pollfd){.fd = PQsocket(dbs[i]->conn), .events = POLLIN};

@@ -9,9 +9,9 @@
 
 enum db_status {
 	DB_OK,
-	DB_RETRY,  /* the connection, or something that passes: try the transaction again */
-	DB_DATA,   /* a value was refused: the same rows would fail again */
-	DB_FATAL,  /* retrying cannot mend it */
+	DB_RETRY, /* the connection, or something that passes: try the transaction again */
+	DB_DATA,  /* a value was refused: the same rows would fail again */
+	DB_FATAL, /* retrying cannot mend it */
 };
 
 /* A parameter: an array in binary form under construction, or one scalar as text. */
@@ -62,8 +62,8 @@ enum db_status db_connect(struct db *db);
 /* Queues a statement for the next db_run. The SQL text must live until then; the parameters are sent at once. */
 void db_queue(struct db *db, const char *sql, const struct db_param *params, int n);
 
-/* Runs all that was queued on each of dbs and waits for it. After DB_OK the results are there, in the order of queueing,
- * until the next db_queue. Otherwise the transaction is over and the worst status of all is returned. */
+/* Runs all that was queued on each of dbs and waits for it. After DB_OK the results are there, in the order of
+ * queueing, until the next db_queue. Otherwise the transaction is over and the worst status of all is returned. */
 enum db_status db_run(struct db **dbs, int n);
 
 /* Whether the last db_run's last statement, a COMMIT, came through on this connection. */

@@ -1,5 +1,6 @@
 /* See ingest.h. One attempt at a range of items takes two or three round trips:
- *   1. lock our lanes, upsert each account's highest version: this locks the accounts, decides who won and against what;
+ *   1. lock our lanes, upsert each account's highest version: this locks the accounts, decides who won and against
+ * what;
  *   2. where something was not newer: the accounts' versions, and whether the old versions are known;
  *   3. history, rejects, counts and offset, COMMIT.
  * Accounts are locked in the order of their ids, so that several writers do not deadlock. */
@@ -21,7 +22,7 @@ struct part {
 	struct db_param *params;
 	unsigned lane, lane_last; /* the lanes whose rows it advances */
 	bool done;
-	int first_result;         /* of the step now run */
+	int first_result; /* of the step now run */
 	struct buf xid;
 	const uint32_t *accounts; /* its accounts in the order of their ids */
 	size_t accounts_n;
@@ -214,7 +215,7 @@ read_known(struct attempt *t, struct part *p, int result, const uint32_t *asked)
 		};
 		scan_integer(db_text(p->db, result, i, 2), UINT64_MAX, &k.tokens);
 		k.ours = t->sourced && slice_same(db_text(p->db, result, i, 5), slice_buf(&t->g->source.name)) &&
-		         db_i64(p->db, result, i, 6) == it->offset;
+			 db_i64(p->db, result, i, 6) == it->offset;
 		batch_known(t->b, item, &k);
 	}
 }
@@ -334,7 +335,8 @@ queue_rejects(struct attempt *t, struct part *p)
 			continue;
 		reason.len = 0;
 		if (it->kind == ITEM_UPDATE)
-			buf_printf(&reason, "conflict: version %lld is known with other content", (long long)it->version);
+			buf_printf(
+			    &reason, "conflict: version %lld is known with other content", (long long)it->version);
 		else if (it->reason.n)
 			buf_slice(&reason, it->reason);
 		else if (record_parse_line(it->line, &r) == 0)
@@ -411,10 +413,12 @@ queue_writes(struct attempt *t, struct part *p)
 		queue_advance(t, p);
 	if (t->sourced && p == t->part && t->to == t->b->n && t->b->ends) {
 		struct record r = {0};
-		bool complete = record_parse_line(t->b->items[t->b->n - 1].line, &r) == 0 && slice_is(r.m[M_COMPLETE], "true");
+		bool complete =
+		    record_parse_line(t->b->items[t->b->n - 1].line, &r) == 0 && slice_is(r.m[M_COMPLETE], "true");
 		db_set_text(&p->params[0], slice_buf(&t->g->source.name));
 		db_set_text(&p->params[1], complete ? SLICE("true") : SLICE("false"));
-		db_queue(p->db, "UPDATE acctflow.source_inputs SET complete = $2::boolean WHERE name = $1", p->params, 2);
+		db_queue(
+		    p->db, "UPDATE acctflow.source_inputs SET complete = $2::boolean WHERE name = $1", p->params, 2);
 		record_free(&r);
 	}
 	db_queue(p->db, "COMMIT", NULL, 0);
@@ -510,7 +514,10 @@ part_look(struct part *p, bool *committed)
 		if (i == 0)
 			log_warn("waiting for the transaction that was cut off");
 		if (i >= 20)
-			status = db_exec(p->db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ($1::xid8)::xid", q, 1);
+			status = db_exec(p->db,
+			    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = "
+			    "($1::xid8)::xid",
+			    q, 1);
 		if (status != DB_OK)
 			break;
 		struct pollfd none[1];
@@ -646,7 +653,8 @@ out:
 	/* A value was refused: halve until it is alone, then it is a reject and its neighbours go on. */
 	if (to - from == 1) {
 		if (b->items[from].kind != ITEM_UPDATE) {
-			log_error("the database refused a record that is no update: %.*s", (int)b->items[from].reason.n, b->items[from].reason.p);
+			log_error("the database refused a record that is no update: %.*s", (int)b->items[from].reason.n,
+			    b->items[from].reason.p);
 			return INGEST_FATAL;
 		}
 		b->items[from].kind = ITEM_REJECTED;

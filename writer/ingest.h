@@ -10,7 +10,7 @@
 struct ingest {
 	struct db *lane[MOST_LANES];
 	unsigned lanes;
-	bool resume;          /* under --resume: items that a life before committed are told again */
+	bool resume;	      /* under --resume: items that a life before committed are told again */
 	struct source source; /* of the records now coming; token -1: none claimed */
 	int64_t replay_last;
 	/* Its own. */
@@ -26,8 +26,8 @@ enum ingest_status {
 	INGEST_FENCED, /* another writer has taken the source over: exit 100 */
 };
 
-/* Commits the items of b. Retries what passes; a row that the server refuses becomes ITEM_REJECTED with the server's words.
- * What went wrong has been logged. */
+/* Commits the items of b. Retries what passes; a row that the server refuses becomes ITEM_REJECTED with the server's
+ * words. What went wrong has been logged. */
 enum ingest_status ingest_batch(struct ingest *g, struct batch *b);
 
 void ingest_free(struct ingest *g);

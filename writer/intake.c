@@ -39,8 +39,8 @@ settle_slice(struct batch *b, const struct buf *room, struct slice s)
 	return s.n && p >= start && p < start + room->len ? batch_text(b, s) : s;
 }
 
-/* Adds an update, or a reject for what is none. `line` is in the batch's text and was parsed, `valid` says whether it is a
- * record. Returns NULL where it must wait. */
+/* Adds an update, or a reject for what is none. `line` is in the batch's text and was parsed, `valid` says whether it
+ * is a record. Returns NULL where it must wait. */
 static struct item *
 add_update(struct intake *t, struct slice line, bool valid)
 {
@@ -77,9 +77,9 @@ add_event(struct intake *t, struct slice line)
 	struct batch *b = t->next;
 	const struct record *r = &t->record;
 	enum item_kind kind = record_is(r, M_EVENT, "rejected") ? ITEM_REJECTED
-	                      : record_is(r, M_EVENT, "begin")  ? ITEM_BEGIN
-	                      : record_is(r, M_EVENT, "end")    ? ITEM_END
-	                                                        : ITEM_PASS;
+			      : record_is(r, M_EVENT, "begin")	? ITEM_BEGIN
+			      : record_is(r, M_EVENT, "end")	? ITEM_END
+								: ITEM_PASS;
 	if (kind == ITEM_BEGIN && b->n > 0)
 		return NULL;
 	t->room.len = 0;

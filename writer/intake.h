@@ -10,15 +10,15 @@
 struct intake {
 	struct lines in;
 	struct batch *next;
-	size_t most;          /* items in a batch */
+	size_t most; /* items in a batch */
 	bool virtual_clock;
 	int64_t epoch;
-	bool ended;           /* an `end` came: the input is whole */
+	bool ended; /* an `end` came: the input is whole */
 	/* Its own. */
 	struct record record;
 	struct update update;
 	struct buf reason, room;
-	struct slice held;    /* a line that waits for the next batch */
+	struct slice held; /* a line that waits for the next batch */
 	bool holds, held_long;
 	int64_t now;
 };

@@ -21,7 +21,8 @@ _Noreturn static void
 failed(struct db *db, enum db_status status, const char *what)
 {
 	if (strcmp(db_sqlstate(db), "42501") == 0)
-		die(EXIT_PERMANENT, "this role may not %s (%s); as the database's owner run: writer migrate --db …", what, db_error(db));
+		die(EXIT_PERMANENT, "this role may not %s (%s); as the database's owner run: writer migrate --db …",
+		    what, db_error(db));
 	die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, db_error(db));
 }
 
@@ -51,16 +52,20 @@ int
 migrate(struct db *db)
 {
 	if (db_server_version(db) < 130000)
-		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer", db_server_version(db) / 10000);
+		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer",
+		    db_server_version(db) / 10000);
 	enum db_status status = db_exec(db, "SHOW server_encoding", NULL, 0);
 	if (status != DB_OK)
 		failed(db, status, "ask for the encoding");
 	if (!slice_is(db_text(db, 0, 0, 0), "UTF8"))
-		die(EXIT_PERMANENT, "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 NAME",
+		die(EXIT_PERMANENT,
+		    "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 "
+		    "NAME",
 		    db_text(db, 0, 0, 0).p);
 	int version = version_read(db);
 	if (version > VERSION)
-		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version, VERSION);
+		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version,
+		    VERSION);
 	if (version == VERSION)
 		return 0;
 
@@ -68,7 +73,7 @@ migrate(struct db *db)
 	version = version_read(db);
 	if (version == 0)
 		run(db, "CREATE SCHEMA IF NOT EXISTS acctflow; CREATE TABLE acctflow.migrations"
-		        " (version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())");
+			" (version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())");
 	for (int i = version; i < VERSION; i++) {
 		struct db_param p[1] = {0};
 		run(db, migrations[i]);

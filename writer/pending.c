@@ -13,7 +13,8 @@ static void
 check(struct db *db, enum db_status status)
 {
 	if (status != DB_OK)
-		die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not read what is pending: %s", db_error(db));
+		die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not read what is pending: %s",
+		    db_error(db));
 }
 
 static void

@@ -66,7 +66,8 @@ db_check(struct run *r, enum db_status status)
 static void
 begin_keep(struct run *r, const struct item *begin)
 {
-	static const enum member members[] = {M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FINGERPRINT, M_STARTED_AT};
+	static const enum member members[] = {
+	    M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FINGERPRINT, M_STARTED_AT};
 	struct db *db = r->ingest.lane[0];
 	struct db_param p[9] = {0};
 	struct buf room = {0};
@@ -110,9 +111,12 @@ source_enter(struct run *r, const struct batch *b)
 	if (r->o->resume && r->o->token_given)
 		db_check(r, source_join(db, &g->source, (int64_t)r->o->token));
 	else
-		db_check(r, source_claim(db, &g->source, (unsigned)r->o->lanes, true, !r->o->resume, r->o->resume, &pid));
+		db_check(
+		    r, source_claim(db, &g->source, (unsigned)r->o->lanes, true, !r->o->resume, r->o->resume, &pid));
 	if (pid)
-		die(EXIT_PERMANENT, "another writer works on this source (database process %lld); wait for it, or name another with reader --source",
+		die(EXIT_PERMANENT,
+		    "another writer works on this source (database process %lld); wait for it, or name another with "
+		    "reader --source",
 		    (long long)pid);
 	if (g->source.token < 0)
 		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
@@ -133,7 +137,8 @@ source_enter(struct run *r, const struct batch *b)
 static bool
 source_held(const struct run *r, const struct batch *b)
 {
-	return b->source.len == 0 || (!b->begins && r->ingest.source.token >= 0 && slice_same(slice_buf(&b->source), slice_buf(&r->ingest.source.name)));
+	return b->source.len == 0 || (!b->begins && r->ingest.source.token >= 0 &&
+					 slice_same(slice_buf(&b->source), slice_buf(&r->ingest.source.name)));
 }
 
 static void
@@ -142,7 +147,8 @@ tell_batch(struct run *r, const struct batch *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct item *it = &b->items[i];
 		bool counts = it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
-		if (r->catching_up && (it->kind == ITEM_END || (counts && it->offset > r->ingest.source.committed_most)))
+		if (r->catching_up &&
+		    (it->kind == ITEM_END || (counts && it->offset > r->ingest.source.committed_most)))
 			tell_caughtup(r);
 		r->line.len = 0;
 		tell_item(&r->line, it, slice_buf(&b->source));
@@ -190,15 +196,16 @@ run_main(const struct writer_options *o)
 {
 	struct run r = {.o = o, .style = text_style((enum format)o->format, STDOUT_FILENO)};
 	struct batch batches[2] = {0};
-	r.ingest = (struct ingest){.lanes = (unsigned)o->lanes, .resume = o->resume, .source = {.token = -1, .last = INT64_MIN}};
+	r.ingest = (struct ingest){
+	    .lanes = (unsigned)o->lanes, .resume = o->resume, .source = {.token = -1, .last = INT64_MIN}};
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
 		r.ingest.lane[i] = db_new("acctflow writer");
 	out_open(&r.out, STDOUT_FILENO);
 	r.intake = (struct intake){.in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES},
-	                           .most = o->batch,
-	                           .virtual_clock = o->clock == 1,
-	                           .epoch = o->epoch};
+	    .most = o->batch,
+	    .virtual_clock = o->clock == 1,
+	    .epoch = o->epoch};
 	for (int current = 0;; current = !current) {
 		r.intake.next = &batches[current];
 		intake_take(&r.intake);

@@ -18,9 +18,9 @@ enum { MOST_HELD = 100000 };
 /* What is to be recorded in one transaction. */
 struct load {
 	struct db_param fired[3]; /* ids, versions, times */
-	int64_t delivered;        /* -1: nothing new */
-	struct buf source;        /* whose offset that is; empty: none */
-	size_t events;            /* passed on but not yet recorded */
+	int64_t delivered;	  /* -1: nothing new */
+	struct buf source;	  /* whose offset that is; empty: none */
+	size_t events;		  /* passed on but not yet recorded */
 };
 
 struct settle {
@@ -103,7 +103,8 @@ pass(struct settle *s)
 		if (status == LINE_NONE)
 			break;
 		if (status == LINE_LONG) {
-			log_warn("dropped a line of %llu bytes: longer than any event", (unsigned long long)s->in.total);
+			log_warn(
+			    "dropped a line of %llu bytes: longer than any event", (unsigned long long)s->in.total);
 			continue;
 		}
 		s->holds = !note(s, s->held);
@@ -132,7 +133,8 @@ read_more(void *context)
 static enum db_status
 source_take(struct settle *s, const struct load *l)
 {
-	if (l->source.len == 0 || (s->source.token >= 0 && slice_same(slice_buf(&l->source), slice_buf(&s->source.name))))
+	if (l->source.len == 0 ||
+	    (s->source.token >= 0 && slice_same(slice_buf(&l->source), slice_buf(&s->source.name))))
 		return DB_OK;
 	s->source.name.len = 0;
 	buf_slice(&s->source.name, slice_buf(&l->source));
@@ -203,9 +205,9 @@ int
 settle_main(const struct writer_options *o)
 {
 	struct settle s = {.o = o,
-	                   .in = {.fd = STDIN_FILENO, .max = 4 * RECORD_BYTES},
-	                   .style = text_style((enum format)o->format, STDOUT_FILENO),
-	                   .source = {.token = -1}};
+	    .in = {.fd = STDIN_FILENO, .max = 4 * RECORD_BYTES},
+	    .style = text_style((enum format)o->format, STDOUT_FILENO),
+	    .source = {.token = -1}};
 	load_clear(&s.loads[0]);
 	load_clear(&s.loads[1]);
 	s.next = &s.loads[0];

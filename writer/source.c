@@ -91,7 +91,8 @@ source_join(struct db *db, struct source *s, int64_t token)
 	db_set_text(&p[0], slice_buf(&s->name));
 	db_set_i64(&p[1], token);
 	db_queue(db, sql_lanes_join, p, 2);
-	db_queue(db, "SELECT delivered_offset FROM acctflow.source_deliveries WHERE name = $1 AND token = $2::bigint", p, 2);
+	db_queue(
+	    db, "SELECT delivered_offset FROM acctflow.source_deliveries WHERE name = $1 AND token = $2::bigint", p, 2);
 	enum db_status status = db_run(&db, 1);
 	s->token = s->delivered = -1;
 	if (status == DB_OK && db_rows(db, 0) && db_rows(db, 1)) {

@@ -9,18 +9,19 @@ enum { MOST_LANES = 2 };
 
 struct source {
 	struct buf name;
-	int64_t token;   /* -1: not claimed */
+	int64_t token; /* -1: not claimed */
 	unsigned lanes;
 	int64_t committed[MOST_LANES]; /* -1: none */
-	int64_t committed_most;        /* of all lanes; -1: none */
-	int64_t delivered;             /* -1: none */
-	int64_t last;                  /* ingested_at of its last record; INT64_MIN: none */
+	int64_t committed_most;	       /* of all lanes; -1: none */
+	int64_t delivered;	       /* -1: none */
+	int64_t last;		       /* ingested_at of its last record; INT64_MIN: none */
 };
 
 /* Adds the source where it is new, and takes it over: waits for a transaction of the old holder, ends its backend after
  * two seconds, raises the token, and only then reads the offsets. With `own` this backend is noted as the holder; with
  * `polite` a holder that lives is left alone and *pid is its backend (else 0). `deliveries` takes settle's side too. */
-enum db_status source_claim(struct db *db, struct source *s, unsigned lanes, bool own, bool polite, bool deliveries, int64_t *pid);
+enum db_status source_claim(
+    struct db *db, struct source *s, unsigned lanes, bool own, bool polite, bool deliveries, int64_t *pid);
 
 /* Reads the claim that somebody made for us under this token; DB_OK with s->token -1 where it is no longer ours. */
 enum db_status source_join(struct db *db, struct source *s, int64_t token);

@@ -7,8 +7,8 @@
 /* Appends the item's event as one line without its newline. `source` is the batch's, empty for none. */
 void tell_item(struct buf *out, const struct item *it, struct slice source);
 
-/* Appends the members that `indexed` and `pending` share, behind `{"event":"…"`. offset < 0 and an empty source are left
- * out; trace is a JSON string or empty. */
+/* Appends the members that `indexed` and `pending` share, behind `{"event":"…"`. offset < 0 and an empty source are
+ * left out; trace is a JSON string or empty. */
 void tell_update(struct buf *out, const struct item *it, struct slice source);
 
 #endif

@@ -21,50 +21,111 @@ epoch_set(const char *text, void *value)
 }
 
 static const struct option_spec specs[] = {
-	{.name = "db", .letter = 'd', .type = OPTION_TEXT, .value = &options.database, .argument = "CONNINFO", .key = "database",
-     .help = "connection string or URI; default: the PG* variables, else the private Postgres of ACCTFLOW_HOME"},
-	{.name = "password-file", .type = OPTION_TEXT, .value = &options.password_file, .argument = "FILE", .key = "password_file",
-     .help = "passwords, in the form of ~/.pgpass"},
-	{.name = "home", .type = OPTION_TEXT, .value = &options.home, .argument = "DIR", .key = "home", .help = "where the supervisor keeps its state (default: var)"},
-	{.name = "source", .letter = 's', .type = OPTION_TEXT, .value = &options.source, .argument = "NAME",
-     .help = "claim, pending, status, rejected, settle --resume: this source only"},
-	{.name = "type", .letter = 't', .type = OPTION_TEXT, .value = &options.type, .argument = "TYPE", .help = "richest: this account type only"},
-	{.name = "format", .letter = 'f', .type = OPTION_CHOICE, .value = &options.format, .argument = "auto|json|text", .key = "format",
-     .help = "NDJSON, or lines for people (default: by whether output is a terminal)"},
-	{.name = "batch", .letter = 'b', .type = OPTION_COUNT, .value = &options.batch, .argument = "N", .min = 1, .max = 100000,
-     .help = "most records in a batch (default: 20000)"},
-	{.name = "lanes", .type = OPTION_COUNT, .value = &options.lanes, .argument = "N", .min = 1, .max = MOST_LANES,
-     .help = "connections that share a large batch (default: 2)"},
-	{.name = "deadline", .type = OPTION_COUNT, .value = &options.deadline, .argument = "SECONDS", .max = 31536000,
-     .help = "how long an unreachable database is tried again (default: 60)"},
-	{.name = "clock", .type = OPTION_CHOICE, .value = &options.clock, .argument = "real|virtual", .key = "clock",
-     .help = "virtual: ingest at the arrival times that reader stamped (default: real)"},
-	{.name = "epoch", .type = OPTION_CUSTOM, .value = &options.epoch, .set = epoch_set, .argument = "TIME", .key = "epoch",
-     .help = "where the virtual clock starts (default: 2000-01-01T00:00:00Z)"},
-	{.name = "resume", .type = OPTION_FLAG, .value = &options.resume, .help = "go on where the source was left; an input without `end` is a crash (exit 111)"},
-	{.name = "token", .type = OPTION_COUNT, .value = &options.token, .argument = "N", .max = INT64_MAX, .given = &options.token_given,
-     .help = "the claim, as the verb claim printed it"},
-	{.name = "strict", .type = OPTION_FLAG, .value = &options.strict, .help = "exit 1 if anything was rejected"},
-	{0},
+    {.name = "db",
+	.letter = 'd',
+	.type = OPTION_TEXT,
+	.value = &options.database,
+	.argument = "CONNINFO",
+	.key = "database",
+	.help = "connection string or URI; default: the PG* variables, else the private Postgres of ACCTFLOW_HOME"},
+    {.name = "password-file",
+	.type = OPTION_TEXT,
+	.value = &options.password_file,
+	.argument = "FILE",
+	.key = "password_file",
+	.help = "passwords, in the form of ~/.pgpass"},
+    {.name = "home",
+	.type = OPTION_TEXT,
+	.value = &options.home,
+	.argument = "DIR",
+	.key = "home",
+	.help = "where the supervisor keeps its state (default: var)"},
+    {.name = "source",
+	.letter = 's',
+	.type = OPTION_TEXT,
+	.value = &options.source,
+	.argument = "NAME",
+	.help = "claim, pending, status, rejected, settle --resume: this source only"},
+    {.name = "type",
+	.letter = 't',
+	.type = OPTION_TEXT,
+	.value = &options.type,
+	.argument = "TYPE",
+	.help = "richest: this account type only"},
+    {.name = "format",
+	.letter = 'f',
+	.type = OPTION_CHOICE,
+	.value = &options.format,
+	.argument = "auto|json|text",
+	.key = "format",
+	.help = "NDJSON, or lines for people (default: by whether output is a terminal)"},
+    {.name = "batch",
+	.letter = 'b',
+	.type = OPTION_COUNT,
+	.value = &options.batch,
+	.argument = "N",
+	.min = 1,
+	.max = 100000,
+	.help = "most records in a batch (default: 20000)"},
+    {.name = "lanes",
+	.type = OPTION_COUNT,
+	.value = &options.lanes,
+	.argument = "N",
+	.min = 1,
+	.max = MOST_LANES,
+	.help = "connections that share a large batch (default: 2)"},
+    {.name = "deadline",
+	.type = OPTION_COUNT,
+	.value = &options.deadline,
+	.argument = "SECONDS",
+	.max = 31536000,
+	.help = "how long an unreachable database is tried again (default: 60)"},
+    {.name = "clock",
+	.type = OPTION_CHOICE,
+	.value = &options.clock,
+	.argument = "real|virtual",
+	.key = "clock",
+	.help = "virtual: ingest at the arrival times that reader stamped (default: real)"},
+    {.name = "epoch",
+	.type = OPTION_CUSTOM,
+	.value = &options.epoch,
+	.set = epoch_set,
+	.argument = "TIME",
+	.key = "epoch",
+	.help = "where the virtual clock starts (default: 2000-01-01T00:00:00Z)"},
+    {.name = "resume",
+	.type = OPTION_FLAG,
+	.value = &options.resume,
+	.help = "go on where the source was left; an input without `end` is a crash (exit 111)"},
+    {.name = "token",
+	.type = OPTION_COUNT,
+	.value = &options.token,
+	.argument = "N",
+	.max = INT64_MAX,
+	.given = &options.token_given,
+	.help = "the claim, as the verb claim printed it"},
+    {.name = "strict", .type = OPTION_FLAG, .value = &options.strict, .help = "exit 1 if anything was rejected"},
+    {0},
 };
 
 static const struct program program = {
-	.name = "writer",
-	.usage = "[options] [VERB]",
-	.purpose = "Indexes updates from standard input into Postgres, and tells each one's outcome once it is committed.",
-	.more = "verbs:\n"
-            "  run           updates in, events out (default)\n"
-            "  settle        events in, events out; records what fired and how far events were delivered\n"
-            "  migrate       make the schema, or bring it up to date\n"
-            "  status        one line a source: counts, offsets, what is pending\n"
-            "  richest       of each account type the account with the most tokens\n"
-            "  history ID    all versions of an account\n"
-            "  rejected      what was rejected, and why\n"
-            "  pending       the callbacks that have not fired\n"
-            "  claim         take a source over from whoever holds it, and print where it stands\n",
+    .name = "writer",
+    .usage = "[options] [VERB]",
+    .purpose = "Indexes updates from standard input into Postgres, and tells each one's outcome once it is committed.",
+    .more = "verbs:\n"
+	    "  run           updates in, events out (default)\n"
+	    "  settle        events in, events out; records what fired and how far events were delivered\n"
+	    "  migrate       make the schema, or bring it up to date\n"
+	    "  status        one line a source: counts, offsets, what is pending\n"
+	    "  richest       of each account type the account with the most tokens\n"
+	    "  history ID    all versions of an account\n"
+	    "  rejected      what was rejected, and why\n"
+	    "  pending       the callbacks that have not fired\n"
+	    "  claim         take a source over from whoever holds it, and print where it stands\n",
 };
 
-/* Finds the connection string: option, environment or file; else PG*; else the private Postgres that runs; else libpq's own. */
+/* Finds the connection string: option, environment or file; else PG*; else the private Postgres that runs; else libpq's
+ * own. */
 static const char *
 conninfo_find(const struct writer_options *o)
 {
@@ -95,7 +156,8 @@ writer_connect(const struct writer_options *o, const char *application)
 	if (status == DB_FATAL)
 		die(EXIT_PERMANENT, "could not connect to the database: %s", db_error(db));
 	if (status != DB_OK)
-		die(EXIT_TEMPORARY, "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
+		die(EXIT_TEMPORARY,
+		    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
 		    (unsigned long long)o->deadline, db_error(db));
 	migrate(db);
 	return db;
@@ -139,9 +201,15 @@ static const struct {
 	int (*main)(const struct writer_options *);
 	bool operand;
 } verbs[] = {
-	{"run", run_main, false},         {"settle", settle_main, false},   {"migrate", migrate_main, false},
-	{"status", status_main, false},   {"richest", richest_main, false}, {"history", history_main, true},
-	{"rejected", rejected_main, false}, {"pending", pending_main, false}, {"claim", claim_main, false},
+    {"run", run_main, false},
+    {"settle", settle_main, false},
+    {"migrate", migrate_main, false},
+    {"status", status_main, false},
+    {"richest", richest_main, false},
+    {"history", history_main, true},
+    {"rejected", rejected_main, false},
+    {"pending", pending_main, false},
+    {"claim", claim_main, false},
 };
 
 int
@@ -161,6 +229,7 @@ main(int argc, char **argv)
 	if (verbs[i].operand)
 		options.operand = argv[at++];
 	if (at < argc)
-		die(EXIT_PERMANENT, "unexpected operand \"%s\"; writer reads standard input; see writer --help", argv[at]);
+		die(EXIT_PERMANENT, "unexpected operand \"%s\"; writer reads standard input; see writer --help",
+		    argv[at]);
 	return verbs[i].main(&options);
 }

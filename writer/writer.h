@@ -26,7 +26,9 @@ int claim_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
 int show_main(const struct writer_options *o, const char *sql, const char *argument);
 
-/* Tells what is pending of a source after its events up to `delivered` (NULL and -1: of all, all), as `pending` events. */
-void pending_tell(struct db *db, struct out *out, struct text_style style, const struct slice *source, int64_t delivered);
+/* Tells what is pending of a source after its events up to `delivered` (NULL and -1: of all, all), as `pending` events.
+ */
+void pending_tell(
+    struct db *db, struct out *out, struct text_style style, const struct slice *source, int64_t delivered);
 
 #endif
