@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # The generator of inputs: the same bytes for a seed, the shares that were asked for.
+# shellcheck disable=SC2154,SC2164 # helper sets root; a cd that fails ends the test
+load helper
 
 setup() {
-	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	PATH=${TEST_BIN:-$root/bin}:$PATH
 	cd "$BATS_TEST_TMPDIR"
 }
 
@@ -44,11 +44,11 @@ kinds() {
 @test "the same seed gives the same bytes, another seed others" {
 	for options in "" "--edges --arrive-ms 0:9 --types 40" "--lines --data-bytes 300"; do
 		# shellcheck disable=SC2086
-		generate $options --updates 3000 --seed 5 > a
+		generate $options --updates 3000 --seed 5 >a
 		# shellcheck disable=SC2086
-		generate $options --updates 3000 --seed 5 > b
+		generate $options --updates 3000 --seed 5 >b
 		# shellcheck disable=SC2086
-		generate $options --updates 3000 --seed 6 > c
+		generate $options --updates 3000 --seed 6 >c
 		cmp a b
 		run cmp -s a c
 		[ "$status" -eq 1 ]
@@ -56,35 +56,41 @@ kinds() {
 }
 
 @test "array, compact array and lines hold the same records" {
-	generate --updates 500 > array
-	generate --updates 500 --compact > compact
-	generate --updates 500 --lines > lines
-	[ "$(wc -l < compact)" -eq 502 ]
-	[ "$(wc -l < lines)" -eq 500 ]
+	generate --updates 500 >array
+	generate --updates 500 --compact >compact
+	generate --updates 500 --lines >lines
+	[ "$(wc -l <compact)" -eq 502 ]
+	[ "$(wc -l <lines)" -eq 500 ]
 	sed -n '2,501s/,$//p; 501p' compact | sort -u | cmp - <(sort -u lines)
 	perl -MJSON::PP -e 'my @t = map { local (@ARGV, $/) = $_; decode_json(<>) } @ARGV;
 		my $j = JSON::PP->new->canonical; exit($j->encode($t[0]) ne $j->encode($t[1]))' array compact
 }
 
 @test "shares are kept" {
-	generate --updates 40000 --accounts 500 --compact --stale 20 --duplicate 10 --conflict 5 --unversioned 15 > in
+	generate --updates 40000 --accounts 500 --compact --stale 20 --duplicate 10 --conflict 5 --unversioned 15 >in
 	run kinds in
-	eval "$output"
-	[ "$records" -eq 40000 ]
-	[ "$accounts" -eq 500 ]
-	for share in "stale 20" "duplicate 10" "conflict 5" "unversioned 15" "newer 50"; do
-		set -- $share
-		echo "$1: ${!1}, expected about $(($2 * 400))"
-		[ $((${!1} - $2 * 400)) -lt 400 ]
-		[ $(($2 * 400 - ${!1})) -lt 400 ]
+	local -A n
+	for pair in $output; do
+		n[${pair%=*}]=${pair#*=}
 	done
-	generate --updates 3000 --stale 0 --duplicate 0 --conflict 0 --unversioned 0 > in
+	[ "${n[records]}" -eq 40000 ]
+	[ "${n[accounts]}" -eq 500 ]
+	while read -r kind percent; do
+		echo "$kind: ${n[$kind]}, expected about $((percent * 400))"
+		[ $((${n[$kind]} - percent * 400)) -lt 400 ]
+		[ $((percent * 400 - ${n[$kind]})) -lt 400 ]
+	done <<<"stale 20
+duplicate 10
+conflict 5
+unversioned 15
+newer 50"
+	generate --updates 3000 --stale 0 --duplicate 0 --conflict 0 --unversioned 0 >in
 	run kinds in
 	[ "$output" = "accounts=12 newer=3000 records=3000 types=7" ]
 }
 
 @test "--edges reaches the edges" {
-	generate --updates 20000 --accounts 100 --types 40 --edges --lines --arrive-ms 0:50 > in
+	generate --updates 20000 --accounts 100 --types 40 --edges --lines --arrive-ms 0:50 >in
 	for value in '"tokens" *: *0 *,' '"tokens" *:[ \t]*18446744073709551615[^0-9]' '"version" *:[ \t]*9223372036854775807[^0-9]' \
 		'"callbackTimeMs" *:[ \t]*0[^0-9]' '"callbackTimeMs" *:[ \t]*31536000000[^0-9]' '"data" *:[ \t]*null' '"data" *:[ \t]*-0[^.0-9]' \
 		'"data" *:[ \t]*\[\[\[' '9007199254740993' '1e400' '\\ud83d\\ude00' '\\u0069'; do
@@ -92,20 +98,22 @@ kinds() {
 		grep -aq "$value" in
 	done
 	# Not one of them is refused but for the version that is missing.
-	if command -v reader > /dev/null; then
+	if command -v reader >/dev/null; then
 		run bash -c "reader --clock virtual --arrival recorded in | grep '\"event\":\"rejected\"' | grep -vc '\"reason\":\"version: missing\"'"
 		[ "$output" = 0 ]
 	fi
 }
 
 @test "--data-bytes gives data of that size" {
-	generate --updates 20 --lines --data-bytes 5000 --unversioned 0 | while read -r line; do
+	generate --updates 20 --lines --data-bytes 5000 --unversioned 0 >in
+	[ "$(wc -l <in)" -eq 20 ]
+	while read -r line; do
 		data=${line#*\"data\":}
 		data=${data%,\"version\"*}
 		[ "${data:0:1}" = "{" ]
 		[ ${#data} -ge 4990 ] || [ ${#data} -lt 40 ] # a conflict's
 		[ ${#data} -le 5010 ]
-	done
+	done <in
 }
 
 @test "a reader that goes away is an ordinary end" {

@@ -49,7 +49,9 @@ sql() {
 }
 
 shown() {
-	printf 'command: %s\nstatus: %s\nstdout:\n%s\nstderr:\n%s\n' "$command" "$status" "${output:0:4000}" "${stderr:0:4000}"
+	((${#output} < 2000)) || output="...${output: -2000}"
+	((${#stderr} < 3000)) || stderr="...${stderr: -3000}"
+	printf 'command: %s\nstatus: %s\nstdout:\n%s\nstderr:\n%s\n' "$command" "$status" "$output" "$stderr"
 }
 
 ok() {

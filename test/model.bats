@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # The model that pipelines are measured by must itself be right: the contract's example by hand.
+# shellcheck disable=SC2154,SC2164 # helper sets root; a cd that fails ends the test
+load helper
 
 setup() {
-	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 	model=$root/test/model
 	cd "$BATS_TEST_TMPDIR"
 }
@@ -27,8 +28,8 @@ short() {
 }
 
 @test "the contract's example" {
-	example | "$model" --events > events
-	run short < events
+	example | "$model" --events >events
+	run short <events
 	[ "$output" = "begin
 indexed v1 00.550000
 indexed v3 00.650000
@@ -77,9 +78,9 @@ summary" ]
 		echo '{"event":"rejected","source":"s","offset":0,"reason":"not JSON","line":1,"raw":"x","rawBytes":1,"rawEncoding":"utf8"}'
 		update 1 1 1 500
 		update 2 2 1 300
-		echo '{"event":"rejected","source":"s","offset":3,"reason":"not JSON","line":4,"raw":"x\n","rawBytes":2,"rawEncoding":"utf8"}'
-	} > in
-	"$model" --events --epoch 2026-02-28T23:59:59.6Z in > events
+		printf '%s\n' '{"event":"rejected","source":"s","offset":3,"reason":"not JSON","line":4,"raw":"x\n","rawBytes":2,"rawEncoding":"utf8"}'
+	} >in
+	"$model" --events --epoch 2026-02-28T23:59:59.6Z in >events
 	[ "$(sed -n 1p events)" = '{"event":"rejected","source":"s","offset":0,"reason":"not JSON","line":1,"raw":"x","rawBytes":1,"rawEncoding":"utf8","ingestedAt":"2026-02-28T23:59:59.600000Z"}' ]
 	[ "$(grep -c '"ingestedAt":"2026-03-01T00:00:00.100000Z"' events)" -eq 3 ]
 	run bash -c "'$model' --relations in | tr '\t' ' ' | grep reject"
@@ -96,7 +97,7 @@ reject "s" 3 "not JSON" "x\n" 2 2000-01-01T00:00:00.500000Z' ]
 		update 4 9223372036854775807 18446744073709551615 5
 		update 5 9223372036854775807 18446744073709551614 6
 		update 6 0 1 7
-	} > in
+	} >in
 	run bash -c "'$model' --events in | sed -n 's/.*\"reason\":\"\([a-z]*\)\",\"currentVersion\":9223372036854775807.*/\1/p'"
 	[ "$output" = "stale
 duplicate

@@ -30,6 +30,8 @@ struct db {
 	PGresult *results[MOST_RESULTS];
 	int queued, done;
 	bool failed; /* queueing itself failed */
+	bool copying;
+	struct slice copy_left;
 	enum db_status status;
 	char sqlstate[6];
 	struct buf error;
@@ -470,33 +472,74 @@ results_take(struct db *db)
 	return false;
 }
 
-enum db_status
-db_run(struct db **dbs, int n)
+/* Goes on with a pipeline. Returns true when it is over. */
+static bool
+pipeline_step(struct db *db, bool *unsent)
 {
-	bool over[4] = {false}, unsent[4] = {false};
-	for (int i = 0; i < n; i++) {
-		struct db *db = dbs[i];
-		if (db->failed || !db->conn || PQpipelineSync(db->conn) != 1) {
-			error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
-			db->status = DB_RETRY;
-			over[i] = true;
+	int flushed = PQflush(db->conn);
+	*unsent = flushed == 1;
+	bool over = results_take(db);
+	if (flushed < 0)
+		db->status = DB_RETRY;
+	return over || flushed < 0;
+}
+
+/* Goes on with a COPY: wait for the server to take it, send in pieces, wait for its result. */
+static bool
+copy_step(struct db *db, bool *unsent)
+{
+	enum { PIECE = 64 << 10 };
+	int flushed;
+	while ((flushed = PQflush(db->conn)) == 0 && db->copying && db->copy_left.n) {
+		size_t n = db->copy_left.n < PIECE ? db->copy_left.n : PIECE;
+		if (PQputCopyData(db->conn, db->copy_left.p, (int)n) != 1)
+			break;
+		db->copy_left.p += n;
+		db->copy_left.n -= n;
+		if (db->copy_left.n == 0 && PQputCopyEnd(db->conn, NULL) != 1)
+			break;
+	}
+	bool sending = db->copying && db->copy_left.n;
+	flushed = flushed ? flushed : PQflush(db->conn);
+	*unsent = flushed == 1;
+	if (flushed < 0 || PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK) {
+		error_keep(db, PQerrorMessage(db->conn), NULL);
+		db->status = DB_RETRY;
+		return true;
+	}
+	/* Until the end of the rows was sent libpq has no result but that it waits for them. */
+	while (!sending && !PQisBusy(db->conn)) {
+		PGresult *r = PQgetResult(db->conn);
+		if (!r)
+			return true;
+		ExecStatusType status = PQresultStatus(r);
+		if (status == PGRES_FATAL_ERROR)
+			note_error(db, r);
+		PQclear(r);
+		if (status == PGRES_COPY_IN && !db->copying) {
+			db->copying = *unsent = true;
+			return false;
 		}
 	}
+	return false;
+}
+
+/* Goes on with all of them at once until each is over. */
+static enum db_status
+work(struct db **dbs, int n, bool (*step)(struct db *, bool *))
+{
+	bool over[4] = {false};
 	for (;;) {
 		struct pollfd fds[5];
 		int left = 0;
 		for (int i = 0; i < n; i++) {
+			bool unsent = false;
 			fds[i] = (struct pollfd){.fd = -1};
-			if (over[i])
-				continue;
-			int flushed = PQflush(dbs[i]->conn);
-			unsent[i] = flushed == 1;
-			over[i] = flushed < 0 ? (results_take(dbs[i]), dbs[i]->status = DB_RETRY, true)
-					      : results_take(dbs[i]);
+			over[i] = over[i] || dbs[i]->status != DB_OK || step(dbs[i], &unsent);
 			if (over[i])
 				continue;
 			fds[i] = (struct pollfd){.fd = PQsocket(dbs[i]->conn), .events = POLLIN};
-			if (unsent[i])
+			if (unsent)
 				fds[i].events |= POLLOUT;
 			left++;
 		}
@@ -509,6 +552,58 @@ db_run(struct db **dbs, int n)
 		if (dbs[i]->status > worst)
 			worst = dbs[i]->status;
 	return worst;
+}
+
+enum db_status
+db_run(struct db **dbs, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (dbs[i]->failed || !dbs[i]->conn || PQpipelineSync(dbs[i]->conn) != 1) {
+			error_keep(dbs[i], dbs[i]->conn ? PQerrorMessage(dbs[i]->conn) : "not connected", NULL);
+			dbs[i]->status = DB_RETRY;
+		}
+	return work(dbs, n, pipeline_step);
+}
+
+enum db_status
+db_copy(struct db **dbs, int n, const char *sql, const struct slice *rows)
+{
+	for (int i = 0; i < n; i++) {
+		struct db *db = dbs[i];
+		results_clear(db);
+		db->copying = false;
+		db->copy_left = rows[i];
+		if (PQexitPipelineMode(db->conn) != 1 || PQsendQuery(db->conn, sql) != 1) {
+			error_keep(db, PQerrorMessage(db->conn), NULL);
+			db->status = DB_RETRY;
+		}
+	}
+	enum db_status worst = work(dbs, n, copy_step);
+	for (int i = 0; i < n; i++)
+		if (PQstatus(dbs[i]->conn) == CONNECTION_OK && PQenterPipelineMode(dbs[i]->conn) != 1)
+			worst = dbs[i]->status = DB_RETRY;
+	return worst;
+}
+
+void
+db_rows_start(struct db_param *p)
+{
+	p->bytes.len = 0;
+	p->count = 0;
+	buf_add(&p->bytes, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+}
+
+void
+db_rows_add(struct db_param *p, int columns)
+{
+	put16(&p->bytes, (uint16_t)columns);
+}
+
+struct slice
+db_rows_end(struct db_param *p)
+{
+	put16(&p->bytes, UINT16_MAX);
+	return slice_buf(&p->bytes);
 }
 
 bool

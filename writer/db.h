@@ -66,6 +66,14 @@ void db_queue(struct db *db, const char *sql, const struct db_param *params, int
  * queueing, until the next db_queue. Otherwise the transaction is over and the worst status of all is returned. */
 enum db_status db_run(struct db **dbs, int n);
 
+/* Rows for a binary COPY: start, then for each row db_rows_add and a push of every column, then end. */
+void db_rows_start(struct db_param *p);
+void db_rows_add(struct db_param *p, int columns);
+struct slice db_rows_end(struct db_param *p);
+
+/* Runs `COPY … FROM STDIN (FORMAT binary)` on each of dbs at once, with the rows of each. */
+enum db_status db_copy(struct db **dbs, int n, const char *sql, const struct slice *rows);
+
 /* Whether the last db_run's last statement, a COMMIT, came through on this connection. */
 bool db_committed(const struct db *db);
 

@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPLIT_FROM = 512 }; /* items from which on a batch is worth two connections */
+enum {
+	COPY_FROM = 256,  /* items from which on their history is worth a COPY */
+	SPLIT_FROM = 512, /* and the batch two connections */
+};
 
 /* One lane's share of an attempt. */
 struct part {
@@ -247,47 +250,82 @@ read_answers(struct attempt *t, struct part *p)
 	free(asked);
 }
 
+/* The history's columns, each with its array, or all with the one buffer of a COPY. */
+enum { HISTORY_COLUMNS = 11 };
+
+static void
+push_history(struct db_param *const *q, const struct item *it, struct slice source)
+{
+	db_push_text(q[0], it->id);
+	db_push_i64(q[1], it->version);
+	db_push_i64(q[2], (int64_t)it->callback_ms);
+	db_push_time(q[3], it->ingested_at);
+	if (it->offset < 0)
+		db_push_null(q[4]);
+	else
+		db_push_i64(q[4], it->offset);
+	db_push_bool(q[5], it->outcome == INDEXED);
+	db_push_u64(q[6], it->tokens);
+	db_push_text(q[7], it->account_type);
+	if (source.n)
+		db_push_text(q[8], source);
+	else
+		db_push_null(q[8]);
+	if (it->trace.n)
+		db_push_text(q[9], it->trace);
+	else
+		db_push_null(q[9]);
+	db_push_text(q[10], it->data);
+}
+
+/* Few rows go along with the other statements in one round trip; many by COPY. */
 static void
 queue_history(struct attempt *t, struct part *p)
 {
-	struct db_param *q = p->params + 9;
-	if (t->sourced)
-		db_set_text(&q[0], slice_buf(&t->g->source.name));
-	else
-		db_set_null(&q[0]);
-	db_array_text(&q[1]);
+	struct db_param *q = p->params + 9, *columns[HISTORY_COLUMNS];
+	for (int i = 0; i < HISTORY_COLUMNS; i++)
+		columns[i] = &q[i];
+	db_array_text(&q[0]);
+	db_array_bigint(&q[1]);
 	db_array_bigint(&q[2]);
-	db_array_bigint(&q[3]);
-	db_array_time(&q[4]);
-	db_array_bigint(&q[5]);
-	db_array_bool(&q[6]);
-	db_array_numeric(&q[7]);
-	db_array_text(&q[8]);
-	db_array_text(&q[9]);
-	db_array_text(&q[10]);
-	for (size_t i = t->from; i < t->to; i++) {
-		const struct item *it = &t->b->items[i];
-		if (!item_in(t, p, it) || !item_written(it))
+	db_array_time(&q[3]);
+	db_array_bigint(&q[4]);
+	db_array_bool(&q[5]);
+	db_array_numeric(&q[6]);
+	for (int i = 7; i < HISTORY_COLUMNS; i++)
+		db_array_text(&q[i]);
+	for (size_t i = t->from; i < t->to; i++)
+		if (item_in(t, p, &t->b->items[i]) && item_written(&t->b->items[i]))
+			push_history(columns, &t->b->items[i], slice_buf(&t->b->source));
+	if (q[0].count)
+		db_queue(p->db, sql_updates_insert, q, HISTORY_COLUMNS);
+}
+
+static enum db_status
+copy_history(struct attempt *t)
+{
+	struct db *dbs[MOST_LANES];
+	struct slice rows[MOST_LANES];
+	int n = 0;
+	for (unsigned k = 0; k < t->parts; k++) {
+		struct part *p = &t->part[k];
+		struct db_param *q = p->params + 9, *columns[HISTORY_COLUMNS];
+		if (p->done)
 			continue;
-		db_push_text(&q[1], it->id);
-		db_push_i64(&q[2], it->version);
-		db_push_i64(&q[3], (int64_t)it->callback_ms);
-		db_push_time(&q[4], it->ingested_at);
-		if (it->offset < 0)
-			db_push_null(&q[5]);
-		else
-			db_push_i64(&q[5], it->offset);
-		db_push_bool(&q[6], it->outcome == INDEXED);
-		db_push_u64(&q[7], it->tokens);
-		db_push_text(&q[8], it->account_type);
-		if (it->trace.n)
-			db_push_text(&q[9], it->trace);
-		else
-			db_push_null(&q[9]);
-		db_push_text(&q[10], it->data);
+		for (int i = 0; i < HISTORY_COLUMNS; i++)
+			columns[i] = q;
+		db_rows_start(q);
+		for (size_t i = t->from; i < t->to; i++)
+			if (item_in(t, p, &t->b->items[i]) && item_written(&t->b->items[i])) {
+				db_rows_add(q, HISTORY_COLUMNS);
+				push_history(columns, &t->b->items[i], slice_buf(&t->b->source));
+			}
+		if (q->count) {
+			dbs[n] = p->db;
+			rows[n++] = db_rows_end(q);
+		}
 	}
-	if (q[1].count)
-		db_queue(p->db, sql_updates_insert, q, 11);
+	return n ? db_copy(dbs, n, sql_updates_copy, rows) : DB_OK;
 }
 
 /* Takes raw, encoding and length of a rejected record: out of reader's event, or from the text itself. */
@@ -407,7 +445,8 @@ queue_advance(struct attempt *t, struct part *p)
 static void
 queue_writes(struct attempt *t, struct part *p)
 {
-	queue_history(t, p);
+	if (t->to - t->from < COPY_FROM)
+		queue_history(t, p);
 	queue_rejects(t, p);
 	if (t->sourced)
 		queue_advance(t, p);
@@ -476,6 +515,8 @@ attempt_run(struct attempt *t, enum db_status *status, bool *committing)
 				read_answers(t, &t->part[i]);
 	}
 	batch_decide(t->b, t->from, t->to);
+	if (t->to - t->from >= COPY_FROM && (*status = copy_history(t)) != DB_OK)
+		return INGEST_OK;
 	for (unsigned i = 0; i < t->parts; i++)
 		if (!t->part[i].done)
 			queue_writes(t, &t->part[i]);

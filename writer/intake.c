@@ -28,6 +28,7 @@ add_rejected(struct intake *t, struct slice line, struct slice reason, uint64_t 
 	it->line = batch_text(t->next, line);
 	it->reason = reason.n ? batch_keep(t->next, reason) : reason;
 	it->total = total;
+	it->ingested_at = t->epoch;
 	return it;
 }
 
@@ -90,7 +91,7 @@ add_event(struct intake *t, struct slice line)
 	if (record_has(r, M_SOURCE) && record_integer(r, M_OFFSET, VERSION_MAX, &offset) == 0)
 		it->offset = (int64_t)offset;
 	it->line = line;
-	it->ingested_at = t->virtual_clock ? t->epoch : 0;
+	it->ingested_at = t->epoch;
 	b->begins |= kind == ITEM_BEGIN;
 	b->ends |= kind == ITEM_END;
 	t->ended |= kind == ITEM_END;

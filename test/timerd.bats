@@ -1,0 +1,452 @@
+#!/usr/bin/env bats
+# What a user sees of bin/timerd. Needs no database: its events are written by hand.
+# shellcheck disable=SC2154,SC2164 # helper sets bin and root; a cd that fails ends the test
+# shellcheck disable=SC2013,SC2016,SC2030,SC2031 # words are wanted; for the inner shell; a test is a subshell
+load helper
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	mkfifo in out
+}
+
+teardown() {
+	[[ -z ${pid-} ]] || kill -9 "$pid" 2>/dev/null || true
+}
+
+# at MS: a time under the virtual clock, in ms from its start.
+at() {
+	printf '2000-01-01T00:%02d:%02d.%03d000Z' $(($1 / 60000)) $(($1 / 1000 % 60)) $(($1 % 1000))
+}
+
+# soon MS: a time on the real clock, in ms from now, which may be negative.
+soon() {
+	local us=$((${EPOCHREALTIME/[^0-9]/} + $1 * 1000))
+	date -u -d "@${us:0:-6}.${us: -6}" +%FT%T.%6NZ
+}
+
+# scheduled EVENT OFFSET ID VERSION INGESTED DUE [MORE]
+scheduled() {
+	printf '{"event":"%s","source":"s","offset":%d,"id":"%s","version":%d,"accountType":"mint","tokens":%d,' "$1" "$2" "$3" "$4" "$4"
+	printf '"callbackTimeMs":400,"data":{"of":%d},"ingestedAt":"%s","dueAt":"%s"%s}\n' "$4" "$5" "$6" "${7:+,$7}"
+}
+
+# indexed OFFSET ID VERSION MS CALLBACK [MORE]: under the virtual clock.
+indexed() {
+	scheduled indexed "$1" "$2" "$3" "$(at "$4")" "$(at $(($4 + $5)))" "${6-}"
+}
+
+# starts OFFSET ID VERSION CALLBACK [MORE]: indexed now, on the real clock.
+starts() {
+	scheduled indexed "$1" "$2" "$3" "$(soon 0)" "$(soon "$4")" "${5-}"
+}
+
+# ends true|false
+ends() {
+	printf '{"event":"end","source":"s","read":1,"complete":%s}\n' "$1"
+}
+
+# outcomes: of the records on standard input, event, id and version of those that have an id.
+outcomes() {
+	sed -n 's/^{"event":"\([a-z]*\)".*"id":"\([^"]*\)","version":\([0-9]*\).*/\1 \2 v\3/p' | paste -s -d ';'
+}
+
+# told FILE TEXT: FILE has it.
+told() {
+	grep -q -F -e "$2" "$1"
+}
+
+# Starts timerd in the background with the fifo `in`, kept open by us as descriptor 7, telling into `events`.
+background() {
+	timerd "$@" <in >events 2>errors &
+	pid=$!
+	exec 7>in
+}
+
+# exits CODE: the one in the background does.
+exits() {
+	local status=0
+	wait "$pid" || status=$?
+	pid=
+	[[ $status == "$1" ]] || {
+		echo "wanted status $1, is $status"
+		cat events errors
+		return 1
+	}
+}
+
+@test "the contract's example, to the byte" {
+	{
+		echo '{"event":"begin","source":"s","startedAt":"2000-01-01T00:00:00.000000Z"}'
+		indexed 0 ID1 1 550 400
+		indexed 1 ID1 3 650 400
+		echo '{"event":"ignored","source":"s","offset":2,"id":"ID1","version":2,"reason":"stale","currentVersion":3,"ingestedAt":"'"$(at 700)"'"}'
+		ends true
+	} >events
+	ok timerd --clock virtual <events
+	{
+		sed -n 1,3p events
+		echo '{"event":"cancelled","source":"s","offset":0,"id":"ID1","version":1,"supersededBy":3,"dueAt":"'"$(at 950)"'","cancelledAt":"'"$(at 650)"'"}'
+		sed -n 4,5p events
+		echo '{"event":"fired","source":"s","offset":1,"id":"ID1","version":3,"accountType":"mint","tokens":3,"data":{"of":3},"dueAt":"'"$(at 1050)"'","firedAt":"'"$(at 1050)"'","latenessUs":0}'
+		echo '{"event":"summary","indexed":2,"stale":1,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}'
+	} >wanted
+	diff - wanted <<<"$output"
+}
+
+@test "virtual clock: what is due at the time of an update fires before it is told" {
+	{
+		indexed 0 a 1 100 400
+		indexed 1 b 1 200 299
+		indexed 2 a 2 500 400
+		echo '{"event":"ignored","offset":3,"id":"b","version":1,"reason":"duplicate","currentVersion":1,"ingestedAt":"'"$(at 900)"'"}'
+		indexed 4 b 2 1000 1
+		# A time that goes back moves nothing.
+		indexed 5 c 1 300 5000
+		echo '{"event":"rejected","offset":6,"reason":"x","line":1,"ingestedAt":"'"$(at 1001)"'"}'
+		ends true
+	} >events
+	ok timerd --clock virtual <events
+	same "$(outcomes <<<"$output")" "indexed a v1;indexed b v1;fired b v1;fired a v1;indexed a v2;fired a v2;ignored b v1;indexed b v2;indexed c v1;fired b v2;fired c v1"
+	has '"summary","indexed":5,"stale":0,"duplicate":1,"conflict":0,"rejected":1,"restored":0,"fired":5,"cancelled":0,"pending":0}'
+	same "$(grep -c '"rejected","offset":6' <<<"$output")" 1
+}
+
+@test "virtual clock: the end goes through what is pending in order, equal due times as indexed" {
+	{
+		indexed 0 far 1 0 3000000
+		indexed 1 e1 1 1 999
+		indexed 2 e2 1 2 998
+		indexed 3 near 1 3 100
+		indexed 4 e3 1 4 996
+		indexed 5 e1 2 5 995
+		ends true
+	} >events
+	ok timerd --clock virtual <events
+	same "$(grep '"fired"' <<<"$output" | outcomes)" "fired near v1;fired e2 v1;fired e3 v1;fired e1 v2;fired far v1"
+}
+
+@test "what a callback tells is what was indexed" {
+	cat >events <<-END
+		{"event":"indexed","id":"\u0041\"\u00e9","version":9223372036854775807,"accountType":"t\\n","tokens":18446744073709551615,"callbackTimeMs":0,"data":{"a": [1.50, "x y" ],"b":1e400},"ingestedAt":"$(at 0)","dueAt":"$(at 1)","trace":"00-aa-bb-01"}
+		{"event":"indexed","source":"s","offset":7,"id":"b","version":0,"accountType":"t","tokens":0,"callbackTimeMs":0,"ingestedAt":"$(at 0)","dueAt":"$(at 2)","replayed":true}
+		{"event":"pending","id":"c","version":1,"accountType":"t","tokens":0,"data":"","ingestedAt":"$(at 0)","dueAt":"$(at 3)"}
+		{"event":"indexed","id":"d","version":1,"accountType":"t","tokens":0,"data":0,"ingestedAt":"$(at 0)","dueAt":"$(at 4)","trace":"x"}
+		{"event":"indexed","id":"\u0064","version":2,"accountType":"t","tokens":0,"data":0,"ingestedAt":"$(at 0)","dueAt":"$(at 5)"}
+	END
+	ok timerd --clock virtual <events
+	has '{"event":"fired","id":"A\"é","version":9223372036854775807,"accountType":"t\n","tokens":18446744073709551615,"data":{"a":[1.50,"x y"],"b":1e400},"dueAt":"'"$(at 1)"'","firedAt":"'"$(at 1)"'","latenessUs":0,"trace":"00-aa-bb-01"}'
+	has '{"event":"fired","source":"s","offset":7,"id":"b","version":0,"accountType":"t","tokens":0,"data":null,"dueAt":"'"$(at 2)"'","firedAt":"'"$(at 2)"'","latenessUs":0,"recovered":true}'
+	has '{"event":"fired","id":"c","version":1,"accountType":"t","tokens":0,"data":"","dueAt":"'"$(at 3)"'","firedAt":"'"$(at 3)"'","latenessUs":0,"recovered":true}'
+	has '{"event":"cancelled","id":"d","version":1,"supersededBy":2,"dueAt":"'"$(at 4)"'","cancelledAt":"'"$(at 0)"'","trace":"x"}'
+	hasnt '"pending",'
+	has '"indexed":4,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":1,"fired":4,"cancelled":1,"pending":0}'
+}
+
+@test "a version that is not newer than the pending one is passed on and schedules nothing" {
+	{
+		indexed 0 a 2 0 500
+		indexed 1 a 2 1 100
+		indexed 2 a 1 2 100
+	} >events
+	ok timerd --clock virtual <events
+	same "$(outcomes <<<"$output")" "indexed a v2;indexed a v2;indexed a v1;fired a v2"
+	has "\"firedAt\":\"$(at 500)\""
+}
+
+@test "what it does not know passes unchanged" {
+	cat >events <<-END
+		{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":0,"version":1}
+		{ "event" : "news",  "indexed": [ ] }
+		  {"event":7}
+		not JSON at all
+		[1, 2]
+		{"event":"indexed","event":"indexed"}
+		{"event":"fired","id":"a","version":1}
+		{"event":"summary"}
+	END
+	cp events wanted
+	printf '\n \t\n' >>events
+	ok timerd --clock virtual <events
+	diff - wanted <<<"$(head -n -1 <<<"$output")"
+	has '{"event":"summary","indexed":0,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":0,"cancelled":0,"pending":0}'
+	same "$stderr" ""
+}
+
+@test "an indexed event that lacks what it needs passes with a warning" {
+	local member i=0
+	for member in id version dueAt accountType tokens; do
+		indexed 0 a 1 0 1 | sed "s/\"$member\":/\"_$member\":/" >events
+		ok timerd --clock virtual <events
+		err_has "line 1: \"$member\" is missing or wrong, so no callback is set"
+		same "$(head -n 1 <<<"$output")" "$(cat events)"
+		has '"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":0,'
+	done
+}
+
+@test "real clock: never early, in order of due time" {
+	local i
+	for i in {1..20}; do
+		starts "$i" "a$i" 1 $((200 - i * 7))
+	done >events
+	ok timerd <events
+	sed -n 's/.*"dueAt":"\([^"]*\)","firedAt":"\([^"]*\)","latenessUs":\([0-9]*\)}$/\1 \2 \3/p' <<<"$output" >moments
+	same "$(wc -l <moments)" 20
+	awk '$1 > $2 { print "early: " $0; bad = 1 } END { exit bad }' moments
+	sort -c moments
+}
+
+@test "real clock: cancelled right behind what supersedes it, and never fired" {
+	background
+	starts 0 a 1 60000 >&7
+	retry 50 told events '"indexed"'
+	starts 1 a 2 50 >&7
+	retry 50 told events '"fired"'
+	exec 7>&-
+	exits 0
+	same "$(outcomes <events)" "indexed a v1;indexed a v2;cancelled a v1;fired a v2"
+	grep -q '"cancelled":1,"pending":0}' events
+}
+
+@test "input that is already waiting is read before anything fires" {
+	{
+		scheduled indexed 0 a 1 "$(soon -9000)" "$(soon -4000)"
+		scheduled indexed 1 b 1 "$(soon -9000)" "$(soon -2000)"
+		scheduled indexed 2 a 2 "$(soon -8000)" "$(soon -3000)"
+	} >events
+	ok timerd <events
+	same "$(outcomes <<<"$output")" "indexed a v1;indexed b v1;indexed a v2;cancelled a v1;fired a v2;fired b v1"
+	# The same by a pipe, in which all of it waits before timerd starts.
+	exec 7<>in
+	cat events >&7
+	timerd <in >out.pipe &
+	pid=$!
+	exec 7>&-
+	exits 0
+	same "$(outcomes <out.pipe)" "indexed a v1;indexed b v1;indexed a v2;cancelled a v1;fired a v2;fired b v1"
+}
+
+@test "input that never ends starves no callback" {
+	run bash -c '
+		{ cat; yes "{\"event\":\"news\"}"; } | timerd --format json | grep -m 1 "\"fired\""' <<<"$(starts 0 a 1 50)"
+	same "$(outcomes <<<"$output")" "fired a v1"
+}
+
+@test "a crowd that is due at one moment fires in the order it was indexed" {
+	starts 0 a 1 500 | awk '{ for (i = 0; i < 20000; i++) { s = $0; sub(/"offset":0/, "\"offset\":" i, s); sub(/"id":"a"/, "\"id\":\"a" i "\"", s); print s } }' >events
+	ok timerd <events
+	same "$(sed -n 's/.*"fired".*"offset":\([0-9]*\).*/\1/p' <<<"$output" | md5sum)" "$(seq 0 19999 | md5sum)"
+}
+
+@test "the anchor the programs share is the time" {
+	local uptime
+	read -r uptime _ </proc/uptime
+	starts 0 a 1 1800000 >events
+	# A clock that is an hour ahead of the wall clock.
+	ACCTFLOW_ANCHOR=$((${EPOCHREALTIME/[^0-9]/} - ${uptime/./} * 10000 + 3600000000)) ok timerd <events
+	has '"fired"'
+}
+
+@test "--no-wait, and an end that is not complete, leave what is pending" {
+	starts 0 a 1 60000 >open
+	{
+		cat open
+		ends false
+	} >told_to_stop
+	ok timerd --no-wait <open
+	has '"fired":0,"cancelled":0,"pending":1}'
+	ok timerd <told_to_stop
+	has '"fired":0,"cancelled":0,"pending":1}'
+	indexed 0 a 1 0 1000 >open
+	ok timerd --no-wait --clock virtual <open
+	has '"fired":0,"cancelled":0,"pending":1}'
+	{
+		cat open
+		ends false
+	} >told_to_stop
+	ok timerd --clock virtual <told_to_stop
+	has '"fired":0,"cancelled":0,"pending":1}'
+}
+
+@test "--resume: input without end is a crash, nothing more fires, exit 111" {
+	indexed 0 a 1 0 0 >events
+	local clock
+	for clock in real virtual; do
+		fails 111 timerd --resume --clock $clock <events
+		same "$output" "$(cat events)"
+		err_has 'input ended without "end"'
+	done
+	# After caughtup too, and a half line changes nothing about it.
+	{
+		echo '{"event":"caughtup","source":"s"}'
+		starts 0 a 1 1000
+		printf '{"event":"end","source":"s","re'
+	} >events
+	fails 111 timerd --resume <events
+	same "$output" "$(sed -n 2p events)"
+	ends true >>open
+	ok timerd --resume <open
+	has '"summary"'
+}
+
+@test "--resume: nothing fires before caughtup, and what is told again supersedes first" {
+	background --resume
+	{
+		scheduled pending 0 a 1 "$(soon -900)" "$(soon -500)"
+		scheduled pending 1 b 1 "$(soon -900)" "$(soon -400)"
+		scheduled pending 2 c 1 "$(soon -900)" "$(soon -300)"
+		scheduled indexed 3 b 2 "$(soon -200)" "$(soon -100)" '"replayed":true'
+	} >&7
+	retry 50 told events '"cancelled"'
+	# Any time is too short to show that nothing comes; what was told before must be the first in the file.
+	scheduled indexed 4 a 2 "$(soon -150)" "$(soon 0)" '"replayed":true' >&7
+	retry 50 told events '"a","version":2'
+	run told events '"fired"'
+	same "$status" 1
+	echo '{"event":"caughtup","source":"s"}' >&7
+	retry 50 told events '"id":"a","version":2,"accountType":"mint","tokens":2,"data":{"of":2},"dueAt"'
+	scheduled indexed 5 d 1 "$(soon 0)" "$(soon 1)" >&7
+	ends true >&7
+	exec 7>&-
+	exits 0
+	same "$(outcomes <events)" "indexed b v2;cancelled b v1;indexed a v2;cancelled a v1;fired c v1;fired b v2;fired a v2;indexed d v1;fired d v1"
+	same "$(grep -c '"recovered":true' events)" 3
+	grep '"fired".*"id":"d"' events >last
+	run told last '"recovered"'
+	same "$status" 1
+	grep -q '"indexed":3,.*"restored":3,"fired":4,"cancelled":2,"pending":0}' events
+}
+
+@test "SIGTERM and SIGINT: what was read is told, the rest stays pending" {
+	local signal
+	for signal in TERM INT; do
+		background
+		starts 0 a 1 60000 >&7
+		retry 50 told events '"indexed"'
+		kill -$signal "$pid"
+		exits 0
+		exec 7>&-
+		grep -q '"summary","indexed":1,.*"fired":0,"cancelled":0,"pending":1}' events
+	done
+	# And while it waits for what is pending after the end of input.
+	background --resume
+	{
+		echo '{"event":"caughtup","source":"s"}'
+		starts 0 a 1 60000
+		ends true
+	} >&7
+	exec 7>&-
+	retry 50 told events '"end"'
+	kill -TERM "$pid"
+	exits 0
+	grep -q '"summary","indexed":1,.*"pending":1}' events
+}
+
+@test "a second signal ends it at once, also where nobody takes its output" {
+	exec 8<>out
+	yes '{"event":"news","text":"more than the pipe holds"}' | timerd >&8 2>errors &
+	pid=$!
+	# Blocked, it has told of no end: the first signal alone would leave it there.
+	full() {
+		kill -TERM "$pid" 2>/dev/null
+		gone "$pid"
+	}
+	retry 50 full
+	exits 143
+	exec 8>&-
+}
+
+@test "nobody reads: an ordinary end, found out at once" {
+	starts 0 a 1 60000 >events
+	run --separate-stderr bash -c 'timerd <events | true; echo "${PIPESTATUS[0]}"'
+	same "$output$stderr" 0
+	# While it waits for the callback.
+	exec 7<>in
+	cat events >&7
+	run --separate-stderr bash -c 'timeout 20 timerd <in 7<&- | head -n 1 7<&- >first; echo "${PIPESTATUS[0]}"'
+	exec 7>&-
+	same "$output" 0
+	diff first events
+}
+
+@test "output that fails is named, exit 111" {
+	starts 0 a 1 0 >events
+	fails 111 bash -c 'timerd <events >/dev/full'
+	err_has 'could not write standard output: No space left on device'
+}
+
+@test "input that fails is named, exit 111" {
+	fails 111 bash -c 'timerd </'
+	err_has 'could not read standard input: Is a directory'
+	fails 111 bash -c 'timerd <&-'
+	err_has 'could not read standard input: Bad file descriptor'
+}
+
+@test "a last line without newline: taken if it is whole, else dropped with a warning" {
+	indexed 0 a 1 0 10 >events
+	printf '%s' "$(indexed 1 b 1 1 10)" >>events
+	ok timerd --clock virtual <events
+	same "$(outcomes <<<"$output")" "indexed a v1;indexed b v1;fired a v1;fired b v1"
+	truncate -s -1 events
+	ok timerd --clock virtual <events
+	same "$(outcomes <<<"$output")" "indexed a v1;fired a v1"
+	err_has 'dropped the last line'
+}
+
+@test "a line that is too long is left out with a warning" {
+	{
+		printf '{"event":"news","x":"'
+		head -c 33600000 /dev/zero | tr '\0' x
+		printf '"}\n'
+		indexed 0 a 1 0 1
+	} >events
+	ok timerd --clock virtual <events
+	err_has 'line 1: left out, its 33600023 bytes are more than 33554432'
+	same "$(outcomes <<<"$output")" "indexed a v1;fired a v1"
+}
+
+@test "lines for people" {
+	{
+		indexed 0 ID1 1 550 400
+		indexed 1 ID1 3 650 400
+	} >events
+	ok timerd --clock virtual --format text <events
+	same "$output" "00:00:00.550 indexed ID1 v1 mint, 1 tokens, callback after 400 ms
+00:00:00.650 indexed ID1 v3 mint, 3 tokens, callback after 400 ms
+00:00:00.650 cancelled ID1 v1 (superseded by v3)
+00:00:01.050 fired ID1 v3 mint, 3 tokens {\"of\":3} (0.0 ms late)
+             summary indexed:2, stale:0, duplicate:0, conflict:0, rejected:0, restored:0, fired:1, cancelled:1, pending:0"
+	has "$output"
+	ACCTFLOW_FORMAT=text ACCTFLOW_CLOCK=virtual ok timerd --format json <events
+	has '{"event":"fired"'
+}
+
+@test "help, version, man page" {
+	ok timerd --help
+	local option
+	for option in $(grep -o -e ' --[a-z-]*' <<<"$output"); do
+		grep -q -e "Fl Fl ${option#--}" "$root/timerd/timerd.1" || {
+			echo "not in the manual: $option"
+			false
+		}
+	done
+	has 'usage: timerd [options]'
+	ok timerd -V
+	has 'timerd (acctflow) '
+	command -v mandoc >/dev/null || skip "no mandoc"
+	mandoc -T lint -W warning "$root/timerd/timerd.1"
+}
+
+@test "wrong options are refused by name" {
+	refuses() {
+		fails 100 timerd "${@:2}" </dev/null
+		err_has "$1"
+		same "$output" ''
+	}
+	refuses 'unknown option "--wrong"' --wrong
+	refuses '--clock: expected one of real|virtual, not "x"' --clock x
+	refuses '--format: expected one of auto|json|text, not "x"' -f x
+	refuses '--epoch: expected TIME, not "yesterday"' --epoch yesterday
+	refuses 'option "--epoch" wants a value' --epoch
+	refuses 'option "--resume=1" takes no value' --resume=1
+	refuses 'unexpected argument "f": events are read from standard input' f
+}

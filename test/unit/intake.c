@@ -1,0 +1,331 @@
+// with: writer/batch.c writer/intake.c
+/* Lines become items of batches: what belongs together, what must wait, what is no
+ * record; whatever pieces the input comes in and however large a batch may be. */
+#include "writer/intake.h"
+
+#include "common/clock.h"
+#include "tap.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char kind_letter[] = {'u', 'r', 'B', 'E', 'p'};
+
+static void
+say_item(struct buf *out, const struct item *it)
+{
+	buf_char(out, kind_letter[it->kind]);
+	if (it->kind == ITEM_UPDATE) {
+		buf_slice(out, it->id);
+		buf_printf(out, "=%lld", (long long)it->version);
+	}
+	if (it->offset >= 0)
+		buf_printf(out, "@%lld", (long long)it->offset);
+}
+
+/* Feeds `input` in pieces of that size, takes a batch whenever one is full or nothing more is there, and says what was
+ * in each: `[source kind…|…]`. `whole` first reads everything, so that only what must cut cuts. */
+static void
+feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole, bool *ended)
+{
+	int fds[2];
+	struct batch b = {0};
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+		abort();
+	struct intake t = {.in = {.fd = fds[0], .max = 2 * RECORD_BYTES}, .next = &b, .most = most};
+	said->len = 0;
+	for (size_t at = 0; !intake_over(&t);) {
+		bool room = true;
+		do {
+			size_t n = input.n - at < piece ? input.n - at : piece;
+			if (n && write(fds[1], input.p + at, n) != (ssize_t)n)
+				abort();
+			at += n;
+			if (at == input.n && fds[1] >= 0) {
+				close(fds[1]);
+				fds[1] = -1;
+			}
+			room = intake_read(&t);
+		} while (room && whole);
+		for (;;) {
+			if (b.n) {
+				buf_char(said, '[');
+				buf_slice(said, slice_buf(&b.source));
+				for (size_t i = 0; i < b.n; i++) {
+					buf_char(said, i ? '|' : ' ');
+					say_item(said, &b.items[i]);
+				}
+				buf_text(said, b.begins ? "]b" : b.ends ? "]e" : "]");
+			}
+			bool emptied = b.n > 0;
+			batch_clear(&b);
+			intake_take(&t);
+			if (!emptied && b.n == 0)
+				break;
+		}
+	}
+	if (ended)
+		*ended = t.ended;
+	close(fds[0]);
+	intake_free(&t);
+	batch_free(&b);
+	buf_cstr(said);
+}
+
+#define UPDATE(id, rest)                                                                                               \
+	"{\"id\":\"" id "\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2,\"version\":3" rest "}\n"
+#define FROM(source, offset) ",\"source\":\"" source "\",\"offset\":" #offset
+
+static const struct {
+	const char *what, *input, *want;
+	bool ended;
+} cases[] = {
+    {"nothing at all", "", "", false},
+    {"updates without a source", UPDATE("a", "") UPDATE("b", ""), "[ ua=3|ub=3]", false},
+    {"updates of one source", UPDATE("a", FROM("s", 0)) UPDATE("b", FROM("s", 1)), "[s ua=3@0|ub=3@1]", false},
+    {"another source cuts", UPDATE("a", FROM("s", 0)) UPDATE("b", FROM("t", 0)) UPDATE("c", FROM("s", 1)),
+	"[s ua=3@0][t ub=3@0][s uc=3@1]", false},
+    {"so does none", UPDATE("a", FROM("s", 0)) UPDATE("b", "") UPDATE("c", FROM("s", 1)), "[s ua=3@0][ ub=3][s uc=3@1]",
+	false},
+    {"an offset without a source is none", UPDATE("a", ",\"offset\":7"), "[ ua=3]", false},
+    {"a source without an offset", UPDATE("a", ",\"source\":\"s\"") UPDATE("b", FROM("s", 1)), "[s ua=3|ub=3@1]",
+	false},
+    {"escapes are no other source", UPDATE("a", FROM("s", 0)) UPDATE("b", FROM("\\u0073", 1)), "[s ua=3@0|ub=3@1]",
+	false},
+    {"begin is alone, end closes",
+	"{\"event\":\"begin\",\"source\":\"s\"}\n" UPDATE(
+	    "a", FROM("s", 0)) "{\"event\":\"end\",\"source\":\"s\"}\n"
+			       "{\"event\":\"begin\",\"source\":\"s\"}\n" UPDATE("b", FROM("s", 1)),
+	"[s B]b[s ua=3@0|E]e[s B]b[s ub=3@1]", false},
+    {"an end is the end", UPDATE("a", FROM("s", 0)) "{\"event\":\"end\",\"source\":\"s\"}\n", "[s ua=3@0|E]e", true},
+    {"until something begins", "{\"event\":\"end\",\"source\":\"s\"}\n{\"event\":\"begin\",\"source\":\"s\"}\n",
+	"[s E]e[s B]b", false},
+    {"events that are unknown belong to any source",
+	UPDATE("a", FROM("s", 0)) "{\"event\":\"x\",\"source\":\"t\"}\n" UPDATE("b", FROM("s", 1)) "{\"event\":5}\n",
+	"[s ua=3@0|p@-|ub=3@1|p]", false},
+    {"and let any source follow", "{\"event\":\"x\"}\n" UPDATE("a", FROM("s", 0)), "[s p|ua=3@0]", false},
+    {"reader's rejects have their place",
+	UPDATE("a", FROM("s", 0)) "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":1,\"reason\":\"r\"}\n"
+				  "{\"event\":\"rejected\",\"source\":\"t\",\"offset\":0,\"reason\":\"r\"}\n",
+	"[s ua=3@0|r@1][t r@0]", false},
+    {"what is no record is a reject of no source", UPDATE("a", "") "x\n{}\n[]\n" UPDATE("b", FROM("s", 0)) "x\n",
+	"[ ua=3|r|r|r][s ub=3@0][ r]", false},
+    {"blank lines are none", "\n \n" UPDATE("a", "") "\t\r\n", "[ ua=3]", false},
+    {"a last line without its newline", UPDATE("a", "") "{\"event\":\"x\"}", "[ ua=3|p]", false},
+};
+
+static bool
+is(struct buf *said, const char *want)
+{
+	/* `@-`: an offset that is of no consequence. */
+	char *clean = mem_string(slice_of(want)), *dash;
+	while ((dash = strstr(clean, "@-")))
+		memmove(dash, dash + 2, strlen(dash + 2) + 1);
+	bool right = strcmp(buf_cstr(said), clean) == 0;
+	if (!right)
+		tap_note("is %s, wanted %s", buf_cstr(said), clean);
+	free(clean);
+	return right;
+}
+
+static void
+test_cases(void)
+{
+	struct buf said = {0};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		bool ended = !cases[i].ended;
+		feed(&said, slice_of(cases[i].input), 4096, 1000, true, &ended);
+		bool right = is(&said, cases[i].want) && ended == cases[i].ended;
+		tap_ok(right, "%s", cases[i].what);
+	}
+	buf_free(&said);
+}
+
+/* What is within the brackets, without them: the items in order. */
+static void
+flatten(struct buf *out, struct buf *said)
+{
+	out->len = 0;
+	for (const char *p = buf_cstr(said); *p; p++) {
+		if (*p == '[')
+			p = strchr(p, ' ');
+		else if (*p == ']')
+			p += p[1] == 'b' || p[1] == 'e';
+		else if (*p != '|')
+			buf_char(out, *p);
+	}
+	buf_cstr(out);
+}
+
+/* Whatever pieces the input comes in, whatever a batch may hold: the same items in the same order. */
+static void
+test_pieces(void)
+{
+	struct buf input = {0}, said = {0}, want = {0}, got = {0};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		buf_text(&input, cases[i].input);
+		if (input.len && input.p[input.len - 1] != '\n')
+			buf_char(&input, '\n');
+	}
+	feed(&said, slice_buf(&input), 100000, 1000, true, NULL);
+	flatten(&want, &said);
+	unsigned wrong = 0;
+	for (size_t piece = 1; piece <= input.len; piece++)
+		for (size_t most = 1; most <= 9; most += 4) {
+			feed(&said, slice_buf(&input), piece, most, piece % 2, NULL);
+			flatten(&got, &said);
+			if (strcmp(buf_cstr(&got), buf_cstr(&want)) != 0 && !wrong++)
+				tap_note("pieces of %zu, batches of %zu: %s", piece, most, buf_cstr(&got));
+		}
+	tap_ok(!wrong && want.len > 100, "the same items whatever pieces they come in");
+	buf_free(&input);
+	buf_free(&said);
+	buf_free(&want);
+	buf_free(&got);
+}
+
+/* Takes one input whole into a batch. */
+static void
+take(struct intake *t, struct batch *b, struct slice input)
+{
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) != 0 || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0)
+		abort();
+	t->in.fd = fds[0];
+	t->in.max = t->in.max ? t->in.max : 2 * RECORD_BYTES;
+	t->next = b;
+	t->most = 1000;
+	for (size_t at = 0; at < input.n;) {
+		size_t n = input.n - at < 65536 ? input.n - at : 65536;
+		if (write(fds[1], input.p + at, n) != (ssize_t)n || !intake_read(t))
+			abort();
+		at += n;
+	}
+	close(fds[1]);
+	while (intake_read(t))
+		continue;
+	close(fds[0]);
+}
+
+static void
+test_values(void)
+{
+	struct intake t = {0};
+	struct batch b = {0};
+	int64_t before = clock_now();
+	take(&t, &b,
+	    SLICE("{ \"data\" : { \"k\\u0041\" : [ 1 , 2.50 , \"a b\" ] } , \"version\" : 9223372036854775807 , "
+		  "\"tokens\":18446744073709551615, \"callbackTimeMs\" :31536000000, \"id\":\"\\u0061\\n\\\"\", "
+		  "\"accountType\":\"\\u00e9\",\"trace\":\"00-\\u0061\",\"source\":\"\\u0073\",\"offset\":"
+		  "9223372036854775807 }\n"
+		  "{\"id\":\"b\",\"accountType\":\"t\",\"tokens\":0,\"callbackTimeMs\":0,\"version\":0,\"source\":"
+		  "\"s\"}\n"));
+	const struct item *it = b.items;
+	tap_ok(b.n == 2 && slice_is(it->id, "a\n\"") && slice_is(it->account_type, "\xc3\xa9") &&
+		   slice_is(slice_buf(&b.source), "s"),
+	    "escapes are resolved");
+	tap_ok(it->tokens == UINT64_MAX && it->version == INT64_MAX && it->callback_ms == CALLBACK_MAX &&
+		   it->offset == INT64_MAX,
+	    "integers are exact to 64 bits");
+	tap_ok(slice_is(it->data, "{\"k\\u0041\":[1,2.50,\"a b\"]}"), "data is as it came, but for white space");
+	tap_ok(slice_is(it->trace, "\"00-\\u0061\""), "the trace is as it came");
+	tap_ok(slice_is(it[1].data, "null") && it[1].offset == -1 && it[1].trace.n == 0, "what is missing");
+	tap_ok(it->ingested_at >= before && it->ingested_at <= clock_now() && it[1].ingested_at >= it->ingested_at,
+	    "the time is that of reading");
+	intake_free(&t);
+	batch_free(&b);
+}
+
+static void
+test_virtual(void)
+{
+	struct intake t = {.virtual_clock = true, .epoch = 1000000};
+	struct batch b = {0};
+	take(&t, &b,
+	    SLICE(UPDATE("a", ",\"arriveMs\":5") UPDATE("b", "") UPDATE("c", ",\"arriveMs\":10000000000000") "x\n"));
+	tap_ok(b.n == 4 && b.items[0].ingested_at == 1005000 && b.items[1].ingested_at == 1000000 &&
+		   b.items[2].ingested_at == INT64_C(10000000001000000) && b.items[3].ingested_at == 1000000,
+	    "under the virtual clock the time is epoch and arriveMs");
+	intake_free(&t);
+	batch_free(&b);
+}
+
+static void
+test_rejects(void)
+{
+	struct intake t = {.in.max = 100000};
+	struct batch b = {0};
+	struct buf input = {0};
+	buf_text(&input, "{\"id\":\"a\"}\n{\"id\":}\n");
+	for (int i = 0; i < 100001; i++)
+		buf_char(&input, 'x');
+	buf_text(&input, "\n" UPDATE("b", ""));
+	take(&t, &b, slice_buf(&input));
+	tap_ok(b.n == 4 && slice_is(b.items[0].reason, "accountType: missing") &&
+		   slice_is(b.items[0].line, "{\"id\":\"a\"}") && b.items[0].total == 10,
+	    "a record that breaks a rule: which, and what it was");
+	tap_ok(
+	    slice_is(b.items[1].reason, "unexpected character, at byte 7"), "a line that is not JSON: why, and where");
+	tap_ok(b.items[2].kind == ITEM_REJECTED && slice_is(b.items[2].reason, "longer than 16 MiB") &&
+		   b.items[2].line.n == RAW_BYTES && b.items[2].total == 100001,
+	    "a line too long: its beginning, and its length");
+	tap_ok(b.items[3].kind == ITEM_UPDATE, "and the next line goes on");
+	intake_free(&t);
+	batch_free(&b);
+	buf_free(&input);
+}
+
+/* A batch is full by its text too; what did not fit is first in the next. */
+static void
+test_giants(void)
+{
+	enum { GIANT = 3 << 20 };
+	struct intake t = {.in.max = 2 * RECORD_BYTES, .most = 1000};
+	struct batch b = {0};
+	struct buf input = {0};
+	int fds[2];
+	for (int i = 0; i < 3; i++) {
+		buf_text(&input, "{\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2,\"version\":3,\"data\":\"");
+		for (size_t n = 0; n < GIANT; n++)
+			buf_char(&input, 'x');
+		buf_printf(&input, "\",\"id\":\"%d\"}\n", i);
+	}
+	char path[] = "/tmp/intake.XXXXXX";
+	fds[0] = mkstemp(path);
+	if (fds[0] < 0 || unlink(path) != 0 || write(fds[0], input.p, input.len) != (ssize_t)input.len ||
+	    lseek(fds[0], 0, SEEK_SET) != 0)
+		abort();
+	t.in.fd = fds[0];
+	t.next = &b;
+	int batches = 0;
+	bool right = true;
+	while (!intake_over(&t)) {
+		while (intake_read(&t))
+			continue;
+		while (b.n) {
+			char id[2] = {(char)('0' + batches++), '\0'};
+			right = right && b.n == 1 && slice_is(b.items[0].id, id) && b.items[0].data.n == GIANT + 2;
+			batch_clear(&b);
+			intake_take(&t);
+		}
+	}
+	tap_ok(right && batches == 3, "records too large to share a batch each get their own");
+	close(fds[0]);
+	intake_free(&t);
+	batch_free(&b);
+	buf_free(&input);
+}
+
+int
+main(void)
+{
+	test_cases();
+	test_pieces();
+	test_values();
+	test_virtual();
+	test_rejects();
+	test_giants();
+	return tap_done();
+}
