@@ -37,19 +37,23 @@ help:
 	@echo 'make postgres the private database, left running until ./supervisor stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
 
-run: packages build
-	./supervisor run data/challenge-input.json
+# What follows `packages` is made by a second make: what it asks pkg-config and the compiler may only be there now.
+run: packages
+	@$(MAKE) --no-print-directory build
+	ACCTFLOW_BIN=$(abspath $(BIN)) ./supervisor run data/challenge-input.json
 
-test: packages build units $(BIN)/generate
-	test/run
+test: packages
+	@$(MAKE) --no-print-directory build units $(BIN)/generate
+	BIN=$(BIN) BUILD=$(BUILD) test/run
 
 build: $(PROGRAMS:%=$(BIN)/%)
 
 packages:
 	@./supervisor packages
 
-postgres createdb dropdb freshdb: packages build
-	@./supervisor $@
+postgres createdb dropdb freshdb: packages
+	@$(MAKE) --no-print-directory build
+	@ACCTFLOW_BIN=$(abspath $(BIN)) ./supervisor $@
 
 define program
 $(BIN)/$1: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $1/*.c)) $$(COMMON)

@@ -669,7 +669,7 @@ END
 @test "dropdb of a configured database takes our schema only" {
 	database
 	ok "$supervisor" createdb
-	sql 'CREATE TABLE theirs ()'
+	sql 'CREATE TABLE public.theirs ()'
 	ok "$supervisor" dropdb
-	same "$(sql "SELECT to_regnamespace('acctflow') IS NULL, to_regclass('theirs') IS NOT NULL")" 't|t'
+	same "$(sql "SELECT to_regnamespace('acctflow') IS NULL, to_regclass('public.theirs') IS NOT NULL")" 't|t'
 }

@@ -11,7 +11,7 @@ setup() {
 }
 
 teardown() {
-	exec 5>&- 6>&- 7>&-
+	exec 5>&- 6>&-
 	[[ -z ${pid-} ]] || kill -9 "$pid" 2>/dev/null || true
 	database_drop
 }
@@ -26,10 +26,10 @@ placed() {
 	update "$3" "$4" "\"source\":\"$1\",\"offset\":$2${5:+,$5}"
 }
 
-# feed [ARGUMENT...]: runs writer in the background as $pid, its input is descriptor 5, its output the file out.
+# feed: runs writer in the background as $pid, its input is descriptor 5, its output the file out.
 feed() {
 	mkfifo fifo
-	writer "$@" <fifo >out 2>err 5>&- 6>&- 7>&- &
+	writer <fifo >out 2>err 5>&- 6>&- &
 	pid=$!
 	exec 5>fifo
 	rm fifo
@@ -55,7 +55,7 @@ ended() {
 # held: makes every batch wait, in a transaction that `release` ends.
 held() {
 	mkfifo hold
-	psql -Xqtc 'SELECT' -f hold >held 2>&1 5>&- 6>&- 7>&- &
+	psql -Xqtc 'SELECT' -f hold >held 2>&1 5>&- 6>&- &
 	exec 6>hold
 	rm hold
 	echo "BEGIN; LOCK TABLE acctflow.accounts IN ACCESS EXCLUSIVE MODE; SELECT 'locked';" >&6
@@ -158,9 +158,9 @@ refuses() {
 	writer --clock virtual <in >out
 	diff want out
 	same "$(counts)" '7|3|1|1|1|1'
-	same "$(sql "SELECT id, version, previous_version, account_type, tokens, data, callback_time_ms, ingested_at FROM acctflow.accounts ORDER BY id")" \
-		'ID1|3|1|mint|9|{"a": 2}|400|2000-01-01 00:00:00.65+00
-ID2|0||mint|0|null|31536000000|2000-01-01 00:00:00.7+00'
+	same "$(sql "SELECT id, version, account_type, tokens, data, callback_time_ms, ingested_at FROM acctflow.accounts ORDER BY id")" \
+		'ID1|3|mint|9|{"a": 2}|400|2000-01-01 00:00:00.65+00
+ID2|0|mint|0|null|31536000000|2000-01-01 00:00:00.7+00'
 	same "$(sql "SELECT id, version, account_type, tokens, data, callback_time_ms, ingested_at, applied, source, source_offset, trace
 		FROM acctflow.account_updates ORDER BY id, version")" \
 		'ID1|1|mint|7|{"a":1}|400|2000-01-01 00:00:00.55+00|t|s|0|
@@ -254,12 +254,11 @@ ignored a 3 conflict 3
 ignored a 1 duplicate 3 
 indexed a 4 - - '
 	same "$(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.account_updates')" 1
-	same "$(sql 'SELECT version, state FROM acctflow.callbacks WHERE id = $$a$$ ORDER BY 1')" $'1|cancelled\n3|cancelled\n4|pending'
+	same "$(sql "SELECT version, state FROM acctflow.callbacks WHERE id = 'a' ORDER BY 1")" $'1|cancelled\n3|cancelled\n4|pending'
 }
 
 @test "a batch of 1, of 7, of all: the same bytes and the same relations" {
-	(cd "$root" && "$bin/generate" --help >/dev/null 2>&1) || (cd "$root" && make -s BIN="$bin" "$bin/generate" >/dev/null)
-	"$bin/generate" --updates 3000 --accounts 40 --seed 3 >data 2>/dev/null || "$bin/generate" 3000 40 >data
+	generate --updates 1300 --accounts 40 --seed 3 --edges >data
 	reader --arrival offset --clock virtual --seed 9 --source s data >in
 	for n in 1 7 300 100000; do
 		database_drop
@@ -269,8 +268,8 @@ indexed a 4 - - '
 		cmp out.1 out.$n
 		cmp rows.1 rows.$n
 	done
-	[[ $(wc -l <out.1) == 3002 ]]
-	[[ $(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.account_updates') -lt 30 ]]
+	[[ $(wc -l <out.1) == 1302 ]]
+	[[ $(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.account_updates') -lt 10 ]]
 	for reason in stale duplicate conflict; do
 		grep -q "\"reason\":\"$reason\"" out.1
 	done
@@ -333,7 +332,7 @@ b|9223372036854775807|18446744073709551615'
 	END
 	printf '{"id":"%0255d","accountType":"%0255d","tokens":1,"callbackTimeMs":2,"version":1}\n' 1 2 >>in
 	writer <in >out 2>err
-	! grep -v ' info ' err
+	run ! grep -v ' info ' err
 	same "$(members event reason id <out | cut -c -50 | sed -n 3,4p)" $'indexed - é 💰 \nignored duplicate é 💰 '
 	grep -qF '"id":"'"';DROP TABLE x;--"'","version":1,"accountType":"\"quoted\" \\back"' out
 	grep -qF '"id":"tab\tnewline\ncontrol\u0001\u001b[2J","version":1' out
@@ -389,11 +388,11 @@ null'
 	ok writer <in
 	same "$(members event id reason rawBytes rawEncoding <<<"$output")" 'indexed a - - - 
 rejected - unknown word, at byte 1 8 utf8 
-rejected \ version: missing 64 utf8 
-rejected \ version: not an integer of digits only 78 utf8 
-rejected - invalid UTF-8 in a string, at byte 8 10 base64 
-rejected \ version: out of range 0 to 9223372036854775807 95 utf8 
-rejected \ \u0000 in a string 15 utf8 
+rejected - version: missing 58 utf8 
+rejected - version: not an integer of digits only, 0 to 9223372036854775807 71 utf8 
+rejected - invalid UTF-8, at byte 8 10 base64 
+rejected - version: out of range 0 to 9223372036854775807 89 utf8 
+rejected - \\u0000 in a string, which Postgres cannot store, at byte 9 16 utf8 
 indexed e - - - '
 	same "$(sql 'SELECT count(*), count(source), count(source_offset), min(raw_bytes) FROM acctflow.rejected_updates')" '6|0|0|8'
 	same "$(sql "SELECT raw, raw_encoding FROM acctflow.rejected_updates WHERE reason LIKE 'invalid%'")" 'eyJpZCI6Iv8ifQ==|base64'
@@ -503,7 +502,7 @@ ignored t 2 a 4 stale '
 	same "$(members event reason <second | sort | uniq -c | sed 's/^ *//')" "$(members event reason <first |
 		sed 's/indexed - /ignored duplicate /; s/ignored stale /ignored duplicate /' | sort | uniq -c | sed 's/^ *//')"
 	same "$(sql 'SELECT * FROM acctflow.account_updates ORDER BY id, version')" "$before"
-	! grep -q replayed second
+	run ! grep -q replayed second
 }
 
 @test "the project's sample: the counts reconcile, and the highest versions are the richest" {
@@ -527,7 +526,7 @@ ignored t 2 a 4 stale '
 	reader --arrival none --source s "$input" | writer >out
 	same "$(counts)" '124|96|23|0|0|5'
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 119
-	same "$(writer richest | members accountType tokens version id | cut -c -60 | sed 's/\( [^ ]\{8\}\)[^ ]* $/\1/')" 'account 517 39 gkDF8QaR
+	same "$(writer richest | members accountType tokens version id | sed 's/\( [^ ]\{8\}\)[^ ]* $/\1/')" 'account 517 39 gkDF8QaR
 auction 271 11 kbtvQBEr
 auctionData 960 11 cYcekbx6
 escrow 880 12 A72KnHfa
@@ -577,15 +576,15 @@ t                 1        2  c   null'
 		placed s 1 b 1 '"arriveMs":5'
 		placed s 2 a 2 '"arriveMs":9,"trace":"x"'
 		placed t 0 c 1 '"arriveMs":1'
-		update d 1
+		update d 1 '"arriveMs":10'
 	} | writer --clock virtual >/dev/null
 	same "$(writer status)" '{"source":"s","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"cancelled":1,"pending":2,"committed":2,"delivered":null,"complete":false}
 {"source":"t","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"cancelled":0,"pending":1,"committed":0,"delivered":null,"complete":false}'
 	same "$(writer status -s t | members source)" 't '
-	same "$(writer pending | members event source id version dueAt)" 'pending s b 1 2000-01-01T00:00:00.007000Z 
+	same "$(writer pending | members event source id version dueAt)" 'pending t c 1 2000-01-01T00:00:00.003000Z 
+pending s b 1 2000-01-01T00:00:00.007000Z 
 pending s a 2 2000-01-01T00:00:00.011000Z 
-pending t c 1 2000-01-01T00:00:00.011000Z 
-pending - d 1 2000-01-01T00:00:00.011000Z '
+pending - d 1 2000-01-01T00:00:00.012000Z '
 	same "$(writer pending --source s | tail -n 1)" \
 		'{"event":"pending","source":"s","offset":2,"id":"a","version":2,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":null,"ingestedAt":"2000-01-01T00:00:00.009000Z","dueAt":"2000-01-01T00:00:00.011000Z","trace":"x"}'
 	echo '{"event":"fired","id":"b","version":1,"firedAt":"2000-01-01T00:00:01Z"}' | writer settle >/dev/null
@@ -647,13 +646,10 @@ s          3        3      0          0         0         0      1          1   
 	kill -INT "$pid"
 	ended 0
 	feed
-	while update b 1; do :; done >&5 2>/dev/null &
-	busy=$!
+	yes "$(update b 1)" >&5 2>/dev/null &
 	retry 100 test -s out
 	kill -TERM "$pid"
 	retry 100 gone "$pid"
-	exec 5>&-
-	wait "$busy" || true
 	ended 0
 }
 
@@ -685,7 +681,7 @@ s          3        3      0          0         0         0      1          1   
 		fails 111 bash -c "writer $verb >/dev/full"
 	done
 	fails 111 bash -c 'echo "{\"event\":\"x\"}" | writer settle >/dev/full'
-	for ((i = 0; i < 20000; i++)); do update a $i; done >in
+	for ((i = 0; i < 9999; i++)); do update new $i; done >in
 	fails 0 bash -c 'set -o pipefail; writer <in | head -n 1 | grep -q indexed'
 	same "$stderr" ''
 }
@@ -744,14 +740,14 @@ b|1|fired|2000-01-01 00:00:00.002+00'
 @test "settle passes events on while the database does not answer" {
 	writer migrate
 	mkfifo fifo
-	writer settle <fifo >out 2>err 5>&- 6>&- 7>&- &
+	writer settle <fifo >out 2>err 5>&- 6>&- &
 	pid=$!
 	exec 5>fifo
 	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >&5
 	retry 100 told 1
 	same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 1
 	mkfifo hold
-	psql -Xqt -f hold >held 2>&1 5>&- 6>&- 7>&- &
+	psql -Xqt -f hold >held 2>&1 5>&- 6>&- &
 	exec 6>hold
 	echo "BEGIN; LOCK TABLE acctflow.callbacks_fired IN ACCESS EXCLUSIVE MODE; SELECT 'locked';" >&6
 	retry 100 grep -q locked held

@@ -190,7 +190,7 @@ handle(struct timerd *t, struct slice line)
 	}
 	int64_t at;
 	if (t->virtual_clock && events[i].time != M_COUNT && record_time(&t->record, events[i].time, &at) == 0 &&
-	    at > t->now) {
+	    at >= t->now) {
 		fire(t, at, SIZE_MAX);
 		t->now = at;
 	}

@@ -334,10 +334,10 @@ push_raw(struct db_param *q, const struct item *it, struct record *r, struct buf
 {
 	room->len = 0;
 	struct slice line = it->line;
-	uint64_t bytes = it->total;
+	uint64_t bytes = it->kind == ITEM_UPDATE ? it->line.n : it->total;
 	if (it->reason.n || it->kind == ITEM_UPDATE) {
 		buf_char(room, '{');
-		record_raw(room, it->line, it->total);
+		record_raw(room, it->line, bytes);
 		buf_char(room, '}');
 		line = slice_buf(room);
 	}
@@ -616,7 +616,9 @@ attempt_start(struct attempt *t)
 {
 	struct ingest *g = t->g;
 	t->sourced = g->source.token >= 0 && t->b->source.len > 0;
-	t->parts = t->to - t->from >= SPLIT_FROM ? g->lanes : 1;
+	/* A source keeps the lanes that it was begun with. */
+	unsigned lanes = t->sourced && g->source.lanes < g->lanes ? g->source.lanes : g->lanes;
+	t->parts = t->to - t->from >= SPLIT_FROM ? lanes : 1;
 	for (unsigned i = 0; i < t->parts; i++) {
 		struct part *p = &t->part[i];
 		p->db = g->lane[i];

@@ -30,7 +30,11 @@ failed(struct db *db, enum db_status status, const char *what)
 static int
 version_read(struct db *db)
 {
-	enum db_status status = db_exec(db, "SELECT to_regclass('acctflow.migrations') IS NOT NULL", NULL, 0);
+	/* Not by to_regclass: it may answer from a cache what was so before another program's migration. */
+	enum db_status status = db_exec(db,
+	    "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	    " WHERE n.nspname = 'acctflow' AND c.relname = 'migrations')",
+	    NULL, 0);
 	if (status == DB_OK && slice_is(db_text(db, 0, 0, 0), "f"))
 		return 0;
 	if (status == DB_OK)

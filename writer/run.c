@@ -23,6 +23,7 @@ struct run {
 	struct record record;
 	bool catching_up; /* `caughtup` is still to be told */
 	uint64_t rejected;
+	unsigned last_reads; /* since we were told to stop */
 };
 
 static bool
@@ -181,12 +182,12 @@ wait_for_input(struct run *r)
 		if (intake_over(t))
 			return false;
 		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-		/* Told to stop: what is waiting is still read. */
+		/* Told to stop: what is waiting is still read, but no more than a pipe holds. */
 		io_wait(&p, 1, io_stopping() ? 0 : -1);
+		if (io_stopping() && (!p.revents || r->last_reads++ >= STOP_READS))
+			return false;
 		if (p.revents)
 			intake_read(t);
-		else if (io_stopping())
-			return false;
 	}
 	return true;
 }

@@ -216,7 +216,7 @@ settle_main(const struct writer_options *o)
 	/* The one before may have been killed in the middle of a line. */
 	if (o->resume && !s.style.people)
 		buf_char(&s.out.buf, '\n');
-	for (;;) {
+	for (unsigned last_reads = 0;;) {
 		bool room = pass(&s);
 		if (!load_empty(s.next)) {
 			struct load *full = s.next;
@@ -234,10 +234,10 @@ settle_main(const struct writer_options *o)
 			break;
 		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
 		io_wait(&p, 1, io_stopping() ? 0 : -1);
+		if (io_stopping() && (!p.revents || last_reads++ >= STOP_READS))
+			break;
 		if (p.revents)
 			read_more(&s);
-		else if (io_stopping())
-			break;
 	}
 	bool cut_off = o->resume && !s.ended && !io_stopping();
 	if (cut_off)

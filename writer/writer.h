@@ -6,6 +6,8 @@
 #include "io.h"
 #include "text.h"
 
+enum { STOP_READS = 8 }; /* told to stop: the most that is still read of what is waiting, 1 MiB as a pipe holds */
+
 struct writer_options {
 	const char *database, *password_file, *home, *source, *type;
 	const char *operand; /* history's account id */
