@@ -90,8 +90,14 @@ $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
 check:
 	test/check
 
-bench: packages build $(BIN)/generate
-	test/bench/run
+bench: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	@BIN=$(BIN) BUILD=$(BUILD) test/bench/run
+
+# The timer structure against libev: made by test/bench/run, where libev is there.
+$(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(BUILD)/timerd/wheel.o $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) -lev
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1

@@ -87,6 +87,17 @@ choice_find(const char *choices, const char *text)
 	return -1;
 }
 
+/* A copy for the program's life, also where a later setting replaces it. */
+static const char *
+text_keep(const char *text)
+{
+	static char **kept;
+	static size_t n;
+	kept = mem_grow(kept, (n + 1) * sizeof *kept);
+	kept[n] = mem_string(slice_of(text));
+	return kept[n++];
+}
+
 /* Sets one value from text. `where` says in the message who gave it. */
 static void
 spec_set(const struct option_spec *spec, const char *text, const char *where)
@@ -101,7 +112,7 @@ spec_set(const struct option_spec *spec, const char *text, const char *where)
 			die(EXIT_PERMANENT, "%s: expected true or false, not \"%s\"", where, text);
 		break;
 	case OPTION_TEXT:
-		*(const char **)spec->value = mem_string(slice_of(text));
+		*(const char **)spec->value = text_keep(text);
 		break;
 	case OPTION_COUNT: {
 		uint64_t v;
@@ -152,6 +163,8 @@ static void
 env_set(const struct option_spec *specs)
 {
 	for (; specs->name; specs++) {
+		if (!specs->help)
+			continue;
 		char name[64] = "ACCTFLOW_";
 		size_t n = strlen(name);
 		for (const char *p = specs->name; *p && n < sizeof name - 1; p++)
@@ -167,6 +180,8 @@ static void
 help_specs(const struct option_spec *specs)
 {
 	for (; specs->name; specs++) {
+		if (!specs->help)
+			continue;
 		char left[80];
 		snprintf(left, sizeof left, "%c%c%c --%s%s%s", specs->letter ? '-' : ' ',
 		    specs->letter ? specs->letter : ' ', specs->letter ? ',' : ' ', specs->name,
@@ -205,6 +220,8 @@ static void
 tables_add(struct getopt_tables *t, const struct option_spec *specs)
 {
 	for (; specs->name; specs++) {
+		if (!specs->help)
+			continue;
 		size_t n = (size_t)t->n++;
 		t->long_options = mem_grow(t->long_options, (n + 4) * sizeof *t->long_options);
 		t->specs = mem_grow(t->specs, (n + 1) * sizeof *t->specs);

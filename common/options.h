@@ -21,7 +21,7 @@ struct option_spec {
 	enum option_type type;
 	void *value;
 	const char *argument; /* in --help, and the choices */
-	const char *help;
+	const char *help;     /* NULL: only in the configuration file */
 	uint64_t min, max;
 	bool *given; /* may be NULL */
 	int (*set)(const char *text, void *value);

@@ -1,5 +1,5 @@
 UPDATE acctflow.source_lanes
-SET committed_offset = coalesce($4::bigint, committed_offset), ingested_at = coalesce($5::timestamptz, ingested_at), updated_at = now(),
+SET committed_offset = greatest($4::bigint, committed_offset), ingested_at = coalesce($5::timestamptz, ingested_at), updated_at = now(),
     indexed = indexed + CASE WHEN lane = $2::smallint THEN $6::bigint ELSE 0 END,
     stale = stale + CASE WHEN lane = $2::smallint THEN $7::bigint ELSE 0 END,
     duplicate = duplicate + CASE WHEN lane = $2::smallint THEN $8::bigint ELSE 0 END,

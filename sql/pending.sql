@@ -6,7 +6,7 @@ WITH heads AS (
     UNION ALL
     SELECT a.id, p.version FROM acctflow.accounts a
     CROSS JOIN LATERAL (SELECT u.version FROM acctflow.account_updates u
-                        WHERE u.id = a.id AND u.applied AND NOT (u.source = $1 AND u.source_offset > $2)
+                        WHERE u.id = a.id AND u.applied AND (u.source IS DISTINCT FROM $1 OR u.source_offset <= $2)
                         ORDER BY u.version DESC LIMIT 1) p
     WHERE a.source = $1 AND a.source_offset > $2
 )

@@ -114,8 +114,13 @@ account_find_or_add(struct batch *b, struct slice id, unsigned lanes)
 		b->accounts_cap = b->accounts_cap ? b->accounts_cap * 2 : 64;
 		b->accounts = mem_grow(b->accounts, b->accounts_cap * sizeof *b->accounts);
 	}
-	b->accounts[b->accounts_n] =
-	    (struct account){.id = id, .hash = hash, .lane = batch_lane(id, lanes), .highest = NOTHING, .base = -1};
+	b->accounts[b->accounts_n] = (struct account){.id = id,
+	    .hash = hash,
+	    .lane = batch_lane(id, lanes),
+	    .highest = NOTHING,
+	    .replay = NOTHING,
+	    .base = -1,
+	    .before = -1};
 	b->account_slots[at] = (uint32_t)++b->accounts_n;
 	return (uint32_t)b->accounts_n - 1;
 }
@@ -158,6 +163,8 @@ batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes)
 		it->account = account_find_or_add(b, it->id, lanes);
 		it->first = version_first(b, (uint32_t)i);
 		struct account *a = &b->accounts[it->account];
+		if (it->replayed && a->replay == NOTHING)
+			a->replay = (uint32_t)i;
 		if (!it->replayed && (a->highest == NOTHING || it->version > b->items[a->highest].version))
 			a->highest = (uint32_t)i;
 	}
@@ -212,16 +219,21 @@ void
 batch_decide(struct batch *b, size_t from, size_t to)
 {
 	for (size_t i = 0; i < b->accounts_n; i++)
-		b->accounts[i].current = b->accounts[i].base;
+		b->accounts[i].current = b->accounts[i].replay == NOTHING ? b->accounts[i].base : b->accounts[i].before;
 	for (size_t i = from; i < to; i++) {
 		struct item *it = &b->items[i];
 		if (it->kind != ITEM_UPDATE || it->settled)
 			continue;
 		struct account *a = &b->accounts[it->account];
 		const struct known *k = it->known == NOTHING ? NULL : &b->knowns[it->known];
+		/* Behind what is replayed the account stands where the database has it. */
+		if (!it->replayed && a->current < a->base)
+			a->current = a->base;
 		if (it->replayed && k && k->ours) {
 			it->outcome = k->applied ? INDEXED : STALE;
 			it->ingested_at = k->ingested_at;
+			if (k->applied && it->version > a->current)
+				a->current = it->version;
 		} else if (!it->replayed && it->version > a->current) {
 			it->outcome = INDEXED;
 			a->current = it->version;

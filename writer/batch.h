@@ -51,8 +51,10 @@ struct account {
 	uint64_t hash;
 	unsigned lane;
 	uint32_t highest; /* the item of its highest version to be written; NOTHING: none */
+	uint32_t replay;  /* its first item that is replayed; NOTHING: none */
 	bool won;	  /* the guard let that version in */
 	int64_t base;	  /* its version before; -1: none */
+	int64_t before;	  /* its version before that first replayed item came, in a life before; -1: none */
 	int64_t current;  /* while deciding */
 };
 

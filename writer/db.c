@@ -214,6 +214,9 @@ db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 	shared.passfile = passfile;
 	shared.deadline_s = deadline_s;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
+	/* libpq's words repeat a piece of the text: not where that may be of a password. */
+	if (!options && (strcasestr(conninfo, "password") || strstr(conninfo, "://")))
+		die(EXIT_PERMANENT, "not a connection string; is something in it not escaped?");
 	if (!options)
 		die(EXIT_PERMANENT, "not a connection string: %.*s", message ? (int)strcspn(message, "\n") : 0,
 		    message ? message : "");
@@ -529,13 +532,16 @@ static enum db_status
 work(struct db **dbs, int n, bool (*step)(struct db *, bool *))
 {
 	bool over[4] = {false};
+	/* Only what failed before: after an error the rest of the answer must still be read. */
+	for (int i = 0; i < n; i++)
+		over[i] = dbs[i]->status != DB_OK;
 	for (;;) {
 		struct pollfd fds[5];
 		int left = 0;
 		for (int i = 0; i < n; i++) {
 			bool unsent = false;
 			fds[i] = (struct pollfd){.fd = -1};
-			over[i] = over[i] || dbs[i]->status != DB_OK || step(dbs[i], &unsent);
+			over[i] = over[i] || step(dbs[i], &unsent);
 			if (over[i])
 				continue;
 			fds[i] = (struct pollfd){.fd = PQsocket(dbs[i]->conn), .events = POLLIN};

@@ -200,6 +200,20 @@ queue_questions(struct attempt *t, struct part *p)
 		db_queue(p->db, sql_updates_known, &q[1], 2);
 		n++;
 	}
+	db_array_text(&q[3]);
+	db_array_bigint(&q[4]);
+	for (size_t i = 0; i < p->accounts_n; i++) {
+		const struct account *a = &b->accounts[p->accounts[i]];
+		if (a->replay == NOTHING)
+			continue;
+		db_push_text(&q[3], a->id);
+		db_push_i64(&q[4], b->items[a->replay].offset);
+	}
+	if (q[3].count) {
+		db_set_text(&q[5], slice_buf(&t->g->source.name));
+		db_queue(p->db, sql_accounts_before, &q[3], 3);
+		n++;
+	}
 	return n;
 }
 
@@ -246,8 +260,16 @@ read_answers(struct attempt *t, struct part *p)
 		result++;
 	}
 	if (p->params[1].count)
-		read_known(t, p, result, asked);
+		read_known(t, p, result++, asked);
 	free(asked);
+	if (p->params[3].count == 0)
+		return;
+	size_t replays = 0;
+	for (size_t i = 0, row = 0; i < p->accounts_n && row < (size_t)db_rows(p->db, result); i++) {
+		struct account *a = &b->accounts[p->accounts[i]];
+		if (a->replay != NOTHING && (int64_t)++replays == db_i64(p->db, result, (int)row, 0))
+			a->before = db_i64(p->db, result, (int)row++, 1);
+	}
 }
 
 /* The history's columns, each with its array, or all with the one buffer of a COPY. */
@@ -536,9 +558,26 @@ part_settle(struct attempt *t, struct part *p)
 	}
 }
 
+/* Whether the row that the transaction advanced last is its work. A server that crashed may give the same number again,
+ * to a transaction of somebody else's. */
+static enum db_status
+part_advanced(const struct attempt *t, struct part *p, bool *committed)
+{
+	struct db_param q[3] = {0};
+	db_set_text(&q[0], slice_buf(&t->g->source.name));
+	db_set_i64(&q[1], p->lane);
+	db_set_text(&q[2], slice_buf(&p->xid));
+	enum db_status status = db_exec(p->db,
+	    "SELECT FROM acctflow.source_lanes WHERE name = $1 AND lane = $2::smallint AND xmin = ($3::xid8)::xid", q,
+	    3);
+	*committed = status == DB_OK && db_rows(p->db, 0) == 1;
+	db_params_free(q, 3);
+	return status;
+}
+
 /* Whether the transaction that may have been committed was: looked up, not guessed. */
 static enum db_status
-part_look(struct part *p, bool *committed)
+part_look(const struct attempt *t, struct part *p, bool *committed)
 {
 	struct db_param q[1] = {0};
 	enum db_status status;
@@ -546,6 +585,11 @@ part_look(struct part *p, bool *committed)
 	for (int i = 0;; i++) {
 		db_set_text(&q[0], slice_buf(&p->xid));
 		status = db_exec(p->db, "SELECT pg_xact_status($1::xid8)", q, 1);
+		/* A number of the future: the server crashed before it had written anything of it down. */
+		if (status == DB_DATA) {
+			status = DB_OK;
+			break;
+		}
 		if (status != DB_OK || db_null(p->db, 0, 0, 0))
 			break;
 		*committed = slice_is(db_text(p->db, 0, 0, 0), "committed");
@@ -565,7 +609,7 @@ part_look(struct part *p, bool *committed)
 		io_wait(none, 0, clock_now() + 100000);
 	}
 	db_params_free(q, 1);
-	return status;
+	return status == DB_OK && *committed && t->sourced ? part_advanced(t, p, committed) : status;
 }
 
 /* Makes sure of every part's connection, and looks up what became of those that were being committed. */
@@ -576,11 +620,15 @@ parts_recover(struct attempt *t, bool committing)
 		struct part *p = &t->part[i];
 		if (p->done)
 			continue;
-		db_reset(p->db);
-		enum db_status status = db_connect(p->db);
+		enum db_status status;
 		bool committed = false;
-		if (status == DB_OK && committing && p->xid.len)
-			status = part_look(p, &committed);
+		int64_t start = clock_now();
+		do {
+			db_reset(p->db);
+			status = db_connect(p->db);
+			if (status == DB_OK && committing && p->xid.len)
+				status = part_look(t, p, &committed);
+		} while (status == DB_RETRY && clock_now() - start < db_deadline() && !io_stopping());
 		if (status != DB_OK)
 			return status;
 		if (committed)
@@ -676,7 +724,7 @@ range_commit(struct ingest *g, struct batch *b, size_t from, size_t to)
 		/* What passes may take its time; a batch that never gets through must end somewhere all the same. */
 		if (tries++ > 0) {
 			struct pollfd none[1];
-			io_wait(none, 0, clock_now() + (tries < 10 ? 20000 << tries : 5000000));
+			io_wait(none, 0, clock_now() + (tries < 8 ? 20000 << tries : 5000000));
 		}
 		if (clock_now() - start > db_deadline() || (io_stopping() && tries > 3)) {
 			log_error("giving the batch up after %u tries", tries);

@@ -59,6 +59,7 @@ add_update(struct intake *t, struct slice line, bool valid)
 
 	struct item *it = batch_add(b, ITEM_UPDATE);
 	it->line = line;
+	it->total = line.n;
 	it->offset = source.n ? u->offset : -1;
 	it->id = settle_slice(b, &u->room, u->id);
 	it->account_type = settle_slice(b, &u->room, u->account_type);

@@ -26,8 +26,9 @@ static const struct option_spec specs[] = {
 	.type = OPTION_TEXT,
 	.value = &options.database,
 	.argument = "CONNINFO",
-	.key = "database",
-	.help = "connection string or URI; default: the PG* variables, else the private Postgres of ACCTFLOW_HOME"},
+	.help = "connection string or URI; default: the PG* variables, else the configuration file's `database`, else "
+		"the private Postgres of ACCTFLOW_HOME"},
+    {.name = "database", .type = OPTION_TEXT, .value = &options.config_database, .key = "database"},
     {.name = "password-file",
 	.type = OPTION_TEXT,
 	.value = &options.password_file,
@@ -124,8 +125,8 @@ static const struct program program = {
 	    "  claim         take a source over from whoever holds it, and print where it stands\n",
 };
 
-/* Finds the connection string: option, environment or file; else PG*; else the private Postgres that runs; else libpq's
- * own. */
+/* Finds the connection string: option or environment; else PG*; else configuration file; else the private Postgres that
+ * runs; else libpq's own. */
 static const char *
 conninfo_find(const struct writer_options *o)
 {
@@ -135,6 +136,8 @@ conninfo_find(const struct writer_options *o)
 	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
 		if (getenv(variables[i]))
 			return "";
+	if (o->config_database && *o->config_database)
+		return o->config_database;
 	char path[4096], line[4096];
 	snprintf(path, sizeof path, "%s/run/db", o->home);
 	FILE *f = fopen(path, "re");

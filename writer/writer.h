@@ -9,7 +9,7 @@
 enum { STOP_READS = 8 }; /* told to stop: the most that is still read of what is waiting, 1 MiB as a pipe holds */
 
 struct writer_options {
-	const char *database, *password_file, *home, *source, *type;
+	const char *database, *config_database, *password_file, *home, *source, *type;
 	const char *operand; /* history's account id */
 	uint64_t batch, lanes, deadline, token;
 	bool token_given, resume, strict;

@@ -1,0 +1,317 @@
+# What the benchmark's rows share: processes timed and accounted for, the throw-away Postgres, turns and medians,
+# the table and the JSON. Core modules of Perl only.
+package Bench;
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use File::Temp qw(tempdir);
+use POSIX ();
+use Time::HiRes qw(time sleep);
+
+our @EXPORT = qw($root $bin $dir setting say_now note tool install pipeline spawn ended turns median quantile ratios
+    file_lines pg_start pg_settings pg_cpu db_fresh db_drop db_conninfo psql sql json_write table_print number);
+
+our $root = abs_path(dirname(__FILE__) . '/../..');
+our $bin = abs_path($ENV{BIN} // "$root/bin");
+our $dir;
+my ($main, $home, $socket, %children) = ($$);
+
+# The user's own settings are none of the benchmark's business.
+delete @ENV{grep { /^PG|^ACCTFLOW_/ } keys %ENV};
+@ENV{qw(ACCTFLOW_CONFIG LC_ALL TZ)} = ('/dev/null', 'C', 'UTC');
+$ENV{PATH} = "$bin:$ENV{PATH}";
+$SIG{$_} = sub { exit 130 }
+    for qw(INT TERM HUP);
+$SIG{PIPE} = 'IGNORE';
+$dir = tempdir('acctflow-bench.XXXXXX', DIR => $ENV{BENCH_DIR} // '/tmp');
+chmod 0755, $dir;
+
+END {
+	if (defined $main && $$ == $main && defined $dir) {
+		my $status = $?;
+		kill TERM => keys %children;
+		if ($home) {
+			local $ENV{ACCTFLOW_HOME} = $home;
+			system "$root/supervisor", 'stop';
+		}
+		system 'rm', '-rf', '--', $dir;
+		$? = $status;
+	}
+}
+
+# setting NAME, DEFAULT: an environment variable, as `make bench NAME=…` sets it.
+my %settings;
+
+sub setting {
+	my ($name, $default) = @_;
+	my $value = length($ENV{$name} // '') ? $ENV{$name} : $default;
+	$settings{$name} = $value;
+	return $value;
+}
+
+sub note { print STDERR "bench: @_\n" }
+
+# Whether a command is there, in PATH or where Debian keeps Postgres's own.
+sub tool {
+	my ($name) = @_;
+	for (split(/:/, $ENV{PATH}), reverse sort glob '/usr/lib/postgresql/*/bin') {
+		return "$_/$name" if -x "$_/$name" && !-d _;
+	}
+	return undef;
+}
+
+# install PACKAGE…: where we may; whatever needs it looks for itself whether it is there.
+sub install {
+	my @packages = @_ or return;
+	if ($> != 0 || !tool('apt-get')) {
+		note("missing, and not ours to install: apt-get install -y --no-install-recommends @packages");
+		return;
+	}
+	note("installing packages: @packages");
+	local $ENV{DEBIAN_FRONTEND} = 'noninteractive';
+	my $log = '/dev/null';
+	system("apt-get -q update && apt-get -q install -y --no-install-recommends @packages >&2") == 0
+	    or note("could not install: @packages");
+}
+
+# --- processes --------------------------------------------------------------------
+
+# spawn IN, OUT, COMMAND…: a child that reads and writes these (handles or paths). Returns its pid.
+sub spawn {
+	my ($in, $out, @command) = @_;
+	my $pid = fork // die "could not fork: $!\n";
+	if ($pid == 0) {
+		undef $main;
+		@SIG{qw(INT TERM HUP PIPE)} = ('DEFAULT') x 4;
+		ref $in or open(my $i, '<', $in) or die "$in: $!\n";
+		ref $out or open(my $o, '>', $out) or die "$out: $!\n";
+		POSIX::dup2(fileno(ref $in ? $in : $i), 0);
+		POSIX::dup2(fileno(ref $out ? $out : $o), 1);
+		exec { $command[0] } @command or do {
+			print STDERR "bench: could not start $command[0]: $!\n";
+			POSIX::_exit(127);
+		};
+	}
+	$children{$pid} = 1;
+	return $pid;
+}
+
+# Waits for a child, and dies if it failed.
+sub ended {
+	my ($pid, $name) = @_;
+	waitpid $pid, 0;
+	delete $children{$pid};
+	die "$name failed: exit code " . ($? >> 8) . ", signal " . ($? & 127) . "\n" if $?;
+}
+
+# pipeline in => PATH, out => PATH, stages => [[COMMAND…], …]: returns {wall, cpu, stage => [{cpu, rss}, …]}, in seconds
+# and bytes. Each stage runs under time(1), whose small process keeps our own memory out of the peak.
+sub pipeline {
+	my %o = (in => '/dev/null', out => '/dev/null', @_);
+	my $time = tool('time') // die "time(1) is missing; install package time\n";
+	my @stages = @{$o{stages}};
+	my ($in, @pids) = ($o{in});
+	my $start = time;
+	for my $i (0 .. $#stages) {
+		my ($read, $out);
+		if ($i == $#stages) {
+			$out = $o{out};
+		} else {
+			pipe $read, $out or die "could not make a pipe: $!\n";
+		}
+		push @pids, spawn($in, $out, $time, '-q', '-f', '%U %S %M', '-o', "$dir/time.$i", @{$stages[$i]});
+		$in = $read;
+	}
+	undef $in;
+	ended($pids[$_], $stages[$_][0]) for 0 .. $#pids;
+	my %result = (wall => time - $start, cpu => 0, stage => []);
+	for my $i (0 .. $#stages) {
+		open my $file, '<', "$dir/time.$i" or die "time.$i: $!\n";
+		my ($user, $system, $kilobytes) = split ' ', <$file> // '';
+		push @{$result{stage}}, {cpu => $user + $system, rss => $kilobytes * 1024};
+		$result{cpu} += $user + $system;
+	}
+	return \%result;
+}
+
+# --- turns and medians ------------------------------------------------------------
+
+# turns RUNS, NAME => SUB…: A B A B …; each sub returns a hash. Returns {NAME => [hash, …]}.
+sub turns {
+	my ($runs, @contenders) = @_;
+	my %results;
+	for my $run (1 .. $runs) {
+		for (my $i = 0; $i < @contenders; $i += 2) {
+			my $result = $contenders[$i + 1]->($run);
+			push @{$results{$contenders[$i]}}, $result;
+		}
+	}
+	return \%results;
+}
+
+sub quantile {
+	my ($q, @values) = @_;
+	@values = sort { $a <=> $b } @values;
+	return undef if !@values;
+	my $at = $q * $#values;
+	my $low = int $at;
+	return $values[$low] if $low == $#values;
+	return $values[$low] + ($at - $low) * ($values[$low + 1] - $values[$low]);
+}
+
+sub median { return quantile(0.5, @_) }
+
+# ratios A, B: pair by pair.
+sub ratios {
+	my ($x, $y) = @_;
+	return map { $y->[$_] ? $x->[$_] / $y->[$_] : 0 } 0 .. ($#$x < $#$y ? $#$x : $#$y);
+}
+
+# file_lines PATH, SUB: the sub on each line.
+sub file_lines {
+	my ($path, $sub) = @_;
+	open my $file, '<', $path or die "$path: $!\n";
+	while (<$file>) { $sub->($_) }
+}
+
+# --- Postgres ---------------------------------------------------------------------
+
+my $postmaster;
+
+# Starts it with these settings: a private one of the supervisor's, so root's runs as user postgres.
+sub pg_start {
+	my (@with) = @_;
+	$home = "$dir/home";
+	mkdir $home;
+	chmod 0755, $home;
+	local $ENV{ACCTFLOW_HOME} = $home;
+	local $ENV{ACCTFLOW_LOG_LEVEL} = 'warn';
+	my $start = sub {
+		system("$root/supervisor postgres >/dev/null") == 0 or die "Postgres does not start\n";
+		open my $file, '<', "$home/run/db" or die "$home/run/db: $!\n";
+		($socket) = <$file> =~ /host=(\S+)/ or die "no socket in $home/run/db\n";
+		@ENV{qw(PGHOST PGPORT PGUSER)} = ($socket, 5432, 'acctflow');
+	};
+	$start->();
+	psql('postgres', map { my ($n, $v) = split /=/, $_, 2; ('-c', "ALTER SYSTEM SET $n = '$v'") } @with);
+	delete @ENV{qw(PGHOST PGPORT PGUSER)};
+	system("$root/supervisor", 'stop') == 0 or die "Postgres does not stop\n";
+	$start->();
+	open my $file, '<', "$home/postgres/postmaster.pid" or die "postmaster.pid: $!\n";
+	chomp($postmaster = <$file>);
+	psql('postgres', '-c', 'CREATE DATABASE ready');
+	# A writer that has nothing to write leaves the relations.
+	system("$bin/writer", '--log-level', 'warn', '--db', db_conninfo('ready'), 'migrate') == 0
+	    or die "writer migrate failed\n";
+}
+
+sub pg_settings {
+	my (@names) = @_;
+	return map { $_ => sql('postgres', "SHOW $_") } @names;
+}
+
+# All processor time Postgres took so far, in seconds: the postmaster's, its dead and its living children's.
+sub pg_cpu {
+	my $hertz = POSIX::sysconf(&POSIX::_SC_CLK_TCK);
+	my $sum = 0;
+	sleep 0.1; # for those that end just now
+	for my $path (glob '/proc/[0-9]*/stat') {
+		open my $file, '<', $path or next;
+		my ($pid, $rest) = (<$file> // '') =~ /^(\d+) \(.*\) (.*)/s or next;
+		my @field = split ' ', $rest;
+		next if $pid != $postmaster && $field[1] != $postmaster;
+		$sum += $field[11] + $field[12] + ($pid == $postmaster ? $field[13] + $field[14] : 0);
+	}
+	return $sum / $hertz;
+}
+
+sub db_conninfo { return "host=$socket port=5432 user=acctflow dbname=$_[0]" }
+
+# A new database with empty relations; what was written before is on disk before its clock starts.
+sub db_fresh {
+	my ($name) = @_;
+	db_drop($name);
+	psql('postgres', '-c', "CREATE DATABASE $name TEMPLATE ready", '-c', 'CHECKPOINT');
+	return $name;
+}
+
+sub db_drop { psql('postgres', '-c', "DROP DATABASE IF EXISTS $_[0] WITH (FORCE)") }
+
+sub psql {
+	my ($database, @arguments) = @_;
+	local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
+	system('psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $database, @arguments) == 0
+	    or die "psql @arguments failed\n";
+}
+
+# The result of one statement.
+sub sql {
+	my ($database, $statement) = @_;
+	open my $out, '-|', 'psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-c', $statement
+	    or die "psql: $!\n";
+	my $text = join '', <$out>;
+	close $out or die "psql: $statement failed\n";
+	chomp $text;
+	return $text;
+}
+
+# --- what is shown ----------------------------------------------------------------
+
+# Three digits that count.
+sub number {
+	my ($n) = @_;
+	return '-' if !defined $n;
+	return $n if $n !~ /^-?[\d.]+(e[-+]?\d+)?$/;
+	my $text = abs($n) >= 100 ? sprintf '%.0f', $n : $n == 0 ? '0' : sprintf '%.*f', 2 - POSIX::floor(log(abs $n) / log 10), $n;
+	1 while $text =~ s/^(-?\d+)(\d{3})/$1,$2/;
+	return $text;
+}
+
+# table_print RIGHT, LISTS…: the first is the heading; the columns RIGHT are set to the right.
+sub table_print {
+	my ($right, @lines) = @_;
+	my %right = map { $_ => 1 } @$right;
+	my @width;
+	for my $line (@lines) {
+		for my $i (0 .. $#$line) {
+			my $n = length $line->[$i];
+			$width[$i] = $n if $n > ($width[$i] // 0);
+		}
+	}
+	for my $line (@lines) {
+		my $text = join '  ', map {
+			my $pad = ' ' x ($width[$_] - length $line->[$_]);
+			$right{$_} ? $pad . $line->[$_] : $line->[$_] . $pad;
+		} 0 .. $#$line;
+		$text =~ s/\s+$//;
+		print "$text\n";
+	}
+}
+
+sub json {
+	my ($v, $indent) = @_;
+	return 'null' if !defined $v;
+	if (ref $v eq 'HASH') {
+		my @members = map { "\"$_\": " . json($v->{$_}, "$indent  ") } sort keys %$v;
+		return '{}' if !@members;
+		return "{\n$indent  " . join(",\n$indent  ", @members) . "\n$indent}";
+	}
+	return '[' . join(', ', map { json($_, "$indent  ") } @$v) . ']' if ref $v eq 'ARRAY';
+	return $$v ? 'true' : 'false' if ref $v eq 'SCALAR';
+	return $v + 0 if $v =~ /^-?(0|[1-9]\d*)(\.\d+)?(e[-+]?\d+)?$/;
+	$v =~ s/(["\\])/\\$1/g;
+	$v =~ s/([\x00-\x1f])/sprintf '\\u%04x', ord $1/ge;
+	return "\"$v\"";
+}
+
+sub json_write {
+	my ($path, $value) = @_;
+	$value->{settings} = {%settings};
+	open my $file, '>', $path or die "$path: $!\n";
+	print $file json($value, ''), "\n";
+	close $file or die "$path: $!\n";
+}
+
+1;
