@@ -26,13 +26,14 @@ SQL = $(sort $(wildcard sql/*.sql))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run test bench check install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run test bench check faults soak install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
 	@echo 'make test     set up all that is needed, then run every test'
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
+	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and every system call'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make postgres the private database, left running until ./supervisor stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
@@ -93,6 +94,19 @@ check:
 bench: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate
 	@BIN=$(BIN) BUILD=$(BUILD) test/bench/run
+
+# Strikes at a run's processes, and what must be the same afterwards: see doc/recovery.md. SEED=N repeats one.
+faults: N ?= 200
+faults: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	BIN=$(BIN) test/faults/run --kills $(N) $(if $(SEED),--seed $(SEED),--jobs 2)
+
+soak: N ?= 5000
+soak: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	BIN=$(BIN) test/faults/run --kills $(N) --jobs 2 --go-on
+	BIN=$(BIN) test/faults/syscalls --jobs 2
+	test/faults/mutants
 
 # The timer structure against libev: made by test/bench/run, where libev is there.
 $(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(BUILD)/timerd/wheel.o $(COMMON)

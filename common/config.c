@@ -17,6 +17,10 @@ events_walk(yaml_parser_t *parser, config_fn *fn, void *context, char *error, un
 	while (!done && result == 0) {
 		yaml_event_t e;
 		if (!yaml_parser_parse(parser, &e)) {
+			if (parser->error == YAML_MEMORY_ERROR) {
+				snprintf(error, error_size, "out of memory");
+				return -2;
+			}
 			snprintf(error, error_size, "line %zu: %s", parser->problem_mark.line + 1,
 			    parser->problem ? parser->problem : "not YAML");
 			return -1;
@@ -77,13 +81,14 @@ config_read(const char *path, config_fn *fn, void *context, char *error, unsigne
 	yaml_parser_t parser;
 	FILE *f = fopen(path, "re");
 	if (!f) {
-		snprintf(error, error_size, "%s", strerror(errno));
-		return -1;
+		int e = errno;
+		snprintf(error, error_size, "%s", strerror(e));
+		return e == ENOMEM || e == ENFILE || e == EMFILE ? -2 : -1;
 	}
 	if (!yaml_parser_initialize(&parser)) {
 		fclose(f);
 		snprintf(error, error_size, "out of memory");
-		return -1;
+		return -2;
 	}
 	yaml_parser_set_input_file(&parser, f);
 	int result = events_walk(&parser, fn, context, error, error_size);

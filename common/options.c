@@ -301,8 +301,10 @@ options_read(const struct program *program, const struct option_spec *specs, int
 		config_path = "config.yaml";
 	if (named || access(config_path, F_OK) == 0) {
 		char error[256];
-		if (config_read(config_path, config_set, &r, error, sizeof error) != 0)
-			die(EXIT_PERMANENT, "could not read configuration file \"%s\": %s", config_path, error);
+		int status = config_read(config_path, config_set, &r, error, sizeof error);
+		if (status != 0)
+			die(status == -2 ? EXIT_TEMPORARY : EXIT_PERMANENT,
+			    "could not read configuration file \"%s\": %s", config_path, error);
 	}
 	env_set(specs);
 	env_set(common);

@@ -31,6 +31,13 @@ draw(const struct arrive *a)
 }
 
 uint64_t
+arrive_last(const struct arrive *a)
+{
+	u128 t = (u128)a->sum * 1000000 / a->speed.millionths;
+	return t > LATEST ? LATEST : (uint64_t)t;
+}
+
+uint64_t
 arrive_next(struct arrive *a, int64_t arrive_ms)
 {
 	switch (a->mode) {
@@ -50,8 +57,7 @@ arrive_next(struct arrive *a, int64_t arrive_ms)
 	a->ordinal++;
 	if (a->sum > LATEST)
 		a->sum = LATEST;
-	u128 t = (u128)a->sum * 1000000 / a->speed.millionths;
-	return t > LATEST ? LATEST : (uint64_t)t;
+	return arrive_last(a);
 }
 
 /* Reads a decimal number in millionths at *p and moves on. 0, or -1 where it is none or above `max` millionths. */

@@ -36,4 +36,7 @@ int speed_set(const char *text, void *speed);
  * for rejected and skipped ones. Never decreases but under ARRIVAL_OFFSET; at most ARRIVE_MAX milliseconds. */
 uint64_t arrive_next(struct arrive *a, int64_t arrive_ms);
 
+/* What it returned last; 0 at first. Not under ARRIVAL_OFFSET. */
+uint64_t arrive_last(const struct arrive *a);
+
 #endif

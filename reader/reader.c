@@ -7,10 +7,11 @@
 #include "input.h"
 #include "log.h"
 #include "options.h"
-#include "split.h"
+#include "spool.h"
 #include "utf8.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum { SOURCE_BYTES = 1024 };
@@ -23,6 +24,7 @@ struct reader {
 	bool seeded, counted, catching_up;
 	bool follow, strict;
 	const char *source, *fingerprint;
+	struct spool spool;
 	int clock, format, mode;
 	int64_t epoch;
 
@@ -150,6 +152,89 @@ held_tell(struct reader *rd)
 	}
 }
 
+/* Goes on with the spool's segment. What its head says is what an undisturbed run would know here. */
+static void
+segment_start(struct reader *rd, const struct spool_head *head)
+{
+	rd->ordinal = rd->arrive.ordinal = rd->spool.first;
+	rd->arrive.sum = head->arrived;
+	if (rd->ordinal <= rd->first)
+		rd->base = arrive_last(&rd->arrive);
+	ssize_t n = split_load(&rd->split, rd->spool.in, head->split);
+	if (n < 0)
+		die(EXIT_PERMANENT,
+		    "the spool \"%s\" is damaged: the head of a segment; remove it to give up what it holds",
+		    rd->spool.path);
+	if (n > 0)
+		spool_count(&rd->spool, (size_t)n);
+}
+
+/* Begins the next segment if it is time for it. Under --arrival offset the first one is needed to the end. */
+static void
+segment_end(struct reader *rd)
+{
+	struct spool_head head = {.seed = rd->arrive.seed, .arrived = rd->arrive.sum};
+	struct slice partial;
+	if (rd->arrive.mode == ARRIVAL_OFFSET)
+		return;
+	split_save(&rd->split, head.split, &partial);
+	if (!spool_full(&rd->spool, partial.n))
+		return;
+	spool_begin(&rd->spool, rd->ordinal, &head, partial);
+	segment_start(rd, &head);
+}
+
+static void
+segment_next(struct reader *rd)
+{
+	struct spool_head head;
+	spool_find(&rd->spool, rd->ordinal, &head);
+	segment_start(rd, &head);
+}
+
+/* Opens the spool where reading is to go on. The seed it was begun with holds. */
+static void
+spool_start(struct reader *rd)
+{
+	struct spool *s = &rd->spool;
+	struct spool_head head = {.seed = rd->arrive.seed};
+	struct slice nothing;
+	spool_open(s);
+	if (!spool_find(s, rd->arrive.mode == ARRIVAL_OFFSET ? 0 : rd->from, &head)) {
+		split_start(&rd->split, -1, false);
+		split_save(&rd->split, head.split, &nothing);
+		spool_begin(s, 0, &head, nothing);
+	} else if (rd->seeded && head.seed != rd->arrive.seed) {
+		die(EXIT_PERMANENT, "the spool \"%s\" was begun with --seed %llu, not %llu", s->path,
+		    (unsigned long long)head.seed, (unsigned long long)rd->arrive.seed);
+	}
+	rd->arrive.seed = head.seed;
+	segment_start(rd, &head);
+}
+
+/* Gets more bytes by way of the spool. */
+static bool
+spool_fill(struct reader *rd)
+{
+	struct spool *s = &rd->spool;
+	struct pollfd p = {.fd = 0, .events = POLLIN};
+	if (!spool_ready(s))
+		segment_end(rd);
+	if (io_wait(&p, 1, 0) == 0 && !io_stopping() && !spool_ready(s))
+		rest(rd, 0, -1);
+	if (io_stopping())
+		return false;
+	if (!spool_ready(s))
+		spool_move(s);
+	if (!spool_ready(s))
+		return true;
+	ssize_t n = split_read(&rd->split);
+	if (n < 0)
+		die(EXIT_TEMPORARY, "could not read the spool \"%s\": %m", s->path);
+	spool_count(s, (size_t)n);
+	return true;
+}
+
 /* Gets more bytes, waiting for them where none are there. Returns false where a stop signal ends the reading. */
 static bool
 fill(struct reader *rd, struct input *in)
@@ -196,16 +281,21 @@ fill(struct reader *rd, struct input *in)
 static void
 input_read(struct reader *rd, struct input *in)
 {
-	split_start(&rd->split, in->fd, rd->follow);
+	if (!rd->spool.path)
+		split_start(&rd->split, in->fd, rd->follow);
 	while (!rd->enough && !rd->halted) {
+		if (rd->spool.path && rd->ordinal == rd->spool.next)
+			segment_next(rd);
 		switch (split_next(&rd->split)) {
 		case SPLIT_RECORD:
 			take(rd);
 			break;
 		case SPLIT_MORE:
-			rd->halted = !fill(rd, in);
+			rd->halted = rd->spool.path ? !spool_fill(rd) : !fill(rd, in);
 			break;
 		case SPLIT_EMPTY:
+			if (rd->spool.cut)
+				return;
 			if (in->next < 0) {
 				log_error("\"%s\" is empty: there is no record in it", in->path);
 				rd->code = EXIT_PERMANENT;
@@ -220,6 +310,11 @@ input_read(struct reader *rd, struct input *in)
 			split_start(&rd->split, in->fd, rd->follow);
 			break;
 		case SPLIT_BROKEN:
+			if (rd->spool.cut && rd->split.cut_off) {
+				log_warn("\"%s\" %s; it was given up there, what stands before it was read", in->path,
+				    buf_cstr(&rd->split.error));
+				return;
+			}
 			log_error("\"%s\" %s; what stands before it was read", in->path, buf_cstr(&rd->split.error));
 			rd->code = EXIT_PERMANENT;
 			return;
@@ -285,6 +380,8 @@ prepare(struct reader *rd, char *const *paths, int n, struct buf *name, struct b
 		die(EXIT_PERMANENT, "--follow wants one file, not %d", n);
 	if (rd->follow && rd->arrive.mode == ARRIVAL_OFFSET)
 		die(EXIT_PERMANENT, "--arrival offset reads the input to its end first and cannot go with --follow");
+	if (rd->spool.path && (n != 1 || strcmp(paths[0], "-") != 0))
+		die(EXIT_PERMANENT, "--spool is for standard input, not for files");
 	inputs_check(paths, n, rd->follow);
 
 	if (!rd->source) {
@@ -320,6 +417,7 @@ main(int argc, char **argv)
 	static struct reader rd = {
 	    .arrive = {.delay = {"0:1000", 0, 1000000000}, .speed = {"1", 1000000}},
 	    .epoch = EPOCH,
+	    .spool = {.limit = 16 << 20},
 	};
 	static char *standard_input[] = {"-", NULL};
 	static const struct option_spec specs[] = {
@@ -344,6 +442,10 @@ main(int argc, char **argv)
 		VERSION_MAX - 1, &rd.catching_up, NULL, NULL},
 	    {"fingerprint", 0, OPTION_TEXT, &rd.fingerprint, "BYTES:HASH", "refuse a file that begins otherwise", 0, 0,
 		NULL, NULL, NULL},
+	    {"spool", 0, OPTION_TEXT, &rd.spool.path, "DIR", "move standard input through files there", 0, 0, NULL,
+		NULL, NULL},
+	    {"spool-segment", 0, OPTION_COUNT, &rd.spool.limit, "BYTES",
+		"how long such a file gets (default: 16777216)", 1, INT64_MAX, NULL, NULL, NULL},
 	    {"clock", 0, OPTION_CHOICE, &rd.clock, "real|virtual", "virtual: nobody waits (default: real)", 0, 0, NULL,
 		NULL, "clock"},
 	    {"epoch", 0, OPTION_CUSTOM, &rd.epoch, "TIME",
@@ -367,6 +469,8 @@ main(int argc, char **argv)
 	prepare(&rd, paths, n, &name, &head);
 
 	tell_init(&rd.teller, (enum format)rd.format, slice_of(rd.source));
+	if (rd.spool.path)
+		spool_start(&rd);
 	rd.start = clock_now();
 	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
 	begin(&rd, arrivals[rd.mode]);
@@ -375,6 +479,7 @@ main(int argc, char **argv)
 
 	buf_free(&name);
 	buf_free(&head);
+	spool_close(&rd.spool);
 	hold_free(&rd.hold);
 	split_free(&rd.split);
 	update_free(&rd.update);

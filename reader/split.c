@@ -7,7 +7,11 @@
 
 #include "log.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+static const char too_long[] = "longer than 16 MiB", too_deep[] = "nesting deeper than 512";
 
 void
 split_start(struct split *s, int fd, bool lines_only)
@@ -87,6 +91,95 @@ split_line(struct split *s)
 	return s->place.line;
 }
 
+/* What a state's numbers are. */
+enum {
+	STATE_MODE,
+	STATE_WANT,
+	STATE_LINE,
+	STATE_BYTE,
+	STATE_LINE_START,
+	STATE_NUMBER,
+	STATE_SKIP, /* 0, SKIP_LONG or SKIP_DEEP; then the rest, which is that of the record that is skipped */
+	STATE_KEPT,
+	STATE_TOTAL,
+	STATE_SKIP_LINE,
+	STATE_WALK, /* WALK_… */
+	STATE_DEPTH,
+};
+enum { SKIP_LONG = 1, SKIP_DEEP = 2, WALK_STRING = 1, WALK_ESCAPE = 2 };
+
+void
+split_save(struct split *s, uint64_t state[SPLIT_STATE], struct slice *rest)
+{
+	if (s->mode != SPLIT_LINES)
+		place_move(s, s->in.at);
+	*rest = (struct slice){s->in.buf.p ? s->in.buf.p + s->in.at : "", s->in.buf.len - s->in.at};
+	if (s->skip_reason)
+		*rest = slice_buf(&s->kept);
+	memset(state, 0, SPLIT_STATE * sizeof *state);
+	state[STATE_MODE] = s->mode;
+	state[STATE_WANT] = s->want;
+	state[STATE_LINE] = s->place.line;
+	state[STATE_BYTE] = s->place.byte;
+	state[STATE_LINE_START] = s->place.line_start;
+	state[STATE_NUMBER] = s->in.number;
+	if (!s->skip_reason && !s->in.skipping)
+		return;
+	state[STATE_SKIP] = s->skip_reason == too_deep ? SKIP_DEEP : SKIP_LONG;
+	state[STATE_KEPT] = rest->n;
+	state[STATE_TOTAL] = s->skip_reason ? s->total : s->in.total;
+	state[STATE_SKIP_LINE] = s->skip_line;
+	state[STATE_WALK] = (s->walk.string ? WALK_STRING : 0U) | (s->walk.escape ? WALK_ESCAPE : 0U);
+	state[STATE_DEPTH] = s->walk.depth;
+}
+
+/* Reads so many bytes behind what b has. */
+static int
+read_exactly(int fd, struct buf *b, size_t n)
+{
+	buf_reserve(b, n);
+	while (n) {
+		ssize_t got = read(fd, b->p + b->len, n);
+		if (got <= 0 && !(got < 0 && errno == EINTR))
+			return -1;
+		b->len += got > 0 ? (size_t)got : 0;
+		n -= got > 0 ? (size_t)got : 0;
+	}
+	return 0;
+}
+
+ssize_t
+split_load(struct split *s, int fd, const uint64_t state[SPLIT_STATE])
+{
+	split_start(s, fd, false);
+	if (state[STATE_MODE] > SPLIT_ARRAY || state[STATE_WANT] > WANT_NOTHING || state[STATE_KEPT] > RAW_BYTES)
+		return -1;
+	s->mode = (unsigned)state[STATE_MODE];
+	s->want = (unsigned)state[STATE_WANT];
+	s->place = (struct place){state[STATE_LINE], state[STATE_BYTE], state[STATE_LINE_START]};
+	s->in.number = state[STATE_NUMBER];
+	if (!state[STATE_SKIP])
+		return 0;
+	if (s->mode == SPLIT_LINES) {
+		s->in.skipping = true;
+		s->in.total = state[STATE_TOTAL];
+		if (read_exactly(fd, &s->in.buf, state[STATE_KEPT]) != 0)
+			return -1;
+		s->in.looked = s->in.buf.len;
+	} else {
+		s->skip_reason = state[STATE_SKIP] == SKIP_DEEP ? too_deep : too_long;
+		s->skip_line = state[STATE_SKIP_LINE];
+		s->total = state[STATE_TOTAL];
+		s->walk.on = true;
+		s->walk.string = state[STATE_WALK] & WALK_STRING;
+		s->walk.escape = state[STATE_WALK] & WALK_ESCAPE;
+		s->walk.depth = state[STATE_DEPTH];
+		if (read_exactly(fd, &s->kept, state[STATE_KEPT]) != 0)
+			return -1;
+	}
+	return (ssize_t)state[STATE_KEPT];
+}
+
 /* The input ends at p, which is in the buffer. */
 static enum split_status
 broken(struct split *s, const char *p, const char *why)
@@ -110,6 +203,7 @@ broken(struct split *s, const char *p, const char *why)
 static enum split_status
 cut_off(struct split *s)
 {
+	s->cut_off = true;
 	return broken(s, s->in.buf.p + s->in.buf.len, "the input ends inside the array");
 }
 
@@ -211,13 +305,13 @@ element(struct split *s)
 	case SCAN_BAD:
 		return broken(s, s->record.fault.at, s->record.fault.why);
 	case SCAN_DEEP:
-		skip_start(s, "nesting deeper than 512");
+		skip_start(s, too_deep);
 		return skip(s);
 	case SCAN_MORE:
 		break;
 	}
 	if (limited) {
-		skip_start(s, "longer than 16 MiB");
+		skip_start(s, too_long);
 		return skip(s);
 	}
 	if (s->in.eof)
@@ -270,7 +364,7 @@ line_next(struct split *s)
 			log_warn("that line begins with a UTF-8 byte order mark, which JSON does not have: remove it");
 		return s->in.eof ? SPLIT_END : SPLIT_MORE;
 	case LINE_LONG:
-		buf_text(&s->reason, "longer than 16 MiB");
+		buf_text(&s->reason, too_long);
 		break;
 	case LINE_OK:
 		if (has_mark(line))

@@ -27,6 +27,7 @@ struct split {
 	struct record record; /* parsed, if reason is empty */
 	struct buf reason;    /* why it is none */
 	struct buf error;     /* SPLIT_BROKEN: place, cause and a safe excerpt */
+	bool cut_off;	      /* and there is nothing wrong but that it ends */
 
 	/* The rest is its own. */
 	bool lines_only;
@@ -57,6 +58,15 @@ void split_resume(struct split *s);
 void split_end(struct split *s);
 
 enum split_status split_next(struct split *s);
+
+/* What reading on at the next record needs, as numbers, and the bytes that are to be seen again: the beginning of a
+ * record that is not whole yet. Only behind SPLIT_MORE. */
+enum { SPLIT_STATE = 12 };
+void split_save(struct split *s, uint64_t state[SPLIT_STATE], struct slice *rest);
+
+/* Starts on fd, where these bytes come first, with what split_save gave. Returns how many bytes it read, or
+ * -1 where they are not there or the state is none. */
+ssize_t split_load(struct split *s, int fd, const uint64_t state[SPLIT_STATE]);
 
 /* The line of the record's first byte, from 1. */
 uint64_t split_line(struct split *s);

@@ -248,13 +248,13 @@ END
 	[[ $(log debug 'a "b" \' 2>&1) == *'"level":"debug","program":"supervisor","pid":'*'"message":"a \"b\" \\"}' ]]
 }
 
-@test "the anchor takes the boot clock to the wall clock within 2 ms" {
+@test "the anchor takes the boot clock to the wall clock within 5 ms" {
 	source "$supervisor"
 	anchor_set
 	cat >"$BATS_TEST_TMPDIR/off.pl" <<-'END'
 		use Time::HiRes qw(clock_gettime CLOCK_REALTIME);
 		my $off = $ENV{ACCTFLOW_ANCHOR} + clock_gettime(7) * 1e6 - clock_gettime(CLOCK_REALTIME) * 1e6;
-		die "off by $off us\n" if abs($off) > 2000;
+		die "off by $off us\n" if abs($off) > 5000;
 	END
 	ok perl "$BATS_TEST_TMPDIR/off.pl"
 	before=$ACCTFLOW_ANCHOR
@@ -654,7 +654,7 @@ END
 }
 
 @test "run: what a person sees on a terminal" {
-	command -v script >/dev/null || skip 'no script(1)'
+	script -qec true /dev/null >/dev/null 2>&1 || skip 'no pseudo-terminal'
 	database
 	ok env NO_COLOR=1 script -qec "'$supervisor' run --clock virtual '$sample'" /dev/null
 	hasnt $'\e['

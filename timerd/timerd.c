@@ -107,6 +107,9 @@ on_indexed(struct timerd *t, struct slice line)
 	tell(t, line);
 	t->n.indexed++;
 	schedule(t, slice_is(t->record.m[M_REPLAYED], "true"));
+	/* Recorded as fired before it was told again: by a run that took up what was pending, without the input. */
+	if (record_has(&t->record, M_FIRED_AT) && t->schedule.id.n)
+		timers_drop(t->timers, t->schedule.id, t->schedule.version);
 }
 
 static void

@@ -114,6 +114,18 @@ timers_set(struct timers *t, struct slice id, int64_t version, int64_t due, bool
 	return true;
 }
 
+void
+timers_drop(struct timers *t, struct slice id, int64_t version)
+{
+	struct timer **at = find(t, (uint32_t)hash_bytes(id), id), *r = *at;
+	if (!r || r->version != version)
+		return;
+	*at = r->chain;
+	wheel_remove(&t->wheel, &r->item);
+	t->count--;
+	free(r);
+}
+
 struct timer *
 timers_pop(struct timers *t, int64_t now)
 {

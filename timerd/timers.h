@@ -32,6 +32,9 @@ void timers_free(struct timers *t);
 bool timers_set(struct timers *t, struct slice id, int64_t version, int64_t due, bool recovered, struct slice content,
     struct timer **old);
 
+/* Takes the account's callback away, if it is that version's. */
+void timers_drop(struct timers *t, struct slice id, int64_t version);
+
 /* See wheel_pop and wheel_next. What is taken out belongs to the caller. */
 struct timer *timers_pop(struct timers *t, int64_t now);
 int64_t timers_next(const struct timers *t);

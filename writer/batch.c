@@ -71,7 +71,7 @@ batch_add(struct batch *b, enum item_kind kind)
 		b->items = mem_grow(b->items, b->cap * sizeof *b->items);
 	}
 	struct item *it = &b->items[b->n++];
-	*it = (struct item){.kind = kind, .offset = -1};
+	*it = (struct item){.kind = kind, .offset = -1, .fired_at = INT64_MIN};
 	return it;
 }
 
@@ -232,6 +232,7 @@ batch_decide(struct batch *b, size_t from, size_t to)
 		if (it->replayed && k && k->ours) {
 			it->outcome = k->applied ? INDEXED : STALE;
 			it->ingested_at = k->ingested_at;
+			it->fired_at = k->fired_at;
 			if (k->applied && it->version > a->current)
 				a->current = it->version;
 		} else if (!it->replayed && it->version > a->current) {

@@ -22,6 +22,7 @@ extern const char *const outcome_name[];
 struct known {
 	bool applied, ours; /* ours: this very record wrote it, in a life before */
 	int64_t ingested_at;
+	int64_t fired_at; /* of its callback; INT64_MIN: not recorded */
 	struct slice account_type, data;
 	uint64_t tokens, callback_ms;
 };
@@ -33,6 +34,7 @@ struct item {
 	enum outcome outcome;
 	int64_t offset; /* -1: none */
 	int64_t ingested_at;
+	int64_t fired_at;    /* replayed: when its callback fired; INT64_MIN: it did not */
 	int64_t current;     /* the account's version, where the outcome is not INDEXED */
 	struct slice line;   /* the line as it came, but for updates */
 	struct slice reason; /* ITEM_REJECTED by us or the server: why. Empty: the line is reader's own event */

@@ -30,6 +30,7 @@ struct db {
 	PGresult *results[MOST_RESULTS];
 	int queued, done;
 	bool failed; /* queueing itself failed */
+	bool ran;    /* what was queued was run: the next statement begins anew */
 	bool copying;
 	struct slice copy_left;
 	enum db_status status;
@@ -261,7 +262,7 @@ results_clear(struct db *db)
 	for (int i = 0; i < db->done; i++)
 		PQclear(db->results[i]);
 	db->queued = db->done = 0;
-	db->failed = false;
+	db->failed = db->ran = false;
 	db->status = DB_OK;
 }
 
@@ -316,7 +317,10 @@ classify_refusal(struct db *db)
 	}
 	error_keep(db, message, NULL);
 	/* No answer from a server: not there (yet), or a wrong name or file, which only a person can tell apart. */
-	return PQconnectionNeedsPassword(db->conn) || strstr(message, "fe_sendauth") ? DB_FATAL : DB_RETRY;
+	return PQconnectionNeedsPassword(db->conn) || strstr(message, "fe_sendauth") ||
+		       strncmp(message, "invalid ", 8) == 0
+		   ? DB_FATAL
+		   : DB_RETRY;
 }
 
 static enum db_status
@@ -397,7 +401,7 @@ db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
 	Oid types[16];
 	const char *values[16];
 	int lengths[16], formats[16];
-	if (db->done)
+	if (db->ran)
 		results_clear(db);
 	for (int i = 0; i < n; i++) {
 		const struct db_param *p = &params[i];
@@ -554,9 +558,11 @@ work(struct db **dbs, int n, bool (*step)(struct db *, bool *))
 		wait_for(fds, n, -1);
 	}
 	enum db_status worst = DB_OK;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		dbs[i]->ran = true;
 		if (dbs[i]->status > worst)
 			worst = dbs[i]->status;
+	}
 	return worst;
 }
 

@@ -229,6 +229,7 @@ read_known(struct attempt *t, struct part *p, int result, const uint32_t *asked)
 		    .data = db_text(p->db, result, i, 4),
 		    .applied = *db_text(p->db, result, i, 7).p == 't',
 		    .ingested_at = db_i64(p->db, result, i, 8),
+		    .fired_at = db_null(p->db, result, i, 9) ? INT64_MIN : db_i64(p->db, result, i, 9),
 		};
 		scan_integer(db_text(p->db, result, i, 2), UINT64_MAX, &k.tokens);
 		k.ours = t->sourced && slice_same(db_text(p->db, result, i, 5), slice_buf(&t->g->source.name)) &&
@@ -262,13 +263,10 @@ read_answers(struct attempt *t, struct part *p)
 	if (p->params[1].count)
 		read_known(t, p, result++, asked);
 	free(asked);
-	if (p->params[3].count == 0)
-		return;
-	size_t replays = 0;
-	for (size_t i = 0, row = 0; i < p->accounts_n && row < (size_t)db_rows(p->db, result); i++) {
-		struct account *a = &b->accounts[p->accounts[i]];
-		if (a->replay != NOTHING && (int64_t)++replays == db_i64(p->db, result, (int)row, 0))
-			a->before = db_i64(p->db, result, (int)row++, 1);
+	for (int i = 0; p->params[3].count && i < db_rows(p->db, result); i++) {
+		struct account *a = batch_account(b, db_text(p->db, result, i, 0));
+		if (a)
+			a->before = db_i64(p->db, result, i, 1);
 	}
 }
 

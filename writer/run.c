@@ -53,18 +53,8 @@ tell_caughtup(struct run *r)
 	say(r);
 }
 
-static void
-db_check(struct run *r, enum db_status status)
-{
-	if (status == DB_OK)
-		return;
-	if (status == DB_RETRY)
-		die(EXIT_TEMPORARY, "the database cannot be reached: %s", db_error(r->ingest.lane[0]));
-	die(EXIT_PERMANENT, "the database refused: %s", db_error(r->ingest.lane[0]));
-}
-
 /* Keeps what `begin` says of the source. By hand it starts from where the reader says. */
-static void
+static enum db_status
 begin_keep(struct run *r, const struct item *begin)
 {
 	static const enum member members[] = {
@@ -85,35 +75,34 @@ begin_keep(struct run *r, const struct item *begin)
 			db_set_null(&p[i + 1]);
 	}
 	db_set_text(&p[8], r->o->resume ? SLICE("true") : SLICE("false"));
-	db_check(r, db_exec(db, sql_source_begin, p, 9));
-	if (!r->o->resume) {
+	enum db_status status = db_exec(db, sql_source_begin, p, 9);
+	if (status == DB_OK && !r->o->resume) {
 		record_integer(&r->record, M_FROM, VERSION_MAX, &from);
 		if (from)
 			db_set_i64(&p[1], (int64_t)from - 1);
 		else
 			db_set_null(&p[1]);
-		db_check(r, db_exec(db, sql_source_restart, p, 2));
+		status = db_exec(db, sql_source_restart, p, 2);
 	}
 	db_params_free(p, 9);
 	buf_free(&room);
+	return status;
 }
 
-/* Takes hold of the source whose records come now. */
-static void
-source_enter(struct run *r, const struct batch *b)
+/* One attempt to take hold of the source. */
+static enum db_status
+source_take(struct run *r, const struct batch *b)
 {
 	struct ingest *g = &r->ingest;
 	struct db *db = g->lane[0];
 	int64_t pid = 0;
-	g->source.name.len = 0;
-	buf_slice(&g->source.name, slice_buf(&b->source));
-	log_source(buf_cstr(&g->source.name));
-	db_check(r, db_connect(db));
-	if (r->o->resume && r->o->token_given)
-		db_check(r, source_join(db, &g->source, (int64_t)r->o->token));
-	else
-		db_check(
-		    r, source_claim(db, &g->source, (unsigned)r->o->lanes, true, !r->o->resume, r->o->resume, &pid));
+	enum db_status status = db_connect(db);
+	if (status == DB_OK && r->o->resume && r->o->token_given)
+		status = source_join(db, &g->source, (int64_t)r->o->token);
+	else if (status == DB_OK)
+		status = source_claim(db, &g->source, (unsigned)r->o->lanes, true, !r->o->resume, r->o->resume, &pid);
+	if (status != DB_OK)
+		return status;
 	if (pid)
 		die(EXIT_PERMANENT,
 		    "another writer works on this source (database process %lld); wait for it, or name another with "
@@ -121,9 +110,33 @@ source_enter(struct run *r, const struct batch *b)
 		    (long long)pid);
 	if (g->source.token < 0)
 		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
+	return b->begins ? begin_keep(r, &b->items[0]) : DB_OK;
+}
+
+/* Takes hold of the source whose records come now, leaving the one before. */
+static void
+source_enter(struct run *r, const struct batch *b)
+{
+	struct ingest *g = &r->ingest;
+	struct db *db = g->lane[0];
+	enum db_status status;
+	int64_t start = clock_now();
+	if (!slice_same(slice_buf(&b->source), slice_buf(&g->source.name)))
+		source_release(db, &g->source);
+	g->source.name.len = 0;
+	buf_slice(&g->source.name, slice_buf(&b->source));
+	log_source(buf_cstr(&g->source.name));
+	while ((status = source_take(r, b)) != DB_OK) {
+		if (status != DB_RETRY)
+			die(EXIT_PERMANENT, "the database refused: %s", db_error(db));
+		if (clock_now() - start > db_deadline() || io_stopping())
+			die(EXIT_TEMPORARY, "the database cannot be reached: %s", db_error(db));
+		log_warn("trying again to take hold of the source: %s", db_error(db));
+		db_reset(db);
+		struct pollfd none[1];
+		io_wait(none, 0, clock_now() + 50000);
+	}
 	g->replay_last = INT64_MIN;
-	if (b->begins)
-		begin_keep(r, &b->items[0]);
 	if (r->o->resume) {
 		struct slice name = slice_buf(&g->source.name);
 		if (g->source.delivered >= 0)
@@ -222,6 +235,7 @@ run_main(const struct writer_options *o)
 	bool cut_off = o->resume && !r.intake.ended && !io_stopping();
 	if (cut_off)
 		log_error("the input ended without `end`: whoever fed it is gone");
+	source_release(r.ingest.lane[0], &r.ingest.source);
 	ingest_free(&r.ingest);
 	intake_free(&r.intake);
 	record_free(&r.record);

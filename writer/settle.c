@@ -35,6 +35,9 @@ struct settle {
 	struct source source; /* the one whose delivery we hold; token -1: none */
 	struct slice held;    /* a line of another source: it waits until what is before it is recorded */
 	bool holds, ended;
+	/* The last `indexed`: delivered once the line after it is another than the `cancelled` that belongs to it. */
+	int64_t open; /* -1: none */
+	struct buf open_source;
 };
 
 static void
@@ -54,6 +57,23 @@ load_empty(const struct load *l)
 	return l->fired[0].count == 0 && l->delivered < 0;
 }
 
+/* Takes the open `indexed` as delivered. Returns false where it belongs to another source than the load has. */
+static bool
+open_close(struct settle *s)
+{
+	struct load *l = s->next;
+	if (s->open < 0)
+		return true;
+	if (l->source.len && !slice_same(slice_buf(&s->open_source), slice_buf(&l->source)))
+		return false;
+	if (l->source.len == 0)
+		buf_slice(&l->source, slice_buf(&s->open_source));
+	if (s->open > l->delivered)
+		l->delivered = s->open;
+	s->open = -1;
+	return true;
+}
+
 /* Notes what a passed event means. Returns false where it belongs to another source than the load has. */
 static bool
 note(struct settle *s, struct slice line)
@@ -65,6 +85,8 @@ note(struct settle *s, struct slice line)
 	int64_t t;
 	if (record_parse_line(line, r) != 0)
 		return true;
+	if (!record_is(r, M_EVENT, "cancelled") && !open_close(s))
+		return false;
 	s->ended |= record_is(r, M_EVENT, "end");
 	if (record_is(r, M_EVENT, "begin"))
 		s->ended = false;
@@ -81,14 +103,14 @@ note(struct settle *s, struct slice line)
 			continue;
 		if (!record_has(r, M_SOURCE) || record_integer(r, M_OFFSET, VERSION_MAX, &offset) != 0)
 			return true;
-		struct slice source = record_text(r, M_SOURCE, &s->room);
-		if (l->source.len && !slice_same(source, slice_buf(&l->source)))
-			return false;
-		if (l->source.len == 0)
-			buf_slice(&l->source, source);
-		if ((int64_t)offset > l->delivered)
-			l->delivered = (int64_t)offset;
-		return true;
+		s->open = (int64_t)offset;
+		s->open_source.len = 0;
+		buf_slice(&s->open_source, record_text(r, M_SOURCE, &s->room));
+		/* Nothing belongs to the others. */
+		if (i == 0 || open_close(s))
+			return true;
+		s->open = -1;
+		return false;
 	}
 	return true;
 }
@@ -150,8 +172,8 @@ static enum db_status
 load_record(struct settle *s, struct load *l, bool *fenced)
 {
 	struct db_param p[2] = {0};
-	bool sourced = l->source.len > 0;
 	enum db_status status = source_take(s, l);
+	bool sourced = s->source.token >= 0;
 	*fenced = false;
 	if (status != DB_OK)
 		goto out;
@@ -207,11 +229,17 @@ settle_main(const struct writer_options *o)
 	struct settle s = {.o = o,
 	    .in = {.fd = STDIN_FILENO, .max = 4 * RECORD_BYTES},
 	    .style = text_style((enum format)o->format, STDOUT_FILENO),
-	    .source = {.token = -1}};
+	    .source = {.token = -1},
+	    .open = -1};
 	load_clear(&s.loads[0]);
 	load_clear(&s.loads[1]);
 	s.next = &s.loads[0];
 	s.db = writer_connect(o, "acctflow settle");
+	if (o->source && o->token_given) {
+		buf_text(&s.source.name, o->source);
+		s.source.token = (int64_t)o->token;
+		log_source(o->source);
+	}
 	out_open(&s.out, STDOUT_FILENO);
 	/* The one before may have been killed in the middle of a line. */
 	if (o->resume && !s.style.people)
@@ -230,8 +258,13 @@ settle_main(const struct writer_options *o)
 			continue;
 		}
 		s.next->events = 0;
-		if (s.in.eof && !s.holds)
-			break;
+		if (s.in.eof && !s.holds) {
+			/* A crash upstream may have swallowed its `cancelled`: then it is told again. */
+			if (s.open < 0 || o->resume)
+				break;
+			open_close(&s);
+			continue;
+		}
 		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
 		io_wait(&p, 1, io_stopping() ? 0 : -1);
 		if (io_stopping() && (!p.revents || last_reads++ >= STOP_READS))
@@ -249,6 +282,7 @@ settle_main(const struct writer_options *o)
 	buf_free(&s.in.buf);
 	buf_free(&s.out.buf);
 	buf_free(&s.room);
+	buf_free(&s.open_source);
 	record_free(&s.record);
 	source_free(&s.source);
 	db_free(s.db);

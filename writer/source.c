@@ -118,6 +118,19 @@ source_claim_delivery(struct db *db, struct source *s)
 }
 
 void
+source_release(struct db *db, const struct source *s)
+{
+	struct db_param p[2] = {0};
+	if (s->token < 0)
+		return;
+	db_set_text(&p[0], slice_buf(&s->name));
+	db_set_i64(&p[1], s->token);
+	if (db_exec(db, sql_lanes_release, p, 2) != DB_OK)
+		log_debug("could not release the source: %s", db_error(db));
+	db_params_free(p, 2);
+}
+
+void
 source_free(struct source *s)
 {
 	buf_free(&s->name);

@@ -29,6 +29,10 @@ enum db_status source_join(struct db *db, struct source *s, int64_t token);
 /* Takes settle's side of the source alone. */
 enum db_status source_claim_delivery(struct db *db, struct source *s);
 
+/* Says that no backend works for the source any more, where it is still ours: behind a proxy backends outlive us. Where
+ * that fails nothing is lost. */
+void source_release(struct db *db, const struct source *s);
+
 void source_free(struct source *s);
 
 #endif

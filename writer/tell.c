@@ -89,6 +89,8 @@ tell_item(struct buf *out, const struct item *it, struct slice source)
 	} else if (it->outcome == INDEXED) {
 		LITERAL(out, "{\"event\":\"indexed\"");
 		tell_update(out, it, source);
+		if (it->fired_at != INT64_MIN)
+			tell_time(out, ",\"firedAt\":\"", it->fired_at);
 	} else {
 		LITERAL(out, "{\"event\":\"ignored\"");
 		tell_place(out, it, source);

@@ -10,13 +10,13 @@ use File::Temp qw(tempdir);
 use POSIX ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw($root $bin $dir setting say_now note tool install pipeline spawn ended turns median quantile ratios
+our @EXPORT = qw($root $bin $dir dir_make setting note tool install pipeline spawn ended turns median quantile ratios
     file_lines pg_start pg_settings pg_cpu db_fresh db_drop db_conninfo psql sql json_write table_print number);
 
 our $root = abs_path(dirname(__FILE__) . '/../..');
 our $bin = abs_path($ENV{BIN} // "$root/bin");
 our $dir;
-my ($main, $home, $socket, %children) = ($$);
+my ($main, $home, $socket, %children, %settings) = ($$);
 
 # The user's own settings are none of the benchmark's business.
 delete @ENV{grep { /^PG|^ACCTFLOW_/ } keys %ENV};
@@ -25,8 +25,12 @@ $ENV{PATH} = "$bin:$ENV{PATH}";
 $SIG{$_} = sub { exit 130 }
     for qw(INT TERM HUP);
 $SIG{PIPE} = 'IGNORE';
-$dir = tempdir('acctflow-bench.XXXXXX', DIR => $ENV{BENCH_DIR} // '/tmp');
-chmod 0755, $dir;
+
+# Makes $dir, for all that is measured with; it goes when we do.
+sub dir_make {
+	$dir = tempdir('acctflow-bench.XXXXXX', DIR => setting('BENCH_DIR', '/tmp'));
+	chmod 0755, $dir; # user postgres must reach what is in it
+}
 
 END {
 	if (defined $main && $$ == $main && defined $dir) {
@@ -42,8 +46,6 @@ END {
 }
 
 # setting NAME, DEFAULT: an environment variable, as `make bench NAME=…` sets it.
-my %settings;
-
 sub setting {
 	my ($name, $default) = @_;
 	my $value = length($ENV{$name} // '') ? $ENV{$name} : $default;

@@ -67,9 +67,10 @@ sub conninfo { my ($database) = @_; return "host=$socket port=5432 dbname=$datab
 sub sql {
 	my ($database, $statement) = @_;
 	for my $try (1 .. 400) {
-		my @rows = output('timeout', '-s', 'KILL', 60, 'env', 'PGOPTIONS=-c client_min_messages=warning', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', conninfo($database), '-c', $statement);
+		my @rows = output(qw(sh -c), q{exec "$@" 2>&-}, qw(sh timeout -s KILL 60 psql), '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', conninfo($database), '-c', $statement);
 		return @rows if $? == 0;
 		die "faults: $statement failed\n" if $? >> 8 != 2 && $try > 50;
+		postgres_start() if $try % 20 == 10;
 		sleep 0.1;
 	}
 	die "faults: the database does not come back\n";
@@ -157,6 +158,14 @@ sub kill_hard { kill 'CONT', @_; kill 'KILL', @_ }
 # --- judgement ----------------------------------------------------------------------
 
 my $string = qr/"(?:[^"\\]|\\.)*"/s;
+
+# Notes what is recorded as fired now, while nothing runs: none of it may be told from here on.
+sub note_recorded {
+	my ($run) = @_;
+	my @rows = output(qw(sh -c), q{exec "$@" 2>&-}, qw(sh timeout -s KILL 5 psql -XqAt -d), conninfo($run->{database}),
+		'-c', 'SELECT to_json(id), version FROM acctflow.callbacks_fired');
+	push @{$run->{recorded}}, [-s ($run->{log} // "$run->{folder}/log"), {map { s/\|(\d+)$/ $1/r => 1 } @rows}] if $? == 0;
+}
 
 # What of a row must be the same on the real clock: everything but times and who came first, callback or newer version.
 sub timeless {
@@ -256,7 +265,9 @@ sub log_check {
 	}
 	$life = 0;
 	open my $f, '<', $run->{log} // "$run->{folder}/log" or return "no log: $!";
+	my ($position, $next) = (0, 0);
 	while (my $line = <$f>) {
+		($position, $next) = ($next, tell $f);
 		# The half line of a killed program, and the empty one that a resumed settle begins with.
 		next unless $line =~ s/^(\{.*\})\n$/$1/;
 		next unless $line =~ /^\{"event":"(\w+)"/;
@@ -291,6 +302,8 @@ sub log_check {
 				$tally->{fired_twice}++;
 				push @wrong, "fired twice without a crash in between: " . substr $line, 0, 200
 					if $life_of_fired{$key} == $life && !$run->{loose};
+				push @wrong, "fired again although it was recorded: " . substr $line, 0, 200
+					if grep { $_->[0] <= $position && $_->[1]{$key} } @{$run->{recorded}};
 				push @wrong, "fired again but not recovered: " . substr $line, 0, 200
 					if $line !~ /,"recovered":true/ && !$run->{loose};
 			}

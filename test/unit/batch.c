@@ -61,13 +61,14 @@ store_find(const struct store *s, const char *id, int64_t version)
 	return NULL;
 }
 
-/* The highest version of an account; -1: none. */
+/* The highest version of an account; -1: none. Of its own source only what lies before `offset`. */
 static int64_t
-store_version(const struct store *s, const char *id)
+store_version(const struct store *s, const char *id, int64_t offset)
 {
 	int64_t v = -1;
 	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->rows[i].u.id, id) == 0 && s->rows[i].u.version > v)
+		if (strcmp(s->rows[i].u.id, id) == 0 && s->rows[i].u.version > v &&
+		    !(s->rows[i].ours && s->rows[i].u.offset >= offset))
 			v = s->rows[i].u.version;
 	return v;
 }
@@ -88,7 +89,7 @@ struct verdict {
 static struct verdict
 model_take(struct store *s, const struct update_in *u, int64_t now)
 {
-	int64_t current = store_version(s, u->id);
+	int64_t current = store_version(s, u->id, u->replayed ? u->offset : INT64_MAX);
 	const struct row *known = store_find(s, u->id, u->version);
 	if (u->replayed && known && known->ours && known->u.offset == u->offset)
 		return (struct verdict){known->applied ? INDEXED : STALE, current, known->ingested_at};
@@ -129,7 +130,9 @@ guard(struct batch *b, size_t from, size_t to, struct store *s, unsigned lanes)
 	for (size_t i = 0; i < b->accounts_n; i++) {
 		struct account *a = &b->accounts[i];
 		char *id = mem_string(a->id);
-		a->base = store_version(s, id);
+		a->base = store_version(s, id, INT64_MAX);
+		if (a->replay != NOTHING)
+			a->before = store_version(s, id, b->items[a->replay].offset);
 		a->won = a->highest != NOTHING && b->items[a->highest].version > a->base;
 		right = right && batch_account(b, a->id) == a && a->lane == batch_lane(a->id, lanes);
 		right = right && (a->highest == NOTHING || (a->highest >= from && a->highest < to &&
@@ -346,6 +349,7 @@ test_replayed(void)
 		   b.items[1].ingested_at == 71,
 	    "what was applied is indexed again, at its first time");
 	tap_ok(b.items[2].outcome == STALE && b.items[2].ingested_at == 72, "what was stale is stale again");
+	tap_ok(b.items[2].current == 9 && b.items[6].current == 10, "against what was current then");
 	tap_ok(b.items[3].outcome == DUPLICATE && b.items[3].ingested_at == 203,
 	    "what another record of the source wrote is a duplicate again");
 	tap_ok(b.items[4].outcome == DUPLICATE, "what another source wrote is not taken for ours by its offset");

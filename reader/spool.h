@@ -1,0 +1,63 @@
+/* A folder between standard input and the records: what is read lies in a file before
+ * anything of it is told, so that a reader that is killed loses nothing, and its
+ * successor on the same standard input goes on. Only as much is moved as is then taken.
+ *
+ * The folder holds segments. Each begins at a record and is enough by itself: its name is that record's ordinal, its
+ * first line (struct spool_head) what reading on there needs, the rest are the bytes as they came. The next one is
+ * begun, by copying the record that is not whole yet, before it becomes visible by its name; older ones may be
+ * deleted by anyone. A file `end` says that standard input was read to its end; a file `cut`, made by others, that no
+ * more is to be read of it, although it was not. */
+#ifndef ACCTFLOW_SPOOL_H
+#define ACCTFLOW_SPOOL_H
+
+#include "split.h"
+
+struct spool_head {
+	uint64_t seed;
+	uint64_t arrived; /* as struct arrive has it */
+	uint64_t split[SPLIT_STATE];
+};
+
+struct spool {
+	const char *path; /* NULL: there is none */
+	uint64_t limit;	  /* bytes, from which on a segment is followed by another */
+	uint64_t first;	  /* the ordinal of the segment's first record */
+	uint64_t next;	  /* that of the segment behind it; UINT64_MAX where there is none */
+	int in;		  /* the segment, behind its head */
+	bool ended;	  /* nothing more comes into it */
+	bool cut;	  /* and that was not standard input's own end */
+	/* The rest is its own. */
+	int folder, out;
+	uint64_t head, size, read; /* bytes: of the head, of all, that were read, the head included */
+	struct buf room;
+};
+
+/* Each of these ends the program where the folder cannot be used, is damaged, or is full (111: it may be retried). */
+
+/* Opens the folder, which is made where it is missing, for one reader at a time. */
+void spool_open(struct spool *s);
+
+/* Opens the segment that has the record `from`. Returns whether there is any segment. */
+bool spool_find(struct spool *s, uint64_t from, struct spool_head *head);
+
+/* Begins the segment whose first record is `first`, with the bytes of it that are there already. */
+void spool_begin(struct spool *s, uint64_t first, const struct spool_head *head, struct slice rest);
+
+/* Whether the segment is long enough for another to follow, with so many bytes copied. */
+bool spool_full(const struct spool *s, size_t rest);
+
+/* Whether there is something to read, or the end. */
+static inline bool
+spool_ready(const struct spool *s)
+{
+	return s->ended || s->read < s->size;
+}
+
+/* Moves some of standard input into the segment, or notes its end. Does not wait for it where it is a pipe. */
+void spool_move(struct spool *s);
+
+/* Counts what was read of `in`; 0 is its end. */
+void spool_count(struct spool *s, size_t n);
+void spool_close(struct spool *s);
+
+#endif

@@ -1,0 +1,28 @@
+#!/usr/bin/env bats
+# The benchmark's harness, at sizes at which its figures mean nothing: it runs, says what it measured, leaves nothing.
+# shellcheck disable=SC2154 # helper sets root
+load helper
+
+setup() {
+	command -v /usr/bin/time >/dev/null || skip 'time(1) is not installed'
+	mkdir "$BATS_TEST_TMPDIR/data"
+	export BENCH_DIR=$BATS_TEST_TMPDIR/data BENCH_JSON=$BATS_TEST_TMPDIR/bench.json RUNS=1 LATENESS_S=1 CROWD=1000 MEMORY_MB=20
+	export BIN=$bin
+}
+
+@test "bench: measures the rows that were asked for" {
+	ROWS='crowd lateness-p50 lateness-p99 reader-memory' ok "$root/test/bench/run"
+	has '1,000 callbacks due at one moment'
+	same "$(jq -r '.rows[] | "\(.name) \(.median > 0) \(.ours | length)"' "$BENCH_JSON")" "reader-memory true 1
+lateness-p50 true 1
+lateness-p99 true 1
+crowd true 1"
+	same "$(ls "$BENCH_DIR")" ''
+}
+
+@test "bench: a row that is not known, or a size that is none, is refused" {
+	ROWS=nonsense fails 100 "$root/test/bench/run"
+	err_has 'there is no row "nonsense"'
+	UPDATES=many fails 100 "$root/test/bench/run"
+	err_has 'UPDATES: expected a whole number'
+}

@@ -1,0 +1,26 @@
+# A sample of the fault harness (test/faults/), small enough for every change: the whole of it is `make soak`.
+# FAULTS_KILLS and FAULTS_POINTS say how large it is.
+load helper
+
+setup() {
+	# Each has a Postgres of its own, which it kills.
+	command -v perl >/dev/null || skip 'no perl'
+	unset ACCTFLOW_BIN ACCTFLOW_CONFIG ACCTFLOW_HOME
+	export BIN=$bin
+}
+
+@test "faults: struck at random, the relations are the model's and every event was told" {
+	ok "$root/test/faults/run" --kills "${FAULTS_KILLS:-200}" --jobs 2
+	[[ ${lines[-1]} == 'ok: seed '* ]]
+	has 'strikes: KILL writer'
+	echo "$output" | grep -v ' not in ' >&3
+}
+
+@test "faults: struck at their system calls, failing calls and allocations among them" {
+	command -v strace >/dev/null || skip 'no strace'
+	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers do not go along with strace and LD_PRELOAD'
+	ok "$root/test/faults/syscalls" --sample $((${FAULTS_POINTS:-100} / 3 + 1)) --jobs 2
+	[[ ${lines[-1]} =~ ^ok:\ ([0-9]+)\ points,\ ([0-9]+)\ of\ them\ struck,\ 0\ bad ]]
+	((BASH_REMATCH[2] * 2 > BASH_REMATCH[1]))
+	echo "$output" | grep '^ok' >&3
+}
