@@ -9,7 +9,7 @@
 #include <yaml.h>
 
 static int
-events_walk(yaml_parser_t *parser, config_fn *fn, void *context, char *error, unsigned error_size)
+events_walk(yaml_parser_t *parser, FILE *f, config_fn *fn, void *context, char *error, unsigned error_size)
 {
 	char section[64] = "", key[64] = "";
 	int depth = 0, result = 0;
@@ -23,7 +23,7 @@ events_walk(yaml_parser_t *parser, config_fn *fn, void *context, char *error, un
 			}
 			snprintf(error, error_size, "line %zu: %s", parser->problem_mark.line + 1,
 			    parser->problem ? parser->problem : "not YAML");
-			return -1;
+			return ferror(f) ? -2 : -1;
 		}
 		int line = (int)e.start_mark.line + 1;
 		const char *wrong = NULL;
@@ -91,7 +91,7 @@ config_read(const char *path, config_fn *fn, void *context, char *error, unsigne
 		return -2;
 	}
 	yaml_parser_set_input_file(&parser, f);
-	int result = events_walk(&parser, fn, context, error, error_size);
+	int result = events_walk(&parser, f, fn, context, error, error_size);
 	yaml_parser_delete(&parser);
 	fclose(f);
 	return result;

@@ -102,8 +102,9 @@ out_open(struct out *o, int fd)
 	}
 }
 
-int
-out_flush(struct out *o)
+/* Writes until all is written, or until it would wait. */
+static int
+out_write(struct out *o, bool wait)
 {
 	size_t at = 0;
 	int result = 0;
@@ -112,15 +113,29 @@ out_flush(struct out *o)
 		if (n >= 0) {
 			at += (size_t)n;
 		} else if (errno == EAGAIN) {
+			if (!wait)
+				break;
 			struct pollfd p = {.fd = o->fd, .events = POLLOUT};
 			io_wait(&p, 1, -1);
 		} else if (errno != EINTR) {
 			result = -1;
-			break;
+			at = o->buf.len;
 		}
 	}
-	o->buf.len = 0;
+	buf_drop(&o->buf, at);
 	return result;
+}
+
+int
+out_flush(struct out *o)
+{
+	return out_write(o, true);
+}
+
+int
+out_some(struct out *o)
+{
+	return out_write(o, false);
 }
 
 void

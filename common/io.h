@@ -33,6 +33,8 @@ void out_open(struct out *o, int fd);
 
 /* Writes all that is buffered, waiting as long as it takes. Returns 0, or -1 with errno (EPIPE: nobody reads). */
 int out_flush(struct out *o);
+/* Writes what can be written without waiting. The same result. */
+int out_some(struct out *o);
 static inline bool
 out_full(const struct out *o)
 {

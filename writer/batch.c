@@ -114,7 +114,12 @@ account_find_or_add(struct batch *b, struct slice id, unsigned lanes)
 		b->accounts_cap = b->accounts_cap ? b->accounts_cap * 2 : 64;
 		b->accounts = mem_grow(b->accounts, b->accounts_cap * sizeof *b->accounts);
 	}
+	uint64_t prefix = 0;
+	for (size_t i = 0; i < 8; i++)
+		prefix = prefix << 8 | (i < id.n ? (unsigned char)id.p[i] : 0);
 	b->accounts[b->accounts_n] = (struct account){.id = id,
+	    .prefix = prefix,
+	    .items = NOTHING,
 	    .hash = hash,
 	    .lane = batch_lane(id, lanes),
 	    .highest = NOTHING,
@@ -163,6 +168,12 @@ batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes)
 		it->account = account_find_or_add(b, it->id, lanes);
 		it->first = version_first(b, (uint32_t)i);
 		struct account *a = &b->accounts[it->account];
+		it->next = NOTHING;
+		if (a->items == NOTHING)
+			a->items = (uint32_t)i;
+		else
+			b->items[a->last].next = (uint32_t)i;
+		a->last = (uint32_t)i;
 		if (it->replayed && a->replay == NOTHING)
 			a->replay = (uint32_t)i;
 		if (!it->replayed && (a->highest == NOTHING || it->version > b->items[a->highest].version))

@@ -46,18 +46,21 @@ struct item {
 	uint32_t account; /* index into accounts */
 	uint32_t first;	  /* the first item of this account and version in what is decided together */
 	uint32_t known;	  /* index into knowns, NOTHING: not known from the database */
+	uint32_t next;	  /* the account's next item, NOTHING: none */
 };
 
 struct account {
 	struct slice id;
 	uint64_t hash;
+	uint64_t prefix; /* the id's first eight bytes as a number, to sort by */
 	unsigned lane;
-	uint32_t highest; /* the item of its highest version to be written; NOTHING: none */
-	uint32_t replay;  /* its first item that is replayed; NOTHING: none */
-	bool won;	  /* the guard let that version in */
-	int64_t base;	  /* its version before; -1: none */
-	int64_t before;	  /* its version before that first replayed item came, in a life before; -1: none */
-	int64_t current;  /* while deciding */
+	uint32_t items, last; /* its first item and its last */
+	uint32_t highest;     /* the item of its highest version to be written; NOTHING: none */
+	uint32_t replay;      /* its first item that is replayed; NOTHING: none */
+	bool won;	      /* the guard let that version in */
+	int64_t base;	      /* its version before; -1: none */
+	int64_t before;	      /* its version before that first replayed item came, in a life before; -1: none */
+	int64_t current;      /* while deciding */
 };
 
 enum { NOTHING = UINT32_MAX };

@@ -41,10 +41,8 @@ struct db {
 static struct {
 	const char *conninfo, *passfile;
 	uint64_t deadline_s;
-	int idle_fd;
-	bool (*idle)(void *);
-	void *idle_context;
-} shared = {.conninfo = "", .idle_fd = -1};
+	struct db_idle *idle;
+} shared = {.conninfo = ""};
 
 /* Parameters. An array's header is written by db_queue, when the count is known; room for it is kept in front. */
 
@@ -215,12 +213,13 @@ db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 	shared.passfile = passfile;
 	shared.deadline_s = deadline_s;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
+	if (!options && (!message || strstr(message, "out of memory")))
+		die(EXIT_TEMPORARY, "out of memory");
 	/* libpq's words repeat a piece of the text: not where that may be of a password. */
 	if (!options && (strcasestr(conninfo, "password") || strstr(conninfo, "://")))
 		die(EXIT_PERMANENT, "not a connection string; is something in it not escaped?");
 	if (!options)
-		die(EXIT_PERMANENT, "not a connection string: %.*s", message ? (int)strcspn(message, "\n") : 0,
-		    message ? message : "");
+		die(EXIT_PERMANENT, "not a connection string: %.*s", (int)strcspn(message, "\n"), message);
 	for (PQconninfoOption *o = options; o->keyword; o++)
 		if (o->val && (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
 			die(EXIT_PERMANENT,
@@ -231,21 +230,21 @@ db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 }
 
 void
-db_idle(int fd, bool (*fn)(void *), void *context)
+db_idle(struct db_idle *idle)
 {
-	shared.idle_fd = fd;
-	shared.idle = fn;
-	shared.idle_context = context;
+	shared.idle = idle;
 }
 
-/* One wait, in which the idle function may run. */
+/* One wait, in which the idle function may run. fds has room for two more than n. */
 static void
 wait_for(struct pollfd *fds, int n, int64_t deadline)
 {
-	fds[n] = (struct pollfd){.fd = shared.idle_fd, .events = POLLIN};
-	io_wait(fds, n + 1, deadline);
-	if (fds[n].revents && !shared.idle(shared.idle_context))
-		shared.idle_fd = -1;
+	struct db_idle *idle = shared.idle;
+	fds[n] = (struct pollfd){.fd = idle ? idle->in : -1, .events = POLLIN};
+	fds[n + 1] = (struct pollfd){.fd = idle ? idle->out : -1, .events = POLLOUT};
+	io_wait(fds, n + 2, deadline);
+	if (fds[n].revents || fds[n + 1].revents)
+		idle->fn(idle->context, fds[n].revents != 0, fds[n + 1].revents != 0);
 }
 
 struct db *
@@ -337,7 +336,7 @@ connect_once(struct db *db, int64_t deadline)
 	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
-		struct pollfd fds[2] = {
+		struct pollfd fds[3] = {
 		    {.fd = PQsocket(db->conn), .events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT}};
 		wait_for(fds, 1, deadline);
 		if (clock_now() >= deadline || (fds[0].revents == 0 && io_stopping() && clock_now() >= deadline))
@@ -388,7 +387,7 @@ db_connect(struct db *db)
 			    (unsigned long long)shared.deadline_s, db_error(db));
 		int64_t until = clock_now() + pause / 2 + random_below((unsigned)pause);
 		while (clock_now() < until && !io_stopping()) {
-			struct pollfd none[1];
+			struct pollfd none[2];
 			wait_for(none, 0, until);
 		}
 		pause = pause < 2000000 ? pause * 2 : 4000000;
@@ -540,7 +539,7 @@ work(struct db **dbs, int n, bool (*step)(struct db *, bool *))
 	for (int i = 0; i < n; i++)
 		over[i] = dbs[i]->status != DB_OK;
 	for (;;) {
-		struct pollfd fds[5];
+		struct pollfd fds[6];
 		int left = 0;
 		for (int i = 0; i < n; i++) {
 			bool unsent = false;

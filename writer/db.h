@@ -47,9 +47,16 @@ struct db;
  * unreachable database is retried. A conninfo with a password in it is refused (exit 100). */
 void db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s);
 
-/* What to do while the database works: when `fd` is readable call fn(context), which returns false while it wants no
- * more. fd < 0: nothing. */
-void db_idle(int fd, bool (*fn)(void *context), void *context);
+/* What to do while the database works: fn is called when `in` can be read or `out` written (-1: not asked), and may
+ * change both. */
+struct db_idle {
+	int in, out;
+	void (*fn)(void *context, bool readable, bool writable);
+	void *context;
+};
+
+/* Sets it; NULL: nothing. Kept by pointer. */
+void db_idle(struct db_idle *idle);
 
 /* Makes a connection object; nothing is connected yet. */
 struct db *db_new(const char *application);

@@ -71,6 +71,8 @@ account_compare(const void *x, const void *y)
 	const struct account *a = &sort_accounts[*(const uint32_t *)x], *b = &sort_accounts[*(const uint32_t *)y];
 	if (a->lane != b->lane)
 		return a->lane < b->lane ? -1 : 1;
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
 	size_t n = a->id.n < b->id.n ? a->id.n : b->id.n;
 	int c = memcmp(a->id.p, b->id.p, n);
 	return c ? c : a->id.n < b->id.n ? -1 : a->id.n > b->id.n;
@@ -335,11 +337,15 @@ copy_history(struct attempt *t)
 		for (int i = 0; i < HISTORY_COLUMNS; i++)
 			columns[i] = q;
 		db_rows_start(q);
-		for (size_t i = t->from; i < t->to; i++)
-			if (item_in(t, p, &t->b->items[i]) && item_written(&t->b->items[i])) {
-				db_rows_add(q, HISTORY_COLUMNS);
-				push_history(columns, &t->b->items[i], slice_buf(&t->b->source));
-			}
+		/* By account, in the order of ids: a third less work for the index. */
+		for (size_t i = 0; i < p->accounts_n; i++) {
+			uint32_t at = t->b->accounts[p->accounts[i]].items;
+			for (; at != NOTHING; at = t->b->items[at].next)
+				if (item_written(&t->b->items[at])) {
+					db_rows_add(q, HISTORY_COLUMNS);
+					push_history(columns, &t->b->items[at], slice_buf(&t->b->source));
+				}
+		}
 		if (q->count) {
 			dbs[n] = p->db;
 			rows[n++] = db_rows_end(q);

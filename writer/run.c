@@ -21,24 +21,18 @@ struct run {
 	struct text_style style;
 	struct buf line;
 	struct record record;
+	struct db_idle idle;
+	struct batch *telling; /* committed, and told up to the item `told` */
+	size_t told;
 	bool catching_up; /* `caughtup` is still to be told */
 	uint64_t rejected;
 	unsigned last_reads; /* since we were told to stop */
 };
 
-static bool
-read_meanwhile(void *context)
-{
-	struct run *r = context;
-	return !io_stopping() && intake_read(&r->intake);
-}
-
 static void
 say(struct run *r)
 {
 	text_record(&r->out.buf, r->style, slice_buf(&r->line));
-	if (out_full(&r->out) && out_flush(&r->out) != 0)
-		out_failed();
 }
 
 /* Under --resume: all that a life before committed has been told again. */
@@ -155,11 +149,15 @@ source_held(const struct run *r, const struct batch *b)
 					 slice_same(slice_buf(&b->source), slice_buf(&r->ingest.source.name)));
 }
 
-static void
-tell_batch(struct run *r, const struct batch *b)
+/* Tells the batch that was committed until the output is full. Returns false when all of it is told. */
+static bool
+tell_some(struct run *r)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		const struct item *it = &b->items[i];
+	const struct batch *b = r->telling;
+	for (; b && r->told < b->n; r->told++) {
+		const struct item *it = &b->items[r->told];
+		if (out_full(&r->out))
+			return true;
 		bool counts = it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
 		if (r->catching_up &&
 		    (it->kind == ITEM_END || (counts && it->offset > r->ingest.source.committed_most)))
@@ -171,19 +169,58 @@ tell_batch(struct run *r, const struct batch *b)
 		if (r->catching_up && counts && it->offset >= r->ingest.source.committed_most)
 			tell_caughtup(r);
 	}
-	if (out_flush(&r->out) != 0)
-		out_failed();
+	return false;
 }
 
+/* Tells all that is left of it, however long that takes. */
+static void
+tell_rest(struct run *r)
+{
+	bool more;
+	do {
+		more = tell_some(r);
+		if (out_flush(&r->out) != 0)
+			out_failed();
+	} while (more);
+	if (r->telling)
+		batch_clear(r->telling);
+	r->telling = NULL;
+	r->told = 0;
+}
+
+/* While the database works on a batch: reads the next one, tells the last one. */
+static void
+meanwhile(void *context, bool readable, bool writable)
+{
+	struct run *r = context;
+	if (readable && (io_stopping() || !intake_read(&r->intake)))
+		r->idle.in = -1;
+	if (!writable)
+		return;
+	bool more = tell_some(r);
+	if (out_some(&r->out) != 0)
+		out_failed();
+	if (!more && r->out.buf.len == 0)
+		r->idle.out = -1;
+}
+
+/* Commits a batch. On the way the one before may still be told; when what it has to wait for is the source, it was. */
 static void
 batch_run(struct run *r, struct batch *b)
 {
-	if (!source_held(r, b))
+	if (!source_held(r, b)) {
+		tell_rest(r);
 		source_enter(r, b);
+	}
+	r->idle.out = r->telling || r->out.buf.len ? r->out.fd : -1;
+	db_idle(&r->idle);
 	enum ingest_status status = ingest_batch(&r->ingest, b);
+	db_idle(NULL);
+	/* What was committed is told even where the next could not be. */
+	tell_rest(r);
 	if (status != INGEST_OK)
 		exit(status == INGEST_GONE ? EXIT_TEMPORARY : EXIT_PERMANENT);
-	tell_batch(r, b);
+	r->telling = b;
 }
 
 /* Reads until there is something to commit. Returns false at the end. */
@@ -209,7 +246,7 @@ int
 run_main(const struct writer_options *o)
 {
 	struct run r = {.o = o, .style = text_style((enum format)o->format, STDOUT_FILENO)};
-	struct batch batches[2] = {0};
+	struct batch batches[3] = {0}; /* one is filled, one is in flight, one is told */
 	r.ingest = (struct ingest){
 	    .lanes = (unsigned)o->lanes, .resume = o->resume, .source = {.token = -1, .last = INT64_MIN}};
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
@@ -220,17 +257,18 @@ run_main(const struct writer_options *o)
 	    .most = o->batch,
 	    .virtual_clock = o->clock == 1,
 	    .epoch = o->epoch};
-	for (int current = 0;; current = !current) {
+	r.idle = (struct db_idle){.fn = meanwhile, .context = &r};
+	for (int current = 0;; current = (current + 1) % 3) {
 		r.intake.next = &batches[current];
 		intake_take(&r.intake);
+		/* Where nothing has come yet nothing is held back. */
+		if (r.intake.next->n == 0)
+			tell_rest(&r);
 		if (!wait_for_input(&r))
 			break;
-		r.intake.next = &batches[!current];
-		bool room = intake_take(&r.intake) && !r.intake.in.eof;
-		db_idle(room ? STDIN_FILENO : -1, read_meanwhile, &r);
+		r.intake.next = &batches[(current + 1) % 3];
+		r.idle.in = intake_take(&r.intake) && !r.intake.in.eof ? STDIN_FILENO : -1;
 		batch_run(&r, &batches[current]);
-		db_idle(-1, NULL, NULL);
-		batch_clear(&batches[current]);
 	}
 	bool cut_off = o->resume && !r.intake.ended && !io_stopping();
 	if (cut_off)
@@ -241,8 +279,8 @@ run_main(const struct writer_options *o)
 	record_free(&r.record);
 	buf_free(&r.line);
 	buf_free(&r.out.buf);
-	batch_free(&batches[0]);
-	batch_free(&batches[1]);
+	for (int i = 0; i < 3; i++)
+		batch_free(&batches[i]);
 	log_source(NULL);
 	return cut_off ? EXIT_TEMPORARY : o->strict && r.rejected ? EXIT_REJECTED : EXIT_OK;
 }

@@ -13,7 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_HELD = 100000 };
+enum {
+	MOST_HELD = 100000,
+	ENOUGH = 20000, /* events that are worth a transaction at once */
+	PAUSE_US = 20000,
+	/* else so long passes between two; the first after a rest waits for nothing */
+};
 
 /* What is to be recorded in one transaction. */
 struct load {
@@ -35,6 +40,7 @@ struct settle {
 	struct source source; /* the one whose delivery we hold; token -1: none */
 	struct slice held;    /* a line of another source: it waits until what is before it is recorded */
 	bool holds, ended;
+	struct db_idle idle;
 	/* The last `indexed`: delivered once the line after it is another than the `cancelled` that belongs to it. */
 	int64_t open; /* -1: none */
 	struct buf open_source;
@@ -143,13 +149,21 @@ pass(struct settle *s)
 }
 
 static bool
-read_more(void *context)
+read_more(struct settle *s)
 {
-	struct settle *s = context;
 	ssize_t n = lines_read(&s->in);
 	if (n < 0 && errno != EAGAIN)
 		die(EXIT_TEMPORARY, "could not read standard input: %m");
 	return pass(s) && n != 0;
+}
+
+static void
+meanwhile(void *context, bool readable, bool writable)
+{
+	struct settle *s = context;
+	(void)writable;
+	if (readable && !read_more(s))
+		s->idle.in = -1;
 }
 
 static enum db_status
@@ -244,21 +258,28 @@ settle_main(const struct writer_options *o)
 	/* The one before may have been killed in the middle of a line. */
 	if (o->resume && !s.style.people)
 		buf_char(&s.out.buf, '\n');
+	s.idle = (struct db_idle){.out = -1, .fn = meanwhile, .context = &s};
+	int64_t pause = 0; /* until then a small load waits for company */
 	for (unsigned last_reads = 0;;) {
 		bool room = pass(&s);
-		if (!load_empty(s.next)) {
+		bool due = !room || s.next->events >= ENOUGH || s.in.eof || io_stopping() || clock_now() >= pause;
+		if (!load_empty(s.next) && due) {
 			struct load *full = s.next;
 			s.next = full == &s.loads[0] ? &s.loads[1] : &s.loads[0];
 			if (s.holds)
 				room = pass(&s);
-			db_idle(room && !s.in.eof ? STDIN_FILENO : -1, read_more, &s);
+			s.idle.in = room && !s.in.eof ? STDIN_FILENO : -1;
+			db_idle(&s.idle);
 			load_settle(&s, full);
-			db_idle(-1, NULL, NULL);
+			db_idle(NULL);
 			load_clear(full);
+			pause = clock_now() + PAUSE_US;
 			continue;
 		}
-		s.next->events = 0;
-		if (s.in.eof && !s.holds) {
+		bool empty = load_empty(s.next);
+		if (empty)
+			s.next->events = 0;
+		if (empty && s.in.eof && !s.holds) {
 			/* A crash upstream may have swallowed its `cancelled`: then it is told again. */
 			if (s.open < 0 || o->resume)
 				break;
@@ -266,7 +287,7 @@ settle_main(const struct writer_options *o)
 			continue;
 		}
 		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-		io_wait(&p, 1, io_stopping() ? 0 : -1);
+		io_wait(&p, 1, io_stopping() ? 0 : empty ? -1 : pause);
 		if (io_stopping() && (!p.revents || last_reads++ >= STOP_READS))
 			break;
 		if (p.revents)

@@ -1,0 +1,409 @@
+#!/usr/bin/env bats
+# Who may write for a source, and how bin/writer takes up where one was left: claim,
+# join, fence, --resume, what is told again and what is not.
+# shellcheck disable=SC2030,SC2031,SC2154,SC2164 # helper and bats set them; a cd that fails ends the test
+load helper
+load writer
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	database
+}
+
+teardown() {
+	writer_end
+	database_drop
+}
+
+# claim NAME: claims it; what was printed is in the file claim, its token in $token.
+claim() {
+	writer claim --source "$1" --log-level warn >claim
+	token=$(sed -n 's/^token=//p' claim)
+}
+
+# rows: all that the relations have, without when rows were touched.
+rows() {
+	psql -Xq -f "$root/test/relations.sql" | LC_ALL=C sort
+}
+
+# without EVENT...: standard input without these events.
+without() {
+	local wanted=()
+	for event; do wanted+=(-e "{\"event\":\"$event\""); done
+	grep -v "${wanted[@]}" || true
+}
+
+# sample: a stream of everything there is, as reader tells it, in the file in; from offset $1.
+sample() {
+	[[ -e data ]] || generate --updates 900 --accounts 25 --seed 4 >data
+	reader --arrival offset --clock virtual --seed 7 --source s --from "${1-0}" data >in
+}
+
+@test "claim says where a source stands" {
+	claim new
+	same "$(cat claim)" 'source=new
+token=1
+committed=
+delivered=
+complete=false
+pending=0
+done=false
+seed=
+arrival=
+delayMs=
+speed=
+clock=
+epoch=
+fingerprint=
+startedAt='
+	{
+		echo '{"event":"begin","source":"new","seed":18446744073709551615,"arrival":"gap","delayMs":"0:5","speed":"2.5","clock":"virtual","fingerprint":"1:0123456789abcdef","startedAt":"2001-02-03T04:05:06.000007Z"}'
+		placed new 0 a 1
+		placed new 1 b 1
+		echo '{"event":"end","source":"new","read":2,"complete":true}'
+	} | writer --clock virtual >events
+	claim new
+	same "$(tail -n +3 claim)" 'committed=1
+delivered=
+complete=true
+pending=2
+done=false
+seed=18446744073709551615
+arrival=gap
+delayMs=0:5
+speed=2.5
+clock=virtual
+epoch=2001-02-03T04:05:06.000007Z
+fingerprint=1:0123456789abcdef
+startedAt=2001-02-03T04:05:06.000007Z'
+	before=$token
+	writer settle <events >/dev/null
+	for id in a b; do
+		claim new
+		((token > before))
+		same "$(sed -n 's/^done=//p' claim)" false
+		echo "{\"event\":\"fired\",\"source\":\"new\",\"id\":\"$id\",\"version\":1,\"firedAt\":\"2001-02-03T04:05:06Z\"}" | writer settle >/dev/null
+	done
+	claim new
+	same "$(grep -e delivered -e pending -e done claim)" $'delivered=1\npending=0\ndone=true'
+}
+
+@test "a source that was told to stop is not done" {
+	{
+		placed s 0 a 1
+		echo '{"event":"end","source":"s","read":1,"complete":false}'
+	} | writer --resume >events
+	echo '{"event":"fired","source":"s","id":"a","version":1,"firedAt":"2001-02-03T04:05:06Z"}' | writer settle >/dev/null
+	writer settle <events >/dev/null
+	claim s
+	same "$(grep -e complete -e pending -e done claim)" $'complete=false\npending=0\ndone=false'
+}
+
+@test "--resume: an input without an end is a crash upstream" {
+	placed s 0 a 1 >in
+	fails 111 writer --resume <in
+	has '"event":"indexed"'
+	err_has 'the input ended without `end`: whoever fed it is gone'
+	fails 111 writer --resume </dev/null
+	echo '{"event":"end","source":"s","read":1,"complete":true}' >>in
+	ok writer --resume <in
+	ok writer settle --resume <in
+	same "$output" "
+$(cat in)"
+	head -n 1 in >short
+	fails 111 writer settle --resume <short
+	err_has 'the input ended without `end`'
+	fails 111 writer settle --resume </dev/null
+	ok writer settle <short
+	# By hand the end of input is the end.
+	ok writer <short
+}
+
+@test "told to stop under --resume it ends well without an end" {
+	feed run --resume
+	placed s 0 a 1 >&5
+	retry 100 grep -q indexed out
+	kill -TERM "$pid"
+	ended 0
+}
+
+@test "by hand, the second writer on a source is refused while the first lives" {
+	feed run
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	placed s 1 b 1 >in
+	fails 100 writer <in
+	err_has 'another writer works on this source (database process '
+	err_has 'wait for it, or name another with reader --source'
+	same "$output" ''
+	# Another source is free, and so is this one once the first is gone, however it went.
+	placed t 0 b 1 | ok writer
+	placed s 1 c 1 >&5
+	retry 100 told 2
+	exec 5>&-
+	ended 0
+	ok writer <in
+	feed run
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	kill -9 "$pid"
+	wait "$pid" || true
+	pid=
+	exec 5>&-
+	alone() { writer <in; }
+	retry 50 alone
+}
+
+@test "by hand, the second is refused also after the first lost its connection" {
+	feed run
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	same "$(sql "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'acctflow writer' AND datname = current_database()")" 1
+	placed s 1 b 1 >&5
+	retry 100 told 2
+	placed s 2 c 1 >in
+	fails 100 writer <in
+	err_has 'another writer works on this source'
+	placed s 2 d 1 >&5
+	retry 100 told 3
+	exec 5>&-
+	ended 0
+}
+
+@test "by hand, a supervised writer is left alone" {
+	claim s
+	feed run --resume --token "$token"
+	placed s 0 a 1 >&5
+	retry 100 grep -q indexed out
+	placed s 1 b 1 >in
+	fails 100 writer <in
+	err_has 'another writer works on this source'
+	echo '{"event":"end","source":"s","read":1,"complete":true}' >&5
+	exec 5>&-
+	ended 0
+}
+
+@test "a writer whose source was taken over writes nothing more" {
+	for how in idle busy; do
+		claim s
+		feed run --resume --token "$token"
+		placed s 0 a$how 1 >&5
+		retry 100 grep -q '"indexed"\|"replayed"\|"ignored"' out
+		before=$(rows)
+		if [[ $how == busy ]]; then
+			held
+			for i in {1..600}; do placed s "$i" "b$i" 1; done >&5
+			retry 100 waits 1
+			# Who holds the source now is ended after two seconds.
+			claim s
+			release
+		else
+			claim s
+			placed s 1 b 1 >&5
+		fi
+		retry 100 gone "$pid"
+		ended 100
+		exec 5>&-
+		grep -q 'another writer has taken the source over; this one stops' err
+		same "$(rows)" "$before"
+	done
+}
+
+@test "a writer that was frozen while its source was taken over writes nothing more" {
+	claim s
+	feed run --resume --token "$token"
+	placed s 0 a 1 >&5
+	retry 100 grep -q indexed out
+	before=$(rows)
+	held
+	placed s 1 b 1 >&5
+	retry 100 waits 1
+	kill -STOP "$pid"
+	release
+	claim s
+	kill -CONT "$pid"
+	retry 100 gone "$pid"
+	ended 100
+	same "$(rows)" "$before"
+}
+
+@test "a token that is no longer the source's is refused at the first record" {
+	claim s
+	old=$token
+	claim s
+	placed s 0 a 1 >in
+	fails 100 writer --resume --token "$old" <in
+	err_has 'another writer has taken the source over'
+	same "$output" ''
+	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 0
+	fails 111 writer --resume --token "$token" <in
+	has '"event":"indexed"'
+}
+
+@test "under --resume the newer one takes over from one by hand, which can write no more" {
+	feed run
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	claim s
+	placed s 1 b 1 >&5
+	retry 100 gone "$pid"
+	ended 100
+	told 1
+	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 1
+}
+
+@test "settle is fenced off in the same way, whatever it has to record" {
+	fired='{"event":"fired","source":"s","offset":0,"id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}'
+	placed s 0 a 1 | writer >events
+	for what in events fired; do
+		claim s
+		feed settle --resume --token "$token" --source s
+		cat events >&5
+		delivered() { [[ $(sql 'SELECT delivered_offset FROM acctflow.sources') == 0 ]]; }
+		retry 100 delivered
+		claim s
+		if [[ $what == events ]]; then
+			sed 's/"offset":0/"offset":1/' events >&5
+		else
+			echo "$fired" >&5
+		fi
+		retry 100 gone "$pid"
+		ended 100
+		exec 5>&-
+		grep -q 'another pipeline has taken the source over; this one stops' err
+		delivered
+		same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 0
+	done
+	fails 100 writer settle --resume --token 1 --source s <<<"$fired"
+	fails 111 writer settle --resume --token "$token" --source s <<<"$fired"
+	same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 1
+}
+
+@test "fed again from where delivery ended: told as before, written once" {
+	sample
+	claim s
+	writer --clock virtual --resume --token "$token" --batch 100 <in >first
+	same "$(head -n 2 first | members event)" $'begin \ncaughtup '
+	without caughtup <first >whole
+	cp in all
+	done_rows=$(rows | grep -v '^"*source')
+	for d in 899 700 300 5 -1; do
+		# Delivery stands at d: begin, and that many records behind it.
+		sql "UPDATE acctflow.source_deliveries SET delivered_offset = CASE WHEN $d >= 0 THEN $d END"
+		counted=$(counts)
+		claim s
+		sample $((d + 1))
+		for batch in 1 50 100000; do
+			writer --clock virtual --resume --token "$token" --batch $batch <in >again
+			# Each record is told as it was told first, and says that it is told again.
+			without begin pending caughtup end <whole | tail -n +$((d + 2)) >want
+			without begin pending caughtup end <again | sed 's/,"replayed":true}$/}/; s/,"firedAt":"[^"]*"//' >got
+			diff want got
+			same "$(grep -c '"replayed":true}$' again)" "$(wc -l <want)"
+			# What timerd held then comes first, then what is told again, then caughtup, then end.
+			same "$(members event <again | uniq | sed 's/^\(indexed\|ignored\|rejected\) $/record/' | uniq | tr -d '\n')" \
+				"$( ((d < 0)) || printf 'begin pending ')$( ((d >= 0)) || printf 'begin ')$( ((d == 899)) || echo -n record)caughtup end "
+			same "$(rows | grep -v '^"*source')" "$done_rows"
+			same "$(counts)" "$counted"
+		done
+	done
+}
+
+@test "pending is what the accounts had when delivery ended" {
+	sample
+	writer --clock virtual --resume <in | without begin caughtup end >events
+	for d in 0 10 450 899; do
+		sql "UPDATE acctflow.source_deliveries SET delivered_offset = $d"
+		claim s
+		sample $((d + 1))
+		writer --clock virtual --resume --token "$token" <in | grep '"event":"pending"' >told
+		# Of each account the last one indexed, in order of due time, then offset.
+		head -n $((d + 1)) events | grep '"event":"indexed"' | sed 's/"event":"indexed"/"event":"pending"/' |
+			perl -ne '/"offset":(\d+),"id":("[^"]*")/; $last{$2} = [/"dueAt":"([^"]*)"/, $1, $_];
+				END { print $_->[2] for sort { $a->[0] cmp $b->[0] || $a->[1] <=> $b->[1] } values %last }' >want
+		diff want told
+	done
+}
+
+@test "pending leaves out what fired, and what another source superseded" {
+	{
+		placed s 0 a 1
+		placed s 1 b 1
+		placed s 2 c 1
+		placed s 3 d 1
+		placed s 4 d 3
+	} >in
+	writer <in >/dev/null
+	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' | writer settle >/dev/null
+	placed t 0 b 2 | writer >/dev/null
+	update c 2 | writer >/dev/null
+	sql 'UPDATE acctflow.source_deliveries SET delivered_offset = 4'
+	claim s
+	sed -n 5p in | writer --resume --token "$token" >out 2>/dev/null || true
+	same "$(grep pending out | members id version)" 'd 3 '
+	# At 3 it was d's first version. One that a record of no source superseded in between was not.
+	update d 2 | writer >/dev/null
+	sql 'UPDATE acctflow.source_deliveries SET delivered_offset = 3'
+	claim s
+	sed -n 5p in | writer --resume --token "$token" >out 2>/dev/null || true
+	same "$(grep pending out | members id version)" 'd 1 '
+}
+
+@test "what was never committed comes behind caughtup, new" {
+	sample
+	head -n 400 in | writer --clock virtual --resume >first 2>/dev/null || true
+	sql "UPDATE acctflow.source_deliveries SET delivered_offset = 200"
+	claim s
+	same "$(grep committed claim)" committed=398
+	sample 201
+	writer --clock virtual --resume --token "$token" <in >second
+	same "$(sed -n '/caughtup/,$p' second | grep -c replayed || true)" 0
+	same "$(sed '/caughtup/,$d' second | without pending begin | grep -vc replayed || true)" 0
+	same "$(sed '/caughtup/,$d' second | grep -c replayed)" 198
+	# All in all the same as undisturbed.
+	rows | grep -v '^"*source' >got
+	counts >>got
+	{
+		without caughtup <first | head -n 202
+		without begin pending caughtup <second | sed 's/,"replayed":true}$/}/; s/,"firedAt":"[^"]*"//'
+	} >told
+	database_drop
+	database
+	sample
+	writer --clock virtual <in >undisturbed
+	rows | grep -v '^"*source' >want
+	counts >>want
+	diff want got
+	diff undisturbed told
+}
+
+@test "by hand nothing is told again, and a source starts from where reader says" {
+	sample
+	writer --clock virtual <in >/dev/null
+	sample 500
+	writer --clock virtual <in >again
+	run ! grep -e replayed -e caughtup -e pending again
+	same "$(members reason <again | sort -u | tr -d '\n')" '- conflict duplicate '
+	same "$(sql 'SELECT committed_offset FROM acctflow.sources')" 899
+	head -n 101 in | writer --clock virtual >/dev/null
+	same "$(sql 'SELECT committed_offset FROM acctflow.sources')" 599
+}
+
+@test "three writers over the same accounts: no deadlock, the newest wins, nothing is missing" {
+	generate --updates 3000 --accounts 30 --seed 5 --conflict 0 >data
+	for i in 1 2 3; do
+		reader --arrival offset --clock virtual --seed $i --source "s$i" data >"in.$i"
+		writer <"in.$i" >"out.$i" 2>"err.$i" &
+		pids[i]=$!
+	done
+	for i in 1 2 3; do wait "${pids[i]}" || { cat "err.$i" && false; }; done
+	for i in 1 2 3; do run ! grep -v ' info ' "err.$i"; done
+	same "$(sql 'SELECT count(*), bool_and(indexed + stale + duplicate + conflict + rejected = read) FROM acctflow.sources')" '3|t'
+	same "$(sql 'SELECT sum(indexed + stale) FROM acctflow.sources')" "$(sql 'SELECT count(*) FROM acctflow.account_updates')"
+	same "$(sql "SELECT count(*) FROM acctflow.accounts a WHERE version <> (SELECT max(version) FROM acctflow.account_updates u WHERE u.id = a.id)")" 0
+	rows | grep -e '"account"' -e '^account' | cut -f 1-6 >got
+	database_drop
+	database
+	writer <in.1 >/dev/null
+	rows | grep -e '"account"' -e '^account' | cut -f 1-6 | diff - got
+}
