@@ -408,6 +408,7 @@ prepare(struct reader *rd, char *const *paths, int n, struct buf *name, struct b
 	/* Small enough that tools that keep numbers in doubles show it unharmed. */
 	if (!rd->seeded && getrandom(&rd->arrive.seed, sizeof rd->arrive.seed, 0) == sizeof rd->arrive.seed)
 		rd->arrive.seed >>= 11;
+	rd->enough = rd->counted && rd->count == 0;
 	rd->first = rd->catching_up && rd->catch_up >= rd->from ? rd->catch_up + 1 : rd->from;
 }
 
@@ -431,7 +432,7 @@ main(int argc, char **argv)
 		0, UINT64_MAX, &rd.seeded, NULL, NULL},
 	    {"from", 'f', OPTION_COUNT, &rd.from, "OFFSET", "tell nothing before this offset", 0, VERSION_MAX - 1, NULL,
 		NULL, NULL},
-	    {"count", 'n', OPTION_COUNT, &rd.count, "N", "stop after so many records", 1, UINT64_MAX, &rd.counted, NULL,
+	    {"count", 'n', OPTION_COUNT, &rd.count, "N", "stop after so many records", 0, UINT64_MAX, &rd.counted, NULL,
 		NULL},
 	    {"follow", 'F', OPTION_FLAG, &rd.follow, NULL, "go on as the file grows, one record a line", 0, 0, NULL,
 		NULL, NULL},

@@ -1,6 +1,6 @@
 -- Where a source stands. committed is the most that any lane has.
 SELECT s.name AS source, t.token, t.committed, s.delivered_offset AS delivered, s.complete, p.pending,
-       s.complete AND s.committed_offset IS NOT DISTINCT FROM s.delivered_offset AND p.pending = 0 AS done,
+       s.complete AND t.committed IS NOT DISTINCT FROM s.delivered_offset AND p.pending = 0 AS done,
        s.seed, s.arrival, s.delay_ms AS "delayMs", s.speed, s.clock,
        CASE s.clock WHEN 'virtual' THEN to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END AS epoch, s.fingerprint,
        to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "startedAt"

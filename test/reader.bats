@@ -92,7 +92,7 @@ rejects() {
 	refuses '--seed: expected a whole number from 0 to 18446744073709551615' --seed 18446744073709551616 f
 	refuses '--seed: expected a whole number' --seed -1 f
 	refuses '--from: expected a whole number' --from x f
-	refuses '--count: expected a whole number from 1' --count 0 f
+	refuses '--count: expected a whole number' --count -1 f
 	refuses '--catch-up-to: expected a whole number' --catch-up-to -1 f
 	refuses '--clock: expected one of real|virtual' --clock x f
 	refuses '--epoch: expected TIME' --epoch 2000-13-01T00:00:00Z f
@@ -506,6 +506,8 @@ rejects() {
 
 @test "--count stops without reading on" {
 	printf '[%s,%s,garbage' "$(update a 1)" "$(update b 1)" >f
+	run --separate-stderr reader -a none --count 0 f
+	[[ $status = 0 && -z $stderr && ${#lines[@]} = 2 && ${lines[1]} = *'"read":0,"complete":true}' ]]
 	run --separate-stderr reader -a none --count 2 f
 	[[ $status = 0 && -z $stderr && ${#lines[@]} = 4 && ${lines[3]} = *'"read":2,"complete":true}' ]]
 	mkfifo p

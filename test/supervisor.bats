@@ -7,19 +7,21 @@ load helper
 setup() {
 	sample=$root/data/challenge-input.json
 	fakes=$BATS_TEST_TMPDIR/fakes
-	started=''
+	started='' opened=''
 }
 
 teardown() {
 	if [[ $started ]]; then kill -KILL "$started" 2>/dev/null || :; fi
 	"$supervisor" stop 2>/dev/null || :
+	[[ ! $opened ]] || rm -rf -- "$opened"
 	database_drop
 }
 
 # A state folder that user postgres can enter, if we are root; bats's own he cannot.
 home_open() {
-	ACCTFLOW_HOME=$(mktemp -d /tmp/acctflow-home.XXXXXX)/var
-	chmod 755 "${ACCTFLOW_HOME%/var}"
+	opened=$(mktemp -d /tmp/acctflow-home.XXXXXX)
+	ACCTFLOW_HOME=$opened/var
+	chmod 755 "$opened"
 }
 
 # Starts a run in the background with the signals of a terminal's job; its pid is $started, its streams out and err.

@@ -49,7 +49,7 @@ held() {
 	psql -Xqt -f hold >held 2>&1 5>&- 6>&- &
 	exec 6>hold
 	rm hold
-	echo "BEGIN; ${1-LOCK TABLE acctflow.accounts IN ACCESS EXCLUSIVE MODE}; SELECT 'locked';" >&6
+	echo "BEGIN; ${1-LOCK TABLE acctflow.accounts IN SHARE MODE}; SELECT 'locked';" >&6
 	retry 100 grep -q locked held
 }
 release() {

@@ -227,15 +227,19 @@ not_newer(const struct batch *b, const struct item *it, uint32_t i)
 }
 
 void
-batch_decide(struct batch *b, size_t from, size_t to)
+batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
 {
-	for (size_t i = 0; i < b->accounts_n; i++)
-		b->accounts[i].current = b->accounts[i].replay == NOTHING ? b->accounts[i].base : b->accounts[i].before;
+	for (size_t i = 0; i < b->accounts_n; i++) {
+		struct account *a = &b->accounts[i];
+		a->current = a->replay == NOTHING ? a->base : a->before;
+	}
 	for (size_t i = from; i < to; i++) {
 		struct item *it = &b->items[i];
 		if (it->kind != ITEM_UPDATE || it->settled)
 			continue;
 		struct account *a = &b->accounts[it->account];
+		if (a->lane != lane)
+			continue;
 		const struct known *k = it->known == NOTHING ? NULL : &b->knowns[it->known];
 		/* Behind what is replayed the account stands where the database has it. */
 		if (!it->replayed && a->current < a->base)

@@ -114,7 +114,7 @@ bool batch_asks(const struct batch *b, size_t item);
 /* Notes a known version; k is copied, its slices must live until batch_decide has been called. */
 void batch_known(struct batch *b, size_t item, const struct known *k);
 
-/* Gives the verdict on each update in [from, to), in input order. */
-void batch_decide(struct batch *b, size_t from, size_t to);
+/* Gives the verdict on each update of that lane in [from, to), in input order. */
+void batch_decide(struct batch *b, size_t from, size_t to, unsigned lane);
 
 #endif

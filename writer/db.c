@@ -29,8 +29,9 @@ struct db {
 	const char *application;
 	PGresult *results[MOST_RESULTS];
 	int queued, done;
-	bool failed; /* queueing itself failed */
-	bool ran;    /* what was queued was run: the next statement begins anew */
+	bool failed;				 /* queueing itself failed */
+	bool ran;				 /* what was queued was run: the next statement begins anew */
+	bool (*step)(struct db *, bool *unsent); /* goes on with what was started; true when that is over */
 	bool copying;
 	struct slice copy_left;
 	enum db_status status;
@@ -436,6 +437,19 @@ note_error(struct db *db, const PGresult *r)
 	db->status = state ? classify(state) : DB_RETRY;
 }
 
+/* Whether the error is libpq's own, memory say: then it may have lost the pipeline's end with it, for which we would
+ * wait for ever, and the connection is given up. */
+static bool
+own_error(struct db *db, PGresult *r)
+{
+	if (PQresultErrorField(r, PG_DIAG_SQLSTATE))
+		return false;
+	PQclear(r);
+	PQfinish(db->conn);
+	db->conn = NULL;
+	return true;
+}
+
 /* Takes what results have come. Returns true when the pipeline's end has come, or the connection is lost. */
 static bool
 results_take(struct db *db)
@@ -469,6 +483,8 @@ results_take(struct db *db)
 			break;
 		case PGRES_FATAL_ERROR:
 			note_error(db, r);
+			if (own_error(db, r))
+				return true;
 			break;
 		default:
 			break;
@@ -516,11 +532,17 @@ copy_step(struct db *db, bool *unsent)
 	/* Until the end of the rows was sent libpq has no result but that it waits for them. */
 	while (!sending && !PQisBusy(db->conn)) {
 		PGresult *r = PQgetResult(db->conn);
-		if (!r)
+		if (!r) {
+			if (PQenterPipelineMode(db->conn) != 1)
+				db->status = DB_RETRY;
 			return true;
+		}
 		ExecStatusType status = PQresultStatus(r);
-		if (status == PGRES_FATAL_ERROR)
+		if (status == PGRES_FATAL_ERROR) {
 			note_error(db, r);
+			if (own_error(db, r))
+				return true;
+		}
 		PQclear(r);
 		if (status == PGRES_COPY_IN && !db->copying) {
 			db->copying = *unsent = true;
@@ -530,9 +552,43 @@ copy_step(struct db *db, bool *unsent)
 	return false;
 }
 
-/* Goes on with all of them at once until each is over. */
-static enum db_status
-work(struct db **dbs, int n, bool (*step)(struct db *, bool *))
+void
+db_start(struct db *db)
+{
+	db->step = pipeline_step;
+	if (db->failed || !db->conn || PQpipelineSync(db->conn) != 1) {
+		error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
+		db->status = DB_RETRY;
+	}
+}
+
+void
+db_start_copy(struct db *db, const char *sql, struct slice rows)
+{
+	results_clear(db);
+	db->step = copy_step;
+	db->copying = false;
+	db->copy_left = rows;
+	if (PQexitPipelineMode(db->conn) != 1 || PQsendQuery(db->conn, sql) != 1) {
+		error_keep(db, PQerrorMessage(db->conn), NULL);
+		db->status = DB_RETRY;
+	}
+}
+
+/* Goes on with one connection until it must wait. Returns true when there is nothing left to do on it. */
+static bool
+drive_one(struct db *db, int i, bool (*next)(void *, int), void *context, bool *unsent)
+{
+	while (db->step(db, unsent)) {
+		db->ran = true;
+		if (db->status != DB_OK || !next || !next(context, i) || db->status != DB_OK)
+			return true;
+	}
+	return false;
+}
+
+enum db_status
+db_drive(struct db **dbs, int n, bool (*next)(void *context, int i), void *context)
 {
 	bool over[4] = {false};
 	/* Only what failed before: after an error the rest of the answer must still be read. */
@@ -544,7 +600,7 @@ work(struct db **dbs, int n, bool (*step)(struct db *, bool *))
 		for (int i = 0; i < n; i++) {
 			bool unsent = false;
 			fds[i] = (struct pollfd){.fd = -1};
-			over[i] = over[i] || step(dbs[i], &unsent);
+			over[i] = over[i] || drive_one(dbs[i], i, next, context, &unsent);
 			if (over[i])
 				continue;
 			fds[i] = (struct pollfd){.fd = PQsocket(dbs[i]->conn), .events = POLLIN};
@@ -566,34 +622,10 @@ work(struct db **dbs, int n, bool (*step)(struct db *, bool *))
 }
 
 enum db_status
-db_run(struct db **dbs, int n)
+db_run(struct db *db)
 {
-	for (int i = 0; i < n; i++)
-		if (dbs[i]->failed || !dbs[i]->conn || PQpipelineSync(dbs[i]->conn) != 1) {
-			error_keep(dbs[i], dbs[i]->conn ? PQerrorMessage(dbs[i]->conn) : "not connected", NULL);
-			dbs[i]->status = DB_RETRY;
-		}
-	return work(dbs, n, pipeline_step);
-}
-
-enum db_status
-db_copy(struct db **dbs, int n, const char *sql, const struct slice *rows)
-{
-	for (int i = 0; i < n; i++) {
-		struct db *db = dbs[i];
-		results_clear(db);
-		db->copying = false;
-		db->copy_left = rows[i];
-		if (PQexitPipelineMode(db->conn) != 1 || PQsendQuery(db->conn, sql) != 1) {
-			error_keep(db, PQerrorMessage(db->conn), NULL);
-			db->status = DB_RETRY;
-		}
-	}
-	enum db_status worst = work(dbs, n, copy_step);
-	for (int i = 0; i < n; i++)
-		if (PQstatus(dbs[i]->conn) == CONNECTION_OK && PQenterPipelineMode(dbs[i]->conn) != 1)
-			worst = dbs[i]->status = DB_RETRY;
-	return worst;
+	db_start(db);
+	return db_drive(&db, 1, NULL, NULL);
 }
 
 void
@@ -633,7 +665,7 @@ enum db_status
 db_exec(struct db *db, const char *sql, const struct db_param *params, int n)
 {
 	db_queue(db, sql, params, n);
-	return db_run(&db, 1);
+	return db_run(db);
 }
 
 enum db_status

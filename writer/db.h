@@ -69,17 +69,24 @@ enum db_status db_connect(struct db *db);
 /* Queues a statement for the next db_run. The SQL text must live until then; the parameters are sent at once. */
 void db_queue(struct db *db, const char *sql, const struct db_param *params, int n);
 
-/* Runs all that was queued on each of dbs and waits for it. After DB_OK the results are there, in the order of
- * queueing, until the next db_queue. Otherwise the transaction is over and the worst status of all is returned. */
-enum db_status db_run(struct db **dbs, int n);
+/* Runs all that was queued and waits for it. After DB_OK the results are there, in the order of queueing, until the
+ * next db_queue. Otherwise the transaction is over. */
+enum db_status db_run(struct db *db);
+
+/* The same in two steps, for several connections at once: start each, then drive them all. When what was started on
+ * dbs[i] is over without an error, next(context, i) starts more and returns true, or returns false. No connection waits
+ * for another, or two programs could wait for each other's in a circle that the server does not see. Returns the worst
+ * status of all. */
+void db_start(struct db *db);
+enum db_status db_drive(struct db **dbs, int n, bool (*next)(void *context, int i), void *context);
 
 /* Rows for a binary COPY: start, then for each row db_rows_add and a push of every column, then end. */
 void db_rows_start(struct db_param *p);
 void db_rows_add(struct db_param *p, int columns);
 struct slice db_rows_end(struct db_param *p);
 
-/* Runs `COPY … FROM STDIN (FORMAT binary)` on each of dbs at once, with the rows of each. */
-enum db_status db_copy(struct db **dbs, int n, const char *sql, const struct slice *rows);
+/* Starts `COPY … FROM STDIN (FORMAT binary)` with these rows, which must live until it is over. */
+void db_start_copy(struct db *db, const char *sql, struct slice rows);
 
 /* Whether the last db_run's last statement, a COMMIT, came through on this connection. */
 bool db_committed(const struct db *db);

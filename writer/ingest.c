@@ -25,7 +25,8 @@ struct part {
 	struct db_param *params;
 	unsigned lane, lane_last; /* the lanes whose rows it advances */
 	bool done;
-	int first_result; /* of the step now run */
+	enum { STEP_GUARD, STEP_QUESTIONS, STEP_COPY, STEP_WRITES } step; /* what was started last */
+	bool upserts;
 	struct buf xid;
 	const uint32_t *accounts; /* its accounts in the order of their ids */
 	size_t accounts_n;
@@ -37,8 +38,9 @@ struct attempt {
 	struct batch *b;
 	size_t from, to;
 	struct part part[MOST_LANES];
+	struct part *running[MOST_LANES]; /* those that are not done, as db_drive counts them */
 	unsigned parts;
-	bool sourced;
+	bool sourced, fenced;
 };
 
 static bool
@@ -104,24 +106,20 @@ accounts_order(struct attempt *t)
 	}
 }
 
-/* Step 1 of a part. Returns the index of the upsert's result, or -1 where nothing is upserted. */
-static int
+/* Step 1 of a part. */
+static void
 queue_guard(struct attempt *t, struct part *p)
 {
 	struct db_param *q = p->params;
 	struct batch *b = t->b;
-	int n = 0;
 	db_queue(p->db, "BEGIN", NULL, 0);
-	n++;
 	db_queue(p->db, "SELECT pg_current_xact_id()::text", NULL, 0);
-	n++;
 	if (t->sourced) {
 		db_set_text(&q[0], slice_buf(&t->g->source.name));
 		db_set_i64(&q[1], p->lane);
 		db_set_i64(&q[2], p->lane_last);
 		db_set_i64(&q[3], t->g->source.token);
 		db_queue(p->db, sql_lanes_lock, q, 4);
-		n++;
 	}
 	if (t->sourced)
 		db_set_text(&q[0], slice_buf(&t->g->source.name));
@@ -152,18 +150,18 @@ queue_guard(struct attempt *t, struct part *p)
 		db_push_text(&q[7], it->account_type);
 		db_push_text(&q[8], it->data);
 	}
-	if (q[1].count == 0)
-		return -1;
-	db_queue(p->db, sql_accounts_upsert, q, 9);
-	return n;
+	p->upserts = q[1].count > 0;
+	if (p->upserts)
+		db_queue(p->db, sql_accounts_upsert, q, 9);
 }
 
 static void
-read_guard(struct attempt *t, struct part *p, int upsert)
+read_guard(struct attempt *t, struct part *p)
 {
+	int upsert = t->sourced ? 3 : 2;
 	p->xid.len = 0;
 	buf_slice(&p->xid, db_text(p->db, 1, 0, 0));
-	for (int i = 0; upsert >= 0 && i < db_rows(p->db, upsert); i++) {
+	for (int i = 0; p->upserts && i < db_rows(p->db, upsert); i++) {
 		struct account *a = batch_account(t->b, db_text(p->db, upsert, i, 0));
 		if (!a)
 			continue;
@@ -323,35 +321,23 @@ queue_history(struct attempt *t, struct part *p)
 		db_queue(p->db, sql_updates_insert, q, HISTORY_COLUMNS);
 }
 
-static enum db_status
-copy_history(struct attempt *t)
+static void
+copy_history(struct attempt *t, struct part *p)
 {
-	struct db *dbs[MOST_LANES];
-	struct slice rows[MOST_LANES];
-	int n = 0;
-	for (unsigned k = 0; k < t->parts; k++) {
-		struct part *p = &t->part[k];
-		struct db_param *q = p->params + 9, *columns[HISTORY_COLUMNS];
-		if (p->done)
-			continue;
-		for (int i = 0; i < HISTORY_COLUMNS; i++)
-			columns[i] = q;
-		db_rows_start(q);
-		/* By account, in the order of ids: a third less work for the index. */
-		for (size_t i = 0; i < p->accounts_n; i++) {
-			uint32_t at = t->b->accounts[p->accounts[i]].items;
-			for (; at != NOTHING; at = t->b->items[at].next)
-				if (item_written(&t->b->items[at])) {
-					db_rows_add(q, HISTORY_COLUMNS);
-					push_history(columns, &t->b->items[at], slice_buf(&t->b->source));
-				}
-		}
-		if (q->count) {
-			dbs[n] = p->db;
-			rows[n++] = db_rows_end(q);
-		}
+	struct db_param *q = p->params + 9, *columns[HISTORY_COLUMNS];
+	for (int i = 0; i < HISTORY_COLUMNS; i++)
+		columns[i] = q;
+	db_rows_start(q);
+	/* By account, in the order of ids: a third less work for the index. */
+	for (size_t i = 0; i < p->accounts_n; i++) {
+		uint32_t at = t->b->accounts[p->accounts[i]].items;
+		for (; at != NOTHING; at = t->b->items[at].next)
+			if (item_written(&t->b->items[at])) {
+				db_rows_add(q, HISTORY_COLUMNS);
+				push_history(columns, &t->b->items[at], slice_buf(&t->b->source));
+			}
 	}
-	return n ? db_copy(dbs, n, sql_updates_copy, rows) : DB_OK;
+	db_start_copy(p->db, sql_updates_copy, db_rows_end(q));
 }
 
 /* Takes raw, encoding and length of a rejected record: out of reader's event, or from the text itself. */
@@ -489,66 +475,67 @@ queue_writes(struct attempt *t, struct part *p)
 	db_queue(p->db, "COMMIT", NULL, 0);
 }
 
-/* Runs what was queued on every part that is not done. */
+/* Goes on with a part where its last statements came through. Returns false when there is nothing left, or no sense in
+ * it. */
+static bool
+part_next(void *context, int i)
+{
+	struct attempt *t = context;
+	struct part *p = t->running[i];
+	bool copies = t->to - t->from >= COPY_FROM;
+	switch (p->step) {
+	case STEP_GUARD:
+		if (t->sourced && db_rows(p->db, 2) != (int)(p->lane_last - p->lane + 1)) {
+			t->fenced = true;
+			return false;
+		}
+		read_guard(t, p);
+		p->step = STEP_QUESTIONS;
+		if (queue_questions(t, p) > 0) {
+			db_start(p->db);
+			return true;
+		}
+		/* Nothing to ask. */
+		batch_decide(t->b, t->from, t->to, p->lane);
+		break;
+	case STEP_QUESTIONS:
+		read_answers(t, p);
+		batch_decide(t->b, t->from, t->to, p->lane);
+		break;
+	case STEP_COPY:
+		break;
+	case STEP_WRITES:
+		return false;
+	}
+	if (copies && p->step != STEP_COPY) {
+		p->step = STEP_COPY;
+		copy_history(t, p);
+		return true;
+	}
+	p->step = STEP_WRITES;
+	queue_writes(t, p);
+	db_start(p->db);
+	return true;
+}
+
+/* One attempt of all parts that are not done, each at its own pace. */
 static enum db_status
-run_parts(struct attempt *t)
+attempt_run(struct attempt *t)
 {
 	struct db *dbs[MOST_LANES];
 	int n = 0;
-	for (unsigned i = 0; i < t->parts; i++)
-		if (!t->part[i].done)
-			dbs[n++] = t->part[i].db;
-	return n ? db_run(dbs, n) : DB_OK;
-}
-
-/* One attempt. *committing is set once a COMMIT may have arrived. */
-static enum ingest_status
-attempt_run(struct attempt *t, enum db_status *status, bool *committing)
-{
-	int upsert[MOST_LANES];
-	bool asks = false;
-	*committing = false;
 	accounts_order(t);
-	for (unsigned i = 0; i < t->parts; i++)
-		if (!t->part[i].done)
-			upsert[i] = queue_guard(t, &t->part[i]);
-	if ((*status = run_parts(t)) != DB_OK)
-		return INGEST_OK;
 	for (unsigned i = 0; i < t->parts; i++) {
 		struct part *p = &t->part[i];
 		if (p->done)
 			continue;
-		if (t->sourced && db_rows(p->db, 2) != (int)(p->lane_last - p->lane + 1))
-			return INGEST_FENCED;
-		read_guard(t, p, upsert[i]);
+		p->step = STEP_GUARD;
+		queue_guard(t, p);
+		db_start(p->db);
+		t->running[n] = p;
+		dbs[n++] = p->db;
 	}
-	bool asked[MOST_LANES] = {false};
-	for (unsigned i = 0; i < t->parts; i++)
-		if (!t->part[i].done) {
-			asked[i] = queue_questions(t, &t->part[i]) > 0;
-			asks |= asked[i];
-		}
-	if (asks) {
-		struct db *dbs[MOST_LANES];
-		int n = 0;
-		for (unsigned i = 0; i < t->parts; i++)
-			if (asked[i])
-				dbs[n++] = t->part[i].db;
-		if ((*status = db_run(dbs, n)) != DB_OK)
-			return INGEST_OK;
-		for (unsigned i = 0; i < t->parts; i++)
-			if (asked[i])
-				read_answers(t, &t->part[i]);
-	}
-	batch_decide(t->b, t->from, t->to);
-	if (t->to - t->from >= COPY_FROM && (*status = copy_history(t)) != DB_OK)
-		return INGEST_OK;
-	for (unsigned i = 0; i < t->parts; i++)
-		if (!t->part[i].done)
-			queue_writes(t, &t->part[i]);
-	*committing = true;
-	*status = run_parts(t);
-	return INGEST_OK;
+	return db_drive(dbs, n, part_next, t);
 }
 
 static void
@@ -618,7 +605,7 @@ part_look(const struct attempt *t, struct part *p, bool *committed)
 
 /* Makes sure of every part's connection, and looks up what became of those that were being committed. */
 static enum db_status
-parts_recover(struct attempt *t, bool committing)
+parts_recover(struct attempt *t)
 {
 	for (unsigned i = 0; i < t->parts; i++) {
 		struct part *p = &t->part[i];
@@ -630,7 +617,7 @@ parts_recover(struct attempt *t, bool committing)
 		do {
 			db_reset(p->db);
 			status = db_connect(p->db);
-			if (status == DB_OK && committing && p->xid.len)
+			if (status == DB_OK && p->step == STEP_WRITES && p->xid.len)
 				status = part_look(t, p, &committed);
 		} while (status == DB_RETRY && clock_now() - start < db_deadline() && !io_stopping());
 		if (status != DB_OK)
@@ -693,16 +680,16 @@ range_commit(struct ingest *g, struct batch *b, size_t from, size_t to)
 	unsigned tries = 0;
 	attempt_start(&t);
 	for (;;) {
-		bool committing = false;
 		status = DB_OK;
 		for (unsigned i = 0; i < t.parts && status == DB_OK; i++)
 			if (!t.part[i].done && (status = db_connect(t.part[i].db)) != DB_OK) {
 				result = gone(db_error(t.part[i].db), status);
 				goto out;
 			}
-		result = attempt_run(&t, &status, &committing);
-		if (result != INGEST_OK) {
+		status = attempt_run(&t);
+		if (t.fenced) {
 			log_error("another writer has taken the source over; this one stops");
+			result = INGEST_FENCED;
 			goto out;
 		}
 		if (status == DB_OK)
@@ -710,10 +697,10 @@ range_commit(struct ingest *g, struct batch *b, size_t from, size_t to)
 		struct buf error = {0};
 		buf_text(&error, parts_error(&t));
 		/* A part that came through is committed, whatever became of the other. */
-		for (unsigned i = 0; i < t.parts && committing; i++)
-			if (!t.part[i].done && db_committed(t.part[i].db))
+		for (unsigned i = 0; i < t.parts; i++)
+			if (!t.part[i].done && t.part[i].step == STEP_WRITES && db_committed(t.part[i].db))
 				part_settle(&t, &t.part[i]);
-		enum db_status recovered = status == DB_FATAL ? DB_FATAL : parts_recover(&t, committing);
+		enum db_status recovered = status == DB_FATAL ? DB_FATAL : parts_recover(&t);
 		if (recovered != DB_OK)
 			result = gone(recovered == status ? buf_cstr(&error) : parts_error(&t), recovered);
 		else if (status == DB_RETRY)

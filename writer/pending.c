@@ -54,7 +54,7 @@ pending_tell(struct db *db, struct out *out, struct text_style style, const stru
 		db_set_null(&p[1]);
 	db_queue(db, "BEGIN READ ONLY", NULL, 0);
 	db_queue(db, buf_cstr(&sql), p, 2);
-	check(db, db_run(&db, 1));
+	check(db, db_run(db));
 	for (int rows = 1; rows > 0;) {
 		check(db, db_exec(db, "FETCH 2000 FROM acctflow_pending", NULL, 0));
 		rows = db_rows(db, 0);

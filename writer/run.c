@@ -25,6 +25,7 @@ struct run {
 	struct batch *telling; /* committed, and told up to the item `told` */
 	size_t told;
 	bool catching_up; /* `caughtup` is still to be told */
+	bool begun;	  /* the `begin` that is in hand was told, ahead of what is pending */
 	uint64_t rejected;
 	unsigned last_reads; /* since we were told to stop */
 };
@@ -132,6 +133,12 @@ source_enter(struct run *r, const struct batch *b)
 	}
 	g->replay_last = INT64_MIN;
 	if (r->o->resume) {
+		if (b->begins) {
+			r->begun = true;
+			r->line.len = 0;
+			tell_item(&r->line, &b->items[0], slice_buf(&b->source));
+			say(r);
+		}
 		struct slice name = slice_buf(&g->source.name);
 		if (g->source.delivered >= 0)
 			pending_tell(db, &r->out, r->style, &name, g->source.delivered);
@@ -158,6 +165,10 @@ tell_some(struct run *r)
 		const struct item *it = &b->items[r->told];
 		if (out_full(&r->out))
 			return true;
+		if (it->kind == ITEM_BEGIN && r->begun) {
+			r->begun = false;
+			continue;
+		}
 		bool counts = it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
 		if (r->catching_up &&
 		    (it->kind == ITEM_END || (counts && it->offset > r->ingest.source.committed_most)))

@@ -196,7 +196,7 @@ load_record(struct settle *s, struct load *l, bool *fenced)
 		db_set_text(&p[0], slice_buf(&s->source.name));
 		db_set_i64(&p[1], s->source.token);
 		db_queue(s->db, sql_delivery_lock, p, 2);
-		status = db_run(&s->db, 1);
+		status = db_run(s->db);
 		*fenced = status == DB_OK && db_rows(s->db, 1) == 0;
 		if (status != DB_OK || *fenced)
 			goto out;
@@ -208,7 +208,7 @@ load_record(struct settle *s, struct load *l, bool *fenced)
 		db_queue(s->db, sql_delivery_advance, p, 2);
 	}
 	db_queue(s->db, "COMMIT", NULL, 0);
-	status = db_run(&s->db, 1);
+	status = db_run(s->db);
 out:
 	db_params_free(p, 2);
 	return status;

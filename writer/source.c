@@ -38,7 +38,7 @@ take(struct db *db, struct source *s, bool own, bool deliveries)
 		db_queue(db, "SET LOCAL lock_timeout = '2s'", NULL, 0);
 		db_set_text(&p[1], own ? SLICE("true") : SLICE("false"));
 		db_queue(db, sql_lanes_take, p, 2);
-		status = db_run(&db, 1);
+		status = db_run(db);
 		if (status == DB_OK) {
 			offsets_read(db, 2, s);
 			if (!deliveries)
@@ -75,7 +75,7 @@ source_claim(struct db *db, struct source *s, unsigned lanes, bool own, bool pol
 	db_set_i64(&p[1], lanes);
 	db_queue(db, sql_source_add, p, 2);
 	db_queue(db, sql_lanes_owner, p, 1);
-	enum db_status status = db_run(&db, 1);
+	enum db_status status = db_run(db);
 	if (status == DB_OK && polite && db_rows(db, 1) > 0)
 		*pid = db_i64(db, 1, 0, 0);
 	else if (status == DB_OK)
@@ -93,7 +93,7 @@ source_join(struct db *db, struct source *s, int64_t token)
 	db_queue(db, sql_lanes_join, p, 2);
 	db_queue(
 	    db, "SELECT delivered_offset FROM acctflow.source_deliveries WHERE name = $1 AND token = $2::bigint", p, 2);
-	enum db_status status = db_run(&db, 1);
+	enum db_status status = db_run(db);
 	s->token = s->delivered = -1;
 	if (status == DB_OK && db_rows(db, 0) && db_rows(db, 1)) {
 		offsets_read(db, 0, s);
@@ -110,7 +110,7 @@ source_claim_delivery(struct db *db, struct source *s)
 	db_set_text(&p[0], slice_buf(&s->name));
 	db_queue(db, "INSERT INTO acctflow.source_deliveries (name) VALUES ($1) ON CONFLICT DO NOTHING", p, 1);
 	db_queue(db, "UPDATE acctflow.source_deliveries SET token = token + 1 WHERE name = $1 RETURNING token", p, 1);
-	enum db_status status = db_run(&db, 1);
+	enum db_status status = db_run(db);
 	if (status == DB_OK)
 		s->token = db_i64(db, 1, 0, 0);
 	db_params_free(p, 2);

@@ -259,7 +259,7 @@ sub outcome {
 # between events is not promised.
 sub log_check {
 	my ($run, $tally, @rows) = @_;
-	my (%want, @wrong, %told, %fired, %cancelled, %newest, %life_of_fired, $life, $lines);
+	my (%want, @wrong, %told, %fired, %cancelled, %newest, %life_of_fired, $life, $starts, $lines);
 	for (@{$run->{model}}) {
 		$want{$1} = outcome($_) if /^\{"event":"(?:indexed|ignored|rejected)","source":$string,"offset":(\d+)/;
 	}
@@ -268,14 +268,16 @@ sub log_check {
 	my ($position, $next) = (0, 0);
 	while (my $line = <$f>) {
 		($position, $next) = ($next, tell $f);
-		# The half line of a killed program, and the empty one that a resumed settle begins with.
+		# The half line of a killed program ends, or an empty one is, where a resumed settle begins.
+		($life, $starts) = ($life + 1, 1) if $line !~ /\}$/;
 		next unless $line =~ s/^(\{.*\})\n$/$1/;
 		next unless $line =~ /^\{"event":"(\w+)"/;
 		my $event = $1;
 		$lines++;
-		if ($event eq 'begin') {
-			$life++;
-		} elsif ($event eq 'pending' || $event eq 'caughtup') {
+		push @wrong, 'before begin: ' . substr $line, 0, 200
+			if $starts && $event ne 'begin' && $run->{kind} ne 'pending' && !$run->{loose};
+		$starts = 0;
+		if ($event eq 'pending' || $event eq 'caughtup') {
 			push @wrong, "passed on: $line";
 		} elsif ($event =~ /^(indexed|ignored|rejected)$/) {
 			$line =~ /^\{"event":"\w+","source":$string,"offset":(\d+)/ or push(@wrong, "no place: $line"), next;

@@ -156,7 +156,8 @@ guard(struct batch *b, size_t from, size_t to, struct store *s, unsigned lanes)
 		    .callback_ms = row->u.callback_ms};
 		batch_known(b, i, &k);
 	}
-	batch_decide(b, from, to);
+	for (unsigned lane = 0; lane < lanes; lane++)
+		batch_decide(b, from, to, lane);
 	return right;
 }
 
