@@ -129,6 +129,7 @@ show_main(const struct writer_options *o, const char *sql, const char *argument)
 	if (out_flush(&out) != 0)
 		out_failed();
 	db_params_free(p, 1);
+	buf_free(&out.buf);
 	db_free(db);
 	return EXIT_OK;
 }
@@ -164,6 +165,7 @@ claim_main(const struct writer_options *o)
 		out_failed();
 	db_params_free(p, 1);
 	source_free(&s);
+	buf_free(&out.buf);
 	db_free(db);
 	return EXIT_OK;
 }
