@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
 static int
@@ -84,6 +85,12 @@ config_read(const char *path, config_fn *fn, void *context, char *error, unsigne
 		int e = errno;
 		snprintf(error, error_size, "%s", strerror(e));
 		return e == ENOMEM || e == ENFILE || e == EMFILE ? -2 : -1;
+	}
+	struct stat st;
+	if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
+		fclose(f);
+		snprintf(error, error_size, "it is a directory");
+		return -1;
 	}
 	if (!yaml_parser_initialize(&parser)) {
 		fclose(f);

@@ -76,9 +76,9 @@ look(struct spool *s, uint64_t from)
 		failed(s, "read", ".");
 	s->first = s->next = NONE;
 	for (struct dirent *d; (d = readdir(all));) {
-		uint64_t n;
-		if (strlen(d->d_name) != NAME_DIGITS || scan_integer(slice_of(d->d_name), NONE - 1, &n) != 0)
+		if (strlen(d->d_name) != NAME_DIGITS || strspn(d->d_name, "0123456789") != NAME_DIGITS)
 			continue;
+		uint64_t n = strtoull(d->d_name, NULL, 10);
 		if (n <= from && (s->first == NONE || n > s->first))
 			s->first = n;
 		else if (n > from && n < s->next)

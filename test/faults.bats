@@ -1,5 +1,6 @@
 # A sample of the fault harness (test/faults/), small enough for every change: the whole of it is `make soak`.
 # FAULTS_KILLS and FAULTS_POINTS say how large it is.
+# shellcheck disable=SC2154 # helper sets bin and root
 load helper
 
 setup() {

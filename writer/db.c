@@ -491,6 +491,14 @@ results_take(struct db *db)
 		}
 		PQclear(r);
 	}
+	/* Where memory for the pipeline's end is refused, libpq says so and goes on waiting for it. */
+	if (db->status == DB_OK && strstr(PQerrorMessage(db->conn), "out of memory")) {
+		error_keep(db, "out of memory", NULL);
+		db->status = DB_RETRY;
+		PQfinish(db->conn);
+		db->conn = NULL;
+		return true;
+	}
 	return false;
 }
 

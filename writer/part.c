@@ -1,0 +1,398 @@
+/* See part.h. */
+#include "part.h"
+
+#include "clock.h"
+#include "sql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool
+part_has(const struct attempt *t, const struct part *p, const struct item *it)
+{
+	if (it->settled)
+		return false;
+	unsigned lane = it->kind == ITEM_UPDATE ? t->b->accounts[it->account].lane : 0;
+	return t->parts == 1 || lane == p->lane;
+}
+
+static bool
+item_written(const struct item *it)
+{
+	return !it->replayed && it->kind == ITEM_UPDATE && (it->outcome == INDEXED || it->outcome == STALE);
+}
+
+static bool
+item_kept_as_reject(const struct item *it)
+{
+	return !it->replayed && (it->kind == ITEM_REJECTED || (it->kind == ITEM_UPDATE && it->outcome == CONFLICT));
+}
+
+/* Step 1 of a part. */
+void
+part_guard(struct attempt *t, struct part *p)
+{
+	struct db_param *q = p->params;
+	struct batch *b = t->b;
+	db_queue(p->db, "BEGIN", NULL, 0);
+	db_queue(p->db, "SELECT pg_current_xact_id()::text", NULL, 0);
+	if (t->sourced) {
+		db_set_text(&q[0], slice_buf(&t->g->source.name));
+		db_set_i64(&q[1], p->lane);
+		db_set_i64(&q[2], p->lane_last);
+		db_set_i64(&q[3], t->g->source.token);
+		db_queue(p->db, sql_lanes_lock, q, 4);
+	}
+	if (t->sourced)
+		db_set_text(&q[0], slice_buf(&t->g->source.name));
+	else
+		db_set_null(&q[0]);
+	db_array_text(&q[1]);
+	db_array_bigint(&q[2]);
+	db_array_bigint(&q[3]);
+	db_array_time(&q[4]);
+	db_array_bigint(&q[5]);
+	db_array_numeric(&q[6]);
+	db_array_text(&q[7]);
+	db_array_text(&q[8]);
+	for (size_t i = 0; i < p->accounts_n; i++) {
+		const struct account *a = &b->accounts[p->accounts[i]];
+		if (a->highest == NOTHING)
+			continue;
+		const struct item *it = &b->items[a->highest];
+		db_push_text(&q[1], it->id);
+		db_push_i64(&q[2], it->version);
+		db_push_i64(&q[3], (int64_t)it->callback_ms);
+		db_push_time(&q[4], it->ingested_at);
+		if (it->offset < 0)
+			db_push_null(&q[5]);
+		else
+			db_push_i64(&q[5], it->offset);
+		db_push_u64(&q[6], it->tokens);
+		db_push_text(&q[7], it->account_type);
+		db_push_text(&q[8], it->data);
+	}
+	p->upserts = q[1].count > 0;
+	if (p->upserts)
+		db_queue(p->db, sql_accounts_upsert, q, 9);
+}
+
+void
+part_guard_read(struct attempt *t, struct part *p)
+{
+	int upsert = t->sourced ? 3 : 2;
+	p->xid.len = 0;
+	buf_slice(&p->xid, db_text(p->db, 1, 0, 0));
+	for (int i = 0; p->upserts && i < db_rows(p->db, upsert); i++) {
+		struct account *a = batch_account(t->b, db_text(p->db, upsert, i, 0));
+		if (!a)
+			continue;
+		a->won = true;
+		a->base = db_i64(p->db, upsert, i, 1);
+	}
+}
+
+/* Step 2 of a part: what is asked about whatever was not newer. Returns the number of statements queued. */
+int
+part_questions(struct attempt *t, struct part *p)
+{
+	struct db_param *q = p->params;
+	struct batch *b = t->b;
+	int n = 0;
+	db_array_text(&q[0]);
+	for (size_t i = 0; i < p->accounts_n; i++) {
+		struct account *a = &b->accounts[p->accounts[i]];
+		if (a->won)
+			continue;
+		a->base = INT64_MAX; /* until its answer comes: every version of it is asked about */
+		db_push_text(&q[0], a->id);
+	}
+	if (q[0].count) {
+		db_queue(p->db, sql_accounts_current, q, 1);
+		n++;
+	}
+	db_array_text(&q[1]);
+	db_array_bigint(&q[2]);
+	for (size_t i = t->from; i < t->to; i++)
+		if (part_has(t, p, &b->items[i]) && batch_asks(b, i)) {
+			db_push_text(&q[1], b->items[i].id);
+			db_push_i64(&q[2], b->items[i].version);
+		}
+	if (q[1].count) {
+		db_queue(p->db, sql_updates_known, &q[1], 2);
+		n++;
+	}
+	db_array_text(&q[3]);
+	db_array_bigint(&q[4]);
+	for (size_t i = 0; i < p->accounts_n; i++) {
+		const struct account *a = &b->accounts[p->accounts[i]];
+		if (a->replay == NOTHING)
+			continue;
+		db_push_text(&q[3], a->id);
+		db_push_i64(&q[4], b->items[a->replay].offset);
+	}
+	if (q[3].count) {
+		db_set_text(&q[5], slice_buf(&t->g->source.name));
+		db_queue(p->db, sql_accounts_before, &q[3], 3);
+		n++;
+	}
+	return n;
+}
+
+static void
+read_known(struct attempt *t, struct part *p, int result, const uint32_t *asked)
+{
+	for (int i = 0; i < db_rows(p->db, result); i++) {
+		uint32_t item = asked[db_i64(p->db, result, i, 0) - 1];
+		const struct item *it = &t->b->items[item];
+		struct known k = {
+		    .account_type = db_text(p->db, result, i, 1),
+		    .callback_ms = (uint64_t)db_i64(p->db, result, i, 3),
+		    .data = db_text(p->db, result, i, 4),
+		    .applied = *db_text(p->db, result, i, 7).p == 't',
+		    .ingested_at = db_i64(p->db, result, i, 8),
+		    .fired_at = db_null(p->db, result, i, 9) ? INT64_MIN : db_i64(p->db, result, i, 9),
+		};
+		scan_integer(db_text(p->db, result, i, 2), UINT64_MAX, &k.tokens);
+		k.ours = t->sourced && slice_same(db_text(p->db, result, i, 5), slice_buf(&t->g->source.name)) &&
+			 db_i64(p->db, result, i, 6) == it->offset;
+		batch_known(t->b, item, &k);
+	}
+}
+
+void
+part_answers(struct attempt *t, struct part *p)
+{
+	struct batch *b = t->b;
+	int result = 0;
+	/* Which items were asked about must be told before the accounts' versions are set: it depends on them. */
+	uint32_t *asked = mem_alloc((p->params[1].count + 1) * sizeof *asked);
+	size_t n = 0;
+	for (size_t i = t->from; i < t->to && p->params[1].count; i++)
+		if (part_has(t, p, &b->items[i]) && batch_asks(b, i))
+			asked[n++] = (uint32_t)i;
+	if (p->params[0].count) {
+		for (size_t i = 0; i < p->accounts_n; i++)
+			if (!b->accounts[p->accounts[i]].won)
+				b->accounts[p->accounts[i]].base = -1;
+		for (int i = 0; i < db_rows(p->db, result); i++) {
+			struct account *a = batch_account(b, db_text(p->db, result, i, 0));
+			if (a)
+				a->base = db_i64(p->db, result, i, 1);
+		}
+		result++;
+	}
+	if (p->params[1].count)
+		read_known(t, p, result++, asked);
+	free(asked);
+	for (int i = 0; p->params[3].count && i < db_rows(p->db, result); i++) {
+		struct account *a = batch_account(b, db_text(p->db, result, i, 0));
+		if (a)
+			a->before = db_i64(p->db, result, i, 1);
+	}
+}
+
+/* The history's columns, each with its array, or all with the one buffer of a COPY. */
+enum { HISTORY_COLUMNS = 11 };
+
+static void
+push_history(struct db_param *const *q, const struct item *it, struct slice source)
+{
+	db_push_text(q[0], it->id);
+	db_push_i64(q[1], it->version);
+	db_push_i64(q[2], (int64_t)it->callback_ms);
+	db_push_time(q[3], it->ingested_at);
+	if (it->offset < 0)
+		db_push_null(q[4]);
+	else
+		db_push_i64(q[4], it->offset);
+	db_push_bool(q[5], it->outcome == INDEXED);
+	db_push_u64(q[6], it->tokens);
+	db_push_text(q[7], it->account_type);
+	if (source.n)
+		db_push_text(q[8], source);
+	else
+		db_push_null(q[8]);
+	if (it->trace.n)
+		db_push_text(q[9], it->trace);
+	else
+		db_push_null(q[9]);
+	db_push_text(q[10], it->data);
+}
+
+/* Few rows go along with the other statements in one round trip; many by COPY. */
+static void
+queue_history(struct attempt *t, struct part *p)
+{
+	struct db_param *q = p->params + 9, *columns[HISTORY_COLUMNS];
+	for (int i = 0; i < HISTORY_COLUMNS; i++)
+		columns[i] = &q[i];
+	db_array_text(&q[0]);
+	db_array_bigint(&q[1]);
+	db_array_bigint(&q[2]);
+	db_array_time(&q[3]);
+	db_array_bigint(&q[4]);
+	db_array_bool(&q[5]);
+	db_array_numeric(&q[6]);
+	for (int i = 7; i < HISTORY_COLUMNS; i++)
+		db_array_text(&q[i]);
+	for (size_t i = t->from; i < t->to; i++)
+		if (part_has(t, p, &t->b->items[i]) && item_written(&t->b->items[i]))
+			push_history(columns, &t->b->items[i], slice_buf(&t->b->source));
+	if (q[0].count)
+		db_queue(p->db, sql_updates_insert, q, HISTORY_COLUMNS);
+}
+
+void
+part_copy(struct attempt *t, struct part *p)
+{
+	struct db_param *q = p->params + 9, *columns[HISTORY_COLUMNS];
+	for (int i = 0; i < HISTORY_COLUMNS; i++)
+		columns[i] = q;
+	db_rows_start(q);
+	/* By account, in the order of ids: a third less work for the index. */
+	for (size_t i = 0; i < p->accounts_n; i++) {
+		uint32_t at = t->b->accounts[p->accounts[i]].items;
+		for (; at != NOTHING; at = t->b->items[at].next)
+			if (item_written(&t->b->items[at])) {
+				db_rows_add(q, HISTORY_COLUMNS);
+				push_history(columns, &t->b->items[at], slice_buf(&t->b->source));
+			}
+	}
+	db_start_copy(p->db, sql_updates_copy, db_rows_end(q));
+}
+
+/* Takes raw, encoding and length of a rejected record: out of reader's event, or from the text itself. */
+static void
+push_raw(struct db_param *q, const struct item *it, struct record *r, struct buf *room)
+{
+	room->len = 0;
+	struct slice line = it->line;
+	uint64_t bytes = it->kind == ITEM_UPDATE ? it->line.n : it->total;
+	if (it->reason.n || it->kind == ITEM_UPDATE) {
+		buf_char(room, '{');
+		record_raw(room, it->line, bytes);
+		buf_char(room, '}');
+		line = slice_buf(room);
+	}
+	struct buf text = {0};
+	bool ok = record_parse_line(line, r) == 0;
+	struct slice raw = ok ? record_text(r, M_RAW, &text) : (struct slice){0};
+	record_integer(r, M_RAW_BYTES, UINT64_MAX, &bytes);
+	db_push_text(&q[0], raw.n ? raw : SLICE(""));
+	db_push_text(&q[1], record_is(r, M_RAW_ENCODING, "base64") ? SLICE("base64") : SLICE("utf8"));
+	db_push_i64(&q[2], (int64_t)(bytes > INT64_MAX ? INT64_MAX : bytes));
+	buf_free(&text);
+}
+
+static void
+queue_rejects(struct attempt *t, struct part *p)
+{
+	struct db_param *q = p->params + 20;
+	struct record r = {0};
+	struct buf room = {0}, reason = {0};
+	if (t->sourced)
+		db_set_text(&q[0], slice_buf(&t->g->source.name));
+	else
+		db_set_null(&q[0]);
+	db_array_bigint(&q[1]);
+	db_array_text(&q[2]);
+	db_array_text(&q[3]);
+	db_array_text(&q[4]);
+	db_array_bigint(&q[5]);
+	db_array_time(&q[6]);
+	for (size_t i = t->from; i < t->to; i++) {
+		const struct item *it = &t->b->items[i];
+		if (!part_has(t, p, it) || !item_kept_as_reject(it))
+			continue;
+		reason.len = 0;
+		if (it->kind == ITEM_UPDATE)
+			buf_printf(
+			    &reason, "conflict: version %lld is known with other content", (long long)it->version);
+		else if (it->reason.n)
+			buf_slice(&reason, it->reason);
+		else if (record_parse_line(it->line, &r) == 0)
+			buf_slice(&reason, record_text(&r, M_REASON, &room));
+		if (it->offset < 0)
+			db_push_null(&q[1]);
+		else
+			db_push_i64(&q[1], it->offset);
+		db_push_text(&q[2], slice_buf(&reason));
+		push_raw(&q[3], it, &r, &room);
+		db_push_time(&q[6], it->ingested_at);
+	}
+	if (q[1].count)
+		db_queue(p->db, sql_rejected_insert, q, 7);
+	record_free(&r);
+	buf_free(&room);
+	buf_free(&reason);
+}
+
+/* The counts of a part, by outcome; the last is of rejects. */
+static void
+count_items(const struct attempt *t, const struct part *p, int64_t count[5])
+{
+	for (size_t i = t->from; i < t->to; i++) {
+		const struct item *it = &t->b->items[i];
+		if (!part_has(t, p, it) || it->replayed)
+			continue;
+		if (it->kind == ITEM_UPDATE)
+			count[it->outcome]++;
+		else if (it->kind == ITEM_REJECTED)
+			count[4]++;
+	}
+}
+
+static void
+queue_advance(struct attempt *t, struct part *p)
+{
+	struct db_param *q = p->params;
+	int64_t count[5] = {0}, offset = -1, last = INT64_MIN;
+	count_items(t, p, count);
+	for (size_t i = t->from; i < t->to; i++) {
+		const struct item *it = &t->b->items[i];
+		if (it->replayed || (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED))
+			continue;
+		offset = it->offset >= 0 ? it->offset : offset;
+		last = it->ingested_at;
+	}
+	db_set_text(&q[0], slice_buf(&t->g->source.name));
+	db_set_i64(&q[1], p->lane);
+	db_set_i64(&q[2], p->lane_last);
+	if (offset < 0)
+		db_set_null(&q[3]);
+	else
+		db_set_i64(&q[3], offset);
+	char when[TIME_TEXT];
+	if (last == INT64_MIN) {
+		db_set_null(&q[4]);
+	} else {
+		time_format(last, when);
+		db_set_text(&q[4], slice_of(when));
+	}
+	for (int i = 0; i < 5; i++)
+		db_set_i64(&q[5 + i], count[i]);
+	db_queue(p->db, sql_lanes_advance, q, 10);
+}
+
+/* Step 3 of a part. */
+void
+part_writes(struct attempt *t, struct part *p)
+{
+	if (t->to - t->from < COPY_FROM)
+		queue_history(t, p);
+	queue_rejects(t, p);
+	if (t->sourced)
+		queue_advance(t, p);
+	if (t->sourced && p == t->part && t->to == t->b->n && t->b->ends) {
+		struct record r = {0};
+		bool complete =
+		    record_parse_line(t->b->items[t->b->n - 1].line, &r) == 0 && slice_is(r.m[M_COMPLETE], "true");
+		db_set_text(&p->params[0], slice_buf(&t->g->source.name));
+		db_set_text(&p->params[1], complete ? SLICE("true") : SLICE("false"));
+		db_queue(
+		    p->db, "UPDATE acctflow.source_inputs SET complete = $2::boolean WHERE name = $1", p->params, 2);
+		record_free(&r);
+	}
+	db_queue(p->db, "COMMIT", NULL, 0);
+}

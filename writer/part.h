@@ -1,0 +1,50 @@
+/* One attempt at committing some items of a batch, and each lane's part in it: the statements that a part sends, with
+ * their rows, and what is read from their answers. When and how often they are sent is ingest's affair. */
+#ifndef ACCTFLOW_PART_H
+#define ACCTFLOW_PART_H
+
+#include "ingest.h"
+
+enum { COPY_FROM = 256 }; /* items from which on their history is worth a COPY */
+
+/* One lane's share of an attempt. */
+struct part {
+	struct db *db;
+	struct db_param *params;
+	unsigned lane, lane_last; /* the lanes whose rows it advances */
+	bool done;
+	enum { STEP_GUARD, STEP_QUESTIONS, STEP_COPY, STEP_WRITES } step; /* what was started last */
+	bool upserts;
+	struct buf xid;
+	const uint32_t *accounts; /* its accounts in the order of their ids */
+	size_t accounts_n;
+};
+
+/* The one in the middle of everything: which batch, which items of it. */
+struct attempt {
+	struct ingest *g;
+	struct batch *b;
+	size_t from, to;
+	struct part part[MOST_LANES];
+	struct part *running[MOST_LANES]; /* those that are not done, as db_drive counts them */
+	unsigned parts;
+	bool sourced, fenced;
+};
+
+/* Whether the item is the part's, and still to be settled. */
+bool part_has(const struct attempt *t, const struct part *p, const struct item *it);
+
+/* Step 1: queues the guard, and reads who won and against what. */
+void part_guard(struct attempt *t, struct part *p);
+void part_guard_read(struct attempt *t, struct part *p);
+
+/* Step 2: queues what is asked about whatever was not newer; returns how many statements that takes. Reads the answers;
+ * they must be decided on before anything else is queued. */
+int part_questions(struct attempt *t, struct part *p);
+void part_answers(struct attempt *t, struct part *p);
+
+/* Step 3: starts the COPY of a large history; queues all else up to COMMIT. */
+void part_copy(struct attempt *t, struct part *p);
+void part_writes(struct attempt *t, struct part *p);
+
+#endif
