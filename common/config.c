@@ -24,7 +24,7 @@ events_walk(yaml_parser_t *parser, FILE *f, config_fn *fn, void *context, char *
 			}
 			snprintf(error, error_size, "line %zu: %s", parser->problem_mark.line + 1,
 			    parser->problem ? parser->problem : "not YAML");
-			return ferror(f) ? -2 : -1;
+			return ferror(f) && errno != EISDIR ? -2 : -1;
 		}
 		int line = (int)e.start_mark.line + 1;
 		const char *wrong = NULL;

@@ -7,6 +7,7 @@
 #include "scan.h"
 #include "utf8.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -28,7 +29,7 @@ is_stdin(const char *path)
 }
 
 void
-inputs_check(char *const *paths, int n, bool follow)
+inputs_check(char *const *paths, int n, bool follow, bool away)
 {
 	for (int i = 0; i < n; i++) {
 		struct stat st;
@@ -39,6 +40,8 @@ inputs_check(char *const *paths, int n, bool follow)
 				die(EXIT_PERMANENT, "--follow wants a file, not standard input");
 			if (fstat(0, &st) != 0)
 				die(EXIT_PERMANENT, "could not read standard input: %m");
+		} else if (away && access(paths[i], F_OK) != 0 && errno == ENOENT) {
+			continue;
 		} else if (stat(paths[i], &st) != 0 || access(paths[i], R_OK) != 0) {
 			die(EXIT_PERMANENT, "could not open file \"%s\": %m", paths[i]);
 		}
@@ -76,25 +79,34 @@ inputs_name(struct buf *name, char *const *paths, int n)
 	}
 }
 
-/* The first `most` bytes of a regular file as "BYTES:HASH", the hash being FNV-1a of 64 bits (Fowler, Noll, Vo). */
+/* Hashes the first `most` bytes of a file by FNV-1a of 64 bits (Fowler, Noll, Vo). Returns how many there are. */
+static size_t
+head_read(int fd, const char *path, size_t most, uint64_t *hash)
+{
+	char head[HEAD_BYTES];
+	size_t have = 0;
+	ssize_t n = 0;
+	while (have < most && (n = pread(fd, head + have, most - have, (off_t)have)) > 0)
+		have += (size_t)n;
+	if (n < 0)
+		die(EXIT_TEMPORARY, "could not read \"%s\": %m", path);
+	*hash = UINT64_C(0xcbf29ce484222325);
+	for (size_t i = 0; i < have; i++)
+		*hash = (*hash ^ (unsigned char)head[i]) * UINT64_C(0x100000001b3);
+	return have;
+}
+
+/* That of a regular file as "BYTES:HASH". */
 static void
 head_hash(struct buf *b, const char *path, size_t most)
 {
-	char head[HEAD_BYTES];
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-	size_t have = 0;
+	uint64_t hash;
 	struct stat st;
-	ssize_t n = 0;
 	int fd = is_stdin(path) || stat(path, &st) != 0 || !S_ISREG(st.st_mode) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	while (have < most && (n = read(fd, head + have, most - have)) > 0)
-		have += (size_t)n;
+	size_t have = head_read(fd, path, most, &hash);
 	close(fd);
-	if (n < 0)
-		die(EXIT_TEMPORARY, "could not read \"%s\": %m", path);
-	for (size_t i = 0; i < have; i++)
-		hash = (hash ^ (unsigned char)head[i]) * UINT64_C(0x100000001b3);
 	buf_printf(b, "%zu:%016" PRIx64, have, hash);
 }
 
@@ -147,12 +159,12 @@ watch_directory(struct input *in, const char *path)
 }
 
 int
-input_open(struct input *in, const char *path, bool follow)
+input_open(struct input *in, const char *path, bool follow, bool away)
 {
 	*in = (struct input){.path = path, .next = -1, .inotify = -1, .watch = -1};
 	/* Not blocking, so that a named pipe without a writer does not keep us from hearing a signal. */
 	in->fd = is_stdin(path) ? 0 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (in->fd < 0)
+	if (in->fd < 0 && !(away && errno == ENOENT))
 		return -1;
 	if (!follow) {
 		posix_fadvise(in->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -166,7 +178,8 @@ input_open(struct input *in, const char *path, bool follow)
 	if (real)
 		watch_directory(in, real);
 	free(real);
-	watch_file(in);
+	if (in->fd >= 0)
+		watch_file(in);
 	return 0;
 }
 
@@ -211,4 +224,75 @@ input_next(struct input *in)
 	in->next = -1;
 	in->got = 0;
 	watch_file(in);
+}
+
+void
+input_mark(const struct input *in, struct input_mark *mark)
+{
+	struct stat st;
+	if (fstat(in->fd, &st) != 0)
+		die(EXIT_TEMPORARY, "could not look at \"%s\": %m", in->path);
+	*mark = (struct input_mark){.device = st.st_dev, .inode = st.st_ino};
+	mark->bytes = head_read(in->fd, in->path, HEAD_BYTES, &mark->hash);
+}
+
+/* Opens the file of that inode in the folder of path; -1 where there is none. */
+static int
+find(const char *path, const struct input_mark *mark)
+{
+	char *copy = mem_string(slice_of(path));
+	DIR *all = opendir(dirname(copy));
+	struct stat st;
+	int fd = -1;
+	for (struct dirent *d; all && fd < 0 && (d = readdir(all));) {
+		if (d->d_ino != mark->inode)
+			continue;
+		fd = openat(dirfd(all), d->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_dev != mark->device || st.st_ino != mark->inode)) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	if (all)
+		closedir(all);
+	free(copy);
+	return fd;
+}
+
+void
+input_return(struct input *in, const struct input_mark *mark)
+{
+	struct stat st;
+	uint64_t hash;
+	if (in->fd < 0 || fstat(in->fd, &st) != 0 || st.st_dev != mark->device || st.st_ino != mark->inode) {
+		char *real = realpath(in->path, NULL);
+		int fd = find(in->path, mark);
+		if (fd < 0 && real)
+			fd = find(real, mark);
+		free(real);
+		if (fd < 0)
+			die(EXIT_PERMANENT,
+			    "the file that was followed at \"%s\" is gone from there and from its folder: what it held "
+			    "behind "
+			    "its first %llu bytes is not known; if that is meant, read the new one by `supervisor run "
+			    "--again`",
+			    in->path, (unsigned long long)in->got);
+		if (in->fd >= 0) {
+			inotify_rm_watch(in->inotify, in->watch);
+			close(in->fd);
+		}
+		in->fd = fd;
+		watch_file(in);
+	}
+	if (lseek(in->fd, (off_t)in->got, SEEK_SET) < 0 || fstat(in->fd, &st) != 0)
+		die(EXIT_TEMPORARY, "could not go on in \"%s\": %m", in->path);
+	/* If it was cut off, input_look says so. */
+	if ((uint64_t)st.st_size < in->got)
+		return;
+	if (head_read(in->fd, in->path, (size_t)mark->bytes, &hash) != mark->bytes || hash != mark->hash)
+		die(EXIT_PERMANENT,
+		    "\"%s\" does not begin as it did when it was first read: it was written anew; if that is meant, "
+		    "read "
+		    "it by `supervisor run --again`",
+		    in->path);
 }

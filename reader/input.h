@@ -18,8 +18,8 @@ struct input {
 	int watch;
 };
 
-/* Refuses what does not exist, may not be read, is a directory, or (follow) is no file. */
-void inputs_check(char *const *paths, int n, bool follow);
+/* Refuses what does not exist (unless `away`), may not be read, is a directory, or (follow) is no file. */
+void inputs_check(char *const *paths, int n, bool follow, bool away);
 
 /* Appends the default name of the source: the real paths, joined by ':'. Valid UTF-8. */
 void inputs_name(struct buf *name, char *const *paths, int n);
@@ -30,8 +30,13 @@ void fingerprint_make(struct buf *b, const char *path);
 /* Ends the program unless the file at path begins as it did when `fingerprint` was made. */
 void fingerprint_check(const char *path, const char *fingerprint);
 
-/* Opens it. Returns 0, or -1 with errno. */
-int input_open(struct input *in, const char *path, bool follow);
+/* What a followed file is recognised by, whatever its name is by now: as numbers, to be kept. */
+struct input_mark {
+	uint64_t device, inode, bytes, hash; /* the latter two as in its fingerprint */
+};
+
+/* Opens it. Returns 0, or -1 with errno. `away`: it may be that there is no such file now; then fd is -1. */
+int input_open(struct input *in, const char *path, bool follow, bool away);
 void input_close(struct input *in);
 
 /* What became of a followed file whose end was reached. */
@@ -45,5 +50,11 @@ enum input_state input_look(struct input *in);
 
 /* Goes over to in->next. */
 void input_next(struct input *in);
+
+void input_mark(const struct input *in, struct input_mark *mark);
+
+/* Goes on behind the byte in->got of the file that was marked, which may have been renamed within its folder since.
+ * Ends the program where it is gone, or begins otherwise. */
+void input_return(struct input *in, const struct input_mark *mark);
 
 #endif

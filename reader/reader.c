@@ -25,6 +25,8 @@ struct reader {
 	bool follow, strict;
 	const char *source, *fingerprint;
 	struct spool spool;
+	struct spool_head head; /* its segment's */
+	bool returned;		/* to where the input was left */
 	int clock, format, mode;
 	int64_t epoch;
 
@@ -156,32 +158,18 @@ held_tell(struct reader *rd)
 static void
 segment_start(struct reader *rd, const struct spool_head *head)
 {
+	rd->head = *head;
 	rd->ordinal = rd->arrive.ordinal = rd->spool.first;
 	rd->arrive.sum = head->arrived;
 	if (rd->ordinal <= rd->first)
 		rd->base = arrive_last(&rd->arrive);
-	ssize_t n = split_load(&rd->split, rd->spool.in, head->split);
+	ssize_t n = split_load(&rd->split, rd->spool.in, rd->follow, head->split);
 	if (n < 0)
 		die(EXIT_PERMANENT,
 		    "the spool \"%s\" is damaged: the head of a segment; remove it to give up what it holds",
 		    rd->spool.path);
 	if (n > 0)
 		spool_count(&rd->spool, (size_t)n);
-}
-
-/* Begins the next segment if it is time for it. Under --arrival offset the first one is needed to the end. */
-static void
-segment_end(struct reader *rd)
-{
-	struct spool_head head = {.seed = rd->arrive.seed, .arrived = rd->arrive.sum};
-	struct slice partial;
-	if (rd->arrive.mode == ARRIVAL_OFFSET)
-		return;
-	split_save(&rd->split, head.split, &partial);
-	if (!spool_full(&rd->spool, partial.n))
-		return;
-	spool_begin(&rd->spool, rd->ordinal, &head, partial);
-	segment_start(rd, &head);
 }
 
 static void
@@ -192,40 +180,97 @@ segment_next(struct reader *rd)
 	segment_start(rd, &head);
 }
 
+/* Begins a segment where reading is now. `fresh`: of another file, which it begins. */
+static void
+segment_begin(struct reader *rd, const struct input *in, bool fresh)
+{
+	struct spool_head head = {.seed = rd->arrive.seed, .arrived = rd->arrive.sum, .file = rd->head.file};
+	struct slice partial;
+	if (fresh)
+		split_start(&rd->split, -1, rd->follow);
+	split_save(&rd->split, head.split, &partial);
+	if (!fresh && !spool_full(&rd->spool, partial.n))
+		return;
+	if (rd->follow && fresh)
+		input_mark(in, &head.file);
+	head.at = in->got - partial.n;
+	spool_begin(&rd->spool, rd->ordinal, &head, partial);
+	segment_start(rd, &head);
+}
+
 /* Opens the spool where reading is to go on. The seed it was begun with holds. */
 static void
 spool_start(struct reader *rd)
 {
 	struct spool *s = &rd->spool;
-	struct spool_head head = {.seed = rd->arrive.seed};
-	struct slice nothing;
+	struct spool_head head;
 	spool_open(s);
-	if (!spool_find(s, rd->arrive.mode == ARRIVAL_OFFSET ? 0 : rd->from, &head)) {
-		split_start(&rd->split, -1, false);
-		split_save(&rd->split, head.split, &nothing);
-		spool_begin(s, 0, &head, nothing);
-	} else if (rd->seeded && head.seed != rd->arrive.seed) {
+	if (!spool_find(s, rd->arrive.mode == ARRIVAL_OFFSET ? 0 : rd->from, &head))
+		return;
+	if (rd->seeded && head.seed != rd->arrive.seed)
 		die(EXIT_PERMANENT, "the spool \"%s\" was begun with --seed %llu, not %llu", s->path,
 		    (unsigned long long)head.seed, (unsigned long long)rd->arrive.seed);
-	}
 	rd->arrive.seed = head.seed;
 	segment_start(rd, &head);
 }
 
-/* Gets more bytes by way of the spool. */
+/* What to do at the end of a followed file. Returns false where the reading ends. */
 static bool
-spool_fill(struct reader *rd)
+follow(struct reader *rd, struct input *in)
+{
+	switch (input_look(in)) {
+	case INPUT_WAIT:
+		rest(rd, in->inotify, -1);
+		break;
+	case INPUT_GREW:
+		break;
+	case INPUT_MOVED:
+		split_end(&rd->split);
+		break;
+	case INPUT_CUT:
+		log_error("\"%s\" was cut off below the %llu bytes that were read, so that what is new in it is not "
+			  "known; if "
+			  "that is meant, read it anew by `supervisor run --again`, or under another --source",
+		    in->path, (unsigned long long)in->got);
+		rd->code = EXIT_PERMANENT;
+		return false;
+	}
+	return true;
+}
+
+/* Gets more bytes by way of the spool. Returns false where a stop signal ends the reading. */
+static bool
+spool_fill(struct reader *rd, struct input *in)
 {
 	struct spool *s = &rd->spool;
-	struct pollfd p = {.fd = 0, .events = POLLIN};
-	if (!spool_ready(s))
-		segment_end(rd);
+	struct pollfd p = {.fd = in->fd, .events = POLLIN};
+	/* The last line of a file lacked its newline, and another file followed. */
+	if (!spool_ready(s) && s->next != UINT64_MAX) {
+		split_end(&rd->split);
+		return true;
+	}
+	/* First, where what is moved comes from: known only when all that was moved is read. */
+	if (!spool_ready(s) && !rd->returned) {
+		in->got = rd->head.at + spool_held(s);
+		if (rd->follow)
+			input_return(in, &rd->head.file);
+		rd->returned = true;
+	}
+	/* Of --arrival offset the first segment is needed to the end. */
+	if (!spool_ready(s) && rd->arrive.mode != ARRIVAL_OFFSET)
+		segment_begin(rd, in, false);
 	if (io_wait(&p, 1, 0) == 0 && !io_stopping() && !spool_ready(s))
-		rest(rd, 0, -1);
+		rest(rd, in->fd, -1);
 	if (io_stopping())
 		return false;
-	if (!spool_ready(s))
-		spool_move(s);
+	if (!spool_ready(s)) {
+		ssize_t moved = spool_move(s, in->fd);
+		if (moved == 0 && rd->follow)
+			return follow(rd, in);
+		if (moved == 0)
+			spool_end(s);
+		in->got += moved > 0 ? (uint64_t)moved : 0;
+	}
 	if (!spool_ready(s))
 		return true;
 	ssize_t n = split_read(&rd->split);
@@ -257,24 +302,7 @@ fill(struct reader *rd, struct input *in)
 		return true;
 
 	split_resume(&rd->split);
-	switch (input_look(in)) {
-	case INPUT_WAIT:
-		rest(rd, in->inotify, -1);
-		break;
-	case INPUT_GREW:
-		break;
-	case INPUT_MOVED:
-		split_end(&rd->split);
-		break;
-	case INPUT_CUT:
-		log_error(
-		    "\"%s\" was cut off below the %llu bytes that were read, so that what is new in it is not known; "
-		    "read it anew, under another --source",
-		    in->path, (unsigned long long)in->got);
-		rd->code = EXIT_PERMANENT;
-		return false;
-	}
-	return true;
+	return follow(rd, in);
 }
 
 /* Reads one file to its end. Sets code, enough or halted where nothing more is to be read. */
@@ -283,6 +311,8 @@ input_read(struct reader *rd, struct input *in)
 {
 	if (!rd->spool.path)
 		split_start(&rd->split, in->fd, rd->follow);
+	else if (rd->spool.in < 0)
+		segment_begin(rd, in, true);
 	while (!rd->enough && !rd->halted) {
 		if (rd->spool.path && rd->ordinal == rd->spool.next)
 			segment_next(rd);
@@ -291,23 +321,28 @@ input_read(struct reader *rd, struct input *in)
 			take(rd);
 			break;
 		case SPLIT_MORE:
-			rd->halted = rd->spool.path ? !spool_fill(rd) : !fill(rd, in);
+			rd->halted = rd->spool.path ? !spool_fill(rd, in) : !fill(rd, in);
 			break;
 		case SPLIT_EMPTY:
 			if (rd->spool.cut)
 				return;
-			if (in->next < 0) {
+			if (in->next < 0 && (!rd->spool.path || rd->spool.next == UINT64_MAX)) {
 				log_error("\"%s\" is empty: there is no record in it", in->path);
 				rd->code = EXIT_PERMANENT;
 				return;
 			}
 			/* fallthrough */
 		case SPLIT_END:
+			if (rd->spool.path && rd->spool.next != UINT64_MAX)
+				spool_damaged(&rd->spool, "a segment ends before the next one begins");
 			if (in->next < 0)
 				return;
 			log_info("\"%s\" is another file now: going on with its first line", in->path);
 			input_next(in);
-			split_start(&rd->split, in->fd, rd->follow);
+			if (rd->spool.path)
+				segment_begin(rd, in, true);
+			else
+				split_start(&rd->split, in->fd, rd->follow);
 			break;
 		case SPLIT_BROKEN:
 			if (rd->spool.cut && rd->split.cut_off) {
@@ -327,7 +362,7 @@ inputs_read(struct reader *rd, char *const *paths, int n)
 {
 	for (int i = 0; i < n && !rd->code && !rd->enough && !rd->halted; i++) {
 		struct input in;
-		if (input_open(&in, paths[i], rd->follow) != 0) {
+		if (input_open(&in, paths[i], rd->follow, rd->follow && rd->spool.path && rd->spool.in >= 0) != 0) {
 			log_error("could not open file \"%s\": %m", paths[i]);
 			rd->code = EXIT_PERMANENT;
 			return;
@@ -380,9 +415,9 @@ prepare(struct reader *rd, char *const *paths, int n, struct buf *name, struct b
 		die(EXIT_PERMANENT, "--follow wants one file, not %d", n);
 	if (rd->follow && rd->arrive.mode == ARRIVAL_OFFSET)
 		die(EXIT_PERMANENT, "--arrival offset reads the input to its end first and cannot go with --follow");
-	if (rd->spool.path && (n != 1 || strcmp(paths[0], "-") != 0))
-		die(EXIT_PERMANENT, "--spool is for standard input, not for files");
-	inputs_check(paths, n, rd->follow);
+	if (rd->spool.path && !rd->follow && (n != 1 || strcmp(paths[0], "-") != 0))
+		die(EXIT_PERMANENT, "--spool is for standard input and for --follow, not for files");
+	inputs_check(paths, n, rd->follow, rd->follow && rd->spool.path);
 
 	if (!rd->source) {
 		inputs_name(name, paths, n);
@@ -443,8 +478,8 @@ main(int argc, char **argv)
 		VERSION_MAX - 1, &rd.catching_up, NULL, NULL},
 	    {"fingerprint", 0, OPTION_TEXT, &rd.fingerprint, "BYTES:HASH", "refuse a file that begins otherwise", 0, 0,
 		NULL, NULL, NULL},
-	    {"spool", 0, OPTION_TEXT, &rd.spool.path, "DIR", "move standard input through files there", 0, 0, NULL,
-		NULL, NULL},
+	    {"spool", 0, OPTION_TEXT, &rd.spool.path, "DIR",
+		"move standard input, or what is followed, through files there", 0, 0, NULL, NULL, NULL},
 	    {"spool-segment", 0, OPTION_COUNT, &rd.spool.limit, "BYTES",
 		"how long such a file gets (default: 16777216)", 1, INT64_MAX, NULL, NULL, NULL},
 	    {"clock", 0, OPTION_CHOICE, &rd.clock, "real|virtual", "virtual: nobody waits (default: real)", 0, 0, NULL,

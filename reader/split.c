@@ -149,9 +149,9 @@ read_exactly(int fd, struct buf *b, size_t n)
 }
 
 ssize_t
-split_load(struct split *s, int fd, const uint64_t state[SPLIT_STATE])
+split_load(struct split *s, int fd, bool lines_only, const uint64_t state[SPLIT_STATE])
 {
-	split_start(s, fd, false);
+	split_start(s, fd, lines_only);
 	if (state[STATE_MODE] > SPLIT_ARRAY || state[STATE_WANT] > WANT_NOTHING || state[STATE_KEPT] > RAW_BYTES)
 		return -1;
 	s->mode = (unsigned)state[STATE_MODE];

@@ -64,9 +64,9 @@ enum split_status split_next(struct split *s);
 enum { SPLIT_STATE = 12 };
 void split_save(struct split *s, uint64_t state[SPLIT_STATE], struct slice *rest);
 
-/* Starts on fd, where these bytes come first, with what split_save gave. Returns how many bytes it read, or
+/* As split_start on fd, where these bytes come first, with what split_save gave. Returns how many bytes it read, or
  * -1 where they are not there or the state is none. */
-ssize_t split_load(struct split *s, int fd, const uint64_t state[SPLIT_STATE]);
+ssize_t split_load(struct split *s, int fd, bool lines_only, const uint64_t state[SPLIT_STATE]);
 
 /* The line of the record's first byte, from 1. */
 uint64_t split_line(struct split *s);

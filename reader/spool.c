@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOVE_BYTES = 128 << 10, NAME_DIGITS = 20, HEAD_BYTES = 1024 };
+enum { MOVE_BYTES = 128 << 10, NAME_DIGITS = 20, HEAD_BYTES = 1024, HEAD_NUMBERS = 7 + SPLIT_STATE };
 #define MAGIC "acctflow spool 1"
 #define NONE UINT64_MAX
 
@@ -28,8 +28,8 @@ failed(const struct spool *s, const char *what, const char *name)
 	die(EXIT_TEMPORARY, "could not %s \"%s/%s\": %m", what, s->path, name);
 }
 
-static _Noreturn void
-damaged(const struct spool *s, const char *why)
+_Noreturn void
+spool_damaged(const struct spool *s, const char *why)
 {
 	die(EXIT_PERMANENT, "the spool \"%s\" is damaged: %s; remove it to give up what it holds", s->path, why);
 }
@@ -87,6 +87,16 @@ look(struct spool *s, uint64_t from)
 	closedir(all);
 }
 
+/* The numbers of a head, in the order they stand there. */
+static void
+head_numbers(struct spool_head *head, uint64_t *numbers[HEAD_NUMBERS])
+{
+	uint64_t *single[] = {&head->seed, &head->arrived, &head->file.device, &head->file.inode, &head->file.bytes,
+	    &head->file.hash, &head->at};
+	for (int i = 0; i < HEAD_NUMBERS; i++)
+		numbers[i] = i < 7 ? single[i] : &head->split[i - 7];
+}
+
 /* Opens the segment `first` and reads its head. */
 static void
 segment_open(struct spool *s, struct spool_head *head)
@@ -107,19 +117,18 @@ segment_open(struct spool *s, struct spool_head *head)
 	text[n] = '\0';
 	char *newline = strchr(text, '\n');
 	if (!newline || strncmp(text, MAGIC, sizeof MAGIC - 1) != 0)
-		damaged(s, name);
-	uint64_t *numbers[2 + SPLIT_STATE] = {&head->seed, &head->arrived};
-	for (int i = 0; i < SPLIT_STATE; i++)
-		numbers[2 + i] = &head->split[i];
-	for (int i = 0; i < 2 + SPLIT_STATE; i++) {
+		spool_damaged(s, name);
+	uint64_t *numbers[HEAD_NUMBERS];
+	head_numbers(head, numbers);
+	for (int i = 0; i < HEAD_NUMBERS; i++) {
 		size_t digits = *p == ' ' ? strspn(++p, "0123456789") : 0;
 		if (scan_integer((struct slice){p, digits}, NONE, numbers[i]) != 0)
-			damaged(s, name);
+			spool_damaged(s, name);
 		p += digits;
 	}
 	off_t end = lseek(s->out >= 0 ? s->out : s->in, 0, SEEK_END);
 	if (p != newline || end < 0 || lseek(s->in, newline + 1 - text, SEEK_SET) < 0)
-		damaged(s, name);
+		spool_damaged(s, name);
 	s->read = s->head = (uint64_t)(newline + 1 - text);
 	s->size = (uint64_t)end;
 }
@@ -129,7 +138,7 @@ spool_find(struct spool *s, uint64_t from, struct spool_head *head)
 {
 	look(s, from);
 	if (s->first == NONE && s->next != NONE)
-		damaged(s, "the segment that has the record to go on with is missing");
+		spool_damaged(s, "the segment that has the record to go on with is missing");
 	if (s->first == NONE)
 		return false;
 	segment_open(s, head);
@@ -150,16 +159,18 @@ write_all(struct spool *s, int fd, const char *name, struct slice text)
 void
 spool_begin(struct spool *s, uint64_t first, const struct spool_head *head, struct slice rest)
 {
-	struct spool_head same;
+	struct spool_head copy_of = *head;
+	uint64_t *numbers[HEAD_NUMBERS];
 	char name[NAME_DIGITS + 1];
 	int fd = openat(s->folder, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		failed(s, "open", "new");
 	s->room.len = 0;
-	buf_printf(&s->room, MAGIC " %llu %llu", (unsigned long long)head->seed, (unsigned long long)head->arrived);
-	for (int i = 0; i < SPLIT_STATE; i++) {
+	head_numbers(&copy_of, numbers);
+	buf_text(&s->room, MAGIC);
+	for (int i = 0; i < HEAD_NUMBERS; i++) {
 		buf_char(&s->room, ' ');
-		buf_u64(&s->room, head->split[i]);
+		buf_u64(&s->room, *numbers[i]);
 	}
 	buf_char(&s->room, '\n');
 	write_all(s, fd, "new", slice_buf(&s->room));
@@ -169,7 +180,7 @@ spool_begin(struct spool *s, uint64_t first, const struct spool_head *head, stru
 		failed(s, "make", name);
 	s->first = first;
 	s->next = NONE;
-	segment_open(s, &same);
+	segment_open(s, &copy_of);
 }
 
 bool
@@ -181,44 +192,46 @@ spool_full(const struct spool *s, size_t rest)
 
 /* By hand. */
 static ssize_t
-copy(struct spool *s)
+copy(struct spool *s, int fd)
 {
 	s->room.len = 0;
 	buf_reserve(&s->room, MOVE_BYTES);
-	ssize_t n = read(0, s->room.p, MOVE_BYTES);
+	ssize_t n = read(fd, s->room.p, MOVE_BYTES);
 	if (n > 0)
 		write_all(s, s->out, "its last segment", (struct slice){s->room.p, (size_t)n});
 	return n;
 }
 
-void
-spool_move(struct spool *s)
+ssize_t
+spool_move(struct spool *s, int fd)
 {
 	struct stat st;
-	bool regular = fstat(0, &st) == 0 && S_ISREG(st.st_mode);
-	ssize_t n = regular ? sendfile(s->out, 0, NULL, MOVE_BYTES)
-			    : splice(0, NULL, s->out, NULL, MOVE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	ssize_t n = regular ? sendfile(s->out, fd, NULL, MOVE_BYTES)
+			    : splice(fd, NULL, s->out, NULL, MOVE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n < 0 && errno == EINVAL)
-		n = copy(s);
-	if (n > 0) {
+		n = copy(s, fd);
+	if (n > 0)
 		s->size += (uint64_t)n;
-	} else if (n == 0) {
-		int fd = openat(s->folder, "end", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0)
-			failed(s, "make", "end");
-		close(fd);
-		s->ended = true;
-	} else if (errno != EAGAIN && errno != EINTR) {
-		die(EXIT_TEMPORARY, "could not move standard input to the spool \"%s\": %m", s->path);
-	}
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		die(EXIT_TEMPORARY, "could not move the input to the spool \"%s\": %m", s->path);
+	return n;
+}
+
+void
+spool_end(struct spool *s)
+{
+	int fd = openat(s->folder, "end", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		failed(s, "make", "end");
+	close(fd);
+	s->ended = true;
 }
 
 void
 spool_count(struct spool *s, size_t n)
 {
 	s->read += n;
-	if (n == 0 && s->next != NONE)
-		damaged(s, "a segment ends before the next one begins");
 }
 
 void

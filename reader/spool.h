@@ -1,6 +1,7 @@
-/* A folder between standard input and the records: what is read lies in a file before
- * anything of it is told, so that a reader that is killed loses nothing, and its
- * successor on the same standard input goes on. Only as much is moved as is then taken.
+/* A folder between the input and the records, for inputs that cannot be read twice: what
+ * is read of standard input, or of a file that is followed, lies here before anything of
+ * it is told, so that a reader that is killed loses nothing, and its successor goes on.
+ * Only as much is moved as is then taken.
  *
  * The folder holds segments. Each begins at a record and is enough by itself: its name is that record's ordinal, its
  * first line (struct spool_head) what reading on there needs, the rest are the bytes as they came. The next one is
@@ -10,11 +11,14 @@
 #ifndef ACCTFLOW_SPOOL_H
 #define ACCTFLOW_SPOOL_H
 
+#include "input.h"
 #include "split.h"
 
 struct spool_head {
 	uint64_t seed;
-	uint64_t arrived; /* as struct arrive has it */
+	uint64_t arrived;	/* as struct arrive has it */
+	struct input_mark file; /* that is followed, and where its bytes begin that the segment begins with */
+	uint64_t at;
 	uint64_t split[SPLIT_STATE];
 };
 
@@ -53,10 +57,24 @@ spool_ready(const struct spool *s)
 	return s->ended || s->read < s->size;
 }
 
-/* Moves some of standard input into the segment, or notes its end. Does not wait for it where it is a pipe. */
-void spool_move(struct spool *s);
+/* How many bytes the segment holds. */
+static inline uint64_t
+spool_held(const struct spool *s)
+{
+	return s->size - s->head;
+}
 
-/* Counts what was read of `in`; 0 is its end. */
+/* Moves some of what is at fd into the segment, without waiting where it is a pipe. Returns how much; 0 at the end; -1
+ * where there is nothing now. */
+ssize_t spool_move(struct spool *s, int fd);
+
+/* Notes that nothing more comes. */
+void spool_end(struct spool *s);
+
+/* What stands in it cannot be. */
+_Noreturn void spool_damaged(const struct spool *s, const char *why);
+
+/* Counts what was read of `in`. */
 void spool_count(struct spool *s, size_t n);
 void spool_close(struct spool *s);
 

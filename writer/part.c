@@ -351,10 +351,13 @@ queue_advance(struct attempt *t, struct part *p)
 	count_items(t, p, count);
 	for (size_t i = t->from; i < t->to; i++) {
 		const struct item *it = &t->b->items[i];
-		if (it->replayed || (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED))
+		if (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED)
 			continue;
+		/* What is only told again counts too: the other lane may have committed it, and this one has nothing of
+		 * it. */
 		offset = it->offset >= 0 ? it->offset : offset;
-		last = it->ingested_at;
+		if (!it->replayed)
+			last = it->ingested_at;
 	}
 	db_set_text(&q[0], slice_buf(&t->g->source.name));
 	db_set_i64(&q[1], p->lane);

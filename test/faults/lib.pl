@@ -109,6 +109,7 @@ sub input_make {
 sub start {
 	my ($run, @arguments) = @_;
 	my $log = $run->{log} // "$run->{folder}/log";
+	push @{$run->{lives}}, -s $log // 0;
 	my $pid = fork // die "faults: fork: $!\n";
 	return $pid if $pid;
 	$SIG{INT} = $SIG{TERM} = 'DEFAULT';
@@ -273,8 +274,13 @@ sub log_check {
 	$life = 0;
 	open my $f, '<', $run->{log} // "$run->{folder}/log" or return "no log: $!";
 	my ($position, $next) = (0, 0);
+	my @lives = @{$run->{lives} // []};
 	while (my $line = <$f>) {
 		($position, $next) = ($next, tell $f);
+		while (@lives && $position >= $lives[0]) {
+			shift @lives;
+			$life++;
+		}
 		# The half line of a killed program ends, or an empty one is, where a resumed settle begins.
 		($life, $starts) = ($life + 1, 1) if $line !~ /\}$/;
 		next unless $line =~ s/^(\{.*\})\n$/$1/;
