@@ -236,19 +236,32 @@ input_mark(const struct input *in, struct input_mark *mark)
 	mark->bytes = head_read(in->fd, in->path, HEAD_BYTES, &mark->hash);
 }
 
-/* Opens the file of that inode in the folder of path; -1 where there is none. */
+static bool
+is_marked(int fd, const struct input_mark *mark)
+{
+	struct stat st;
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == mark->device && st.st_ino == mark->inode;
+}
+
+static bool
+begins_so(int fd, const char *path, const struct input_mark *mark)
+{
+	uint64_t hash;
+	return head_read(fd, path, (size_t)mark->bytes, &hash) == mark->bytes && hash == mark->hash;
+}
+
+/* Opens the file of that inode, which another file may have by now, in the folder of path; -1 where there is none. */
 static int
 find(const char *path, const struct input_mark *mark)
 {
 	char *copy = mem_string(slice_of(path));
 	DIR *all = opendir(dirname(copy));
-	struct stat st;
 	int fd = -1;
 	for (struct dirent *d; all && fd < 0 && (d = readdir(all));) {
 		if (d->d_ino != mark->inode)
 			continue;
 		fd = openat(dirfd(all), d->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_dev != mark->device || st.st_ino != mark->inode)) {
+		if (fd >= 0 && !(is_marked(fd, mark) && begins_so(fd, d->d_name, mark))) {
 			close(fd);
 			fd = -1;
 		}
@@ -263,8 +276,7 @@ void
 input_return(struct input *in, const struct input_mark *mark)
 {
 	struct stat st;
-	uint64_t hash;
-	if (in->fd < 0 || fstat(in->fd, &st) != 0 || st.st_dev != mark->device || st.st_ino != mark->inode) {
+	if (!is_marked(in->fd, mark)) {
 		char *real = realpath(in->path, NULL);
 		int fd = find(in->path, mark);
 		if (fd < 0 && real)
@@ -273,9 +285,8 @@ input_return(struct input *in, const struct input_mark *mark)
 		if (fd < 0)
 			die(EXIT_PERMANENT,
 			    "the file that was followed at \"%s\" is gone from there and from its folder: what it held "
-			    "behind "
-			    "its first %llu bytes is not known; if that is meant, read the new one by `supervisor run "
-			    "--again`",
+			    "behind its first %llu bytes is not known; if that is meant, read the new one by "
+			    "`supervisor run --again`",
 			    in->path, (unsigned long long)in->got);
 		if (in->fd >= 0) {
 			inotify_rm_watch(in->inotify, in->watch);
@@ -289,10 +300,9 @@ input_return(struct input *in, const struct input_mark *mark)
 	/* If it was cut off, input_look says so. */
 	if ((uint64_t)st.st_size < in->got)
 		return;
-	if (head_read(in->fd, in->path, (size_t)mark->bytes, &hash) != mark->bytes || hash != mark->hash)
+	if (!begins_so(in->fd, in->path, mark))
 		die(EXIT_PERMANENT,
 		    "\"%s\" does not begin as it did when it was first read: it was written anew; if that is meant, "
-		    "read "
-		    "it by `supervisor run --again`",
+		    "read it by `supervisor run --again`",
 		    in->path);
 }

@@ -57,7 +57,7 @@ server() {
 	(cd / && "${as[@]}" "$CLUSTER_BIN/$1" "${@:2}")
 }
 up() {
-	server pg_ctl -D "$CLUSTER/data" -l "$CLUSTER/log" -s -w start >/dev/null 5>&- 6>&-
+	server pg_ctl -D "$CLUSTER/data" -l "$CLUSTER/log" -s -w start >/dev/null 3>&- 5>&- 6>&-
 }
 down() {
 	server pg_ctl -D "$CLUSTER/data" -s -w -m "${1-immediate}" stop
@@ -337,7 +337,7 @@ proxy() {
 					}
 				}
 			}
-		}' 2>>proxy.err 5>&- 6>&- &
+		}' 2>>proxy.err 3>&- 5>&- 6>&- &
 	others+=($!)
 	retry 100 test -S proxy/.s.PGSQL.5432
 }
@@ -466,20 +466,20 @@ slow_commit() {
 	((EUID != 0)) || as=(runuser -u postgres --)
 	cat >"$CLUSTER/pgbouncer.ini" <<-END
 		[databases]
-		* = host=$CLUSTER
+		* = host=$CLUSTER user=acctflow
 		[pgbouncer]
 		listen_addr =
 		unix_socket_dir = $CLUSTER
 		listen_port = 6432
 		auth_type = any
+		pidfile = $CLUSTER/pgbouncer.pid
 		pool_mode = transaction
 		default_pool_size = 3
-		max_prepared_statements = 0
 	END
-	sed -i -e '/^\* =/s/$/ user=acctflow/' -e '/max_prepared/d' "$CLUSTER/pgbouncer.ini"
-	(cd / && exec "${as[@]}" pgbouncer -q "$CLUSTER/pgbouncer.ini") >pgbouncer.log 2>&1 5>&- 6>&- &
-	others+=($!)
-	retry 100 test -S "$CLUSTER/.s.PGSQL.6432"
+	(cd / && exec "${as[@]}" pgbouncer -q "$CLUSTER/pgbouncer.ini") >pgbouncer.log 2>&1 3>&- 5>&- 6>&- &
+	retry 100 test -s "$CLUSTER/pgbouncer.pid" -a -S "$CLUSTER/.s.PGSQL.6432"
+	# Not what it was started by, which may have to look after it.
+	others+=("$(<"$CLUSTER/pgbouncer.pid")")
 	generate --updates 1500 --accounts 40 --seed 3 --edges >data
 	reader --arrival offset --clock virtual --seed 9 --source s data >in
 	for i in 1 2 3 4; do sed "s/\"source\":\"s\"/\"source\":\"s$i\"/; s/\"id\":\"/&s$i-/" in >"in.$i"; done

@@ -20,7 +20,7 @@ placed() {
 # feed ARGUMENT...: runs writer in the background as $pid, its input is descriptor 5, its output the file out.
 feed() {
 	mkfifo fifo
-	writer "$@" <fifo >out 2>err 5>&- 6>&- &
+	writer "$@" <fifo >out 2>err 3>&- 5>&- 6>&- &
 	pid=$!
 	exec 5>fifo
 	rm fifo
@@ -46,7 +46,7 @@ ended() {
 # held [STATEMENT]: makes every batch wait, in a transaction that `release` ends.
 held() {
 	mkfifo hold
-	psql -Xqt -f hold >held 2>&1 5>&- 6>&- &
+	psql -Xqt -f hold >held 2>&1 3>&- 5>&- 6>&- &
 	exec 6>hold
 	rm hold
 	echo "BEGIN; ${1-LOCK TABLE acctflow.accounts IN SHARE MODE}; SELECT 'locked';" >&6

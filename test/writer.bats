@@ -772,7 +772,7 @@ many() {
 	{
 		many 15000 1000 >&5
 		echo all >fed
-	} 6>&- &
+	} 3>&- 6>&- &
 	exec 5>&-
 	retry 100 waits 1
 	# It reads on until a batch is full, then no more.
