@@ -4,6 +4,7 @@
 load helper
 
 setup() {
+	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'what the sanitizers cost is not of interest'
 	command -v /usr/bin/time >/dev/null || skip 'time(1) is not installed'
 	mkdir "$BATS_TEST_TMPDIR/data"
 	export BENCH_DIR=$BATS_TEST_TMPDIR/data BENCH_JSON=$BATS_TEST_TMPDIR/bench.json RUNS=1 LATENESS_S=1 CROWD=1000 MEMORY_MB=20

@@ -6,6 +6,7 @@ load helper
 setup() {
 	# Each has a Postgres of its own, which it kills.
 	command -v perl >/dev/null || skip 'no perl'
+	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers do not go along with strace and LD_PRELOAD'
 	unset ACCTFLOW_BIN ACCTFLOW_CONFIG ACCTFLOW_HOME
 	export BIN=$bin
 }
@@ -19,7 +20,6 @@ setup() {
 
 @test "faults: struck at their system calls, failing calls and allocations among them" {
 	command -v strace >/dev/null || skip 'no strace'
-	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers do not go along with strace and LD_PRELOAD'
 	ok "$root/test/faults/syscalls" --sample $((${FAULTS_POINTS:-100} / 3 + 1)) --jobs 2
 	[[ ${lines[-1]} =~ ^ok:\ ([0-9]+)\ points,\ ([0-9]+)\ of\ them\ struck,\ 0\ bad ]]
 	((BASH_REMATCH[2] * 2 > BASH_REMATCH[1]))
