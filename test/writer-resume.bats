@@ -348,8 +348,15 @@ $(cat in)"
 	claim s
 	sed -n 5p in | writer --resume --token "$token" >out 2>/dev/null || true
 	same "$(grep pending out | members id version)" 'd 3 '
-	# At 3 it was d's first version. One that a record of no source superseded in between was not.
-	update d 2 | writer >/dev/null
+	# At 3 it was d's first version.
+	sql 'UPDATE acctflow.source_deliveries SET delivered_offset = 3'
+	claim s
+	sed -n 5p in | writer --resume --token "$token" >out 2>/dev/null || true
+	same "$(grep pending out | members id version)" 'd 1 '
+	# But not where a record of no source had superseded that before the next one came.
+	sed -n 4p in | sed 's/"d"/"e"/' | writer >/dev/null
+	update e 2 | writer >/dev/null
+	sed -n 5p in | sed 's/"d"/"e"/' | writer >/dev/null
 	sql 'UPDATE acctflow.source_deliveries SET delivered_offset = 3'
 	claim s
 	sed -n 5p in | writer --resume --token "$token" >out 2>/dev/null || true

@@ -16,6 +16,11 @@ teardown() {
 	database_drop
 }
 
+# many N VERSIONS: N updates of 100 accounts with data of 2 kB, versions counting from VERSIONS.
+many() {
+	seq "$2" $(($1 + $2 - 1)) | sed "s/.*\(..\)\$/{\"id\":\"a\1\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2,\"version\":&,\"data\":\"$(printf '%02000d' 7)\"}/"
+}
+
 # refuses MESSAGE ARGUMENT...: exits 100, tells nothing, and the error has MESSAGE.
 refuses() {
 	fails 100 writer "${@:2}" </dev/null
@@ -428,10 +433,12 @@ ignored t 2 a 4 stale '
 	reader --clock virtual --source s "$root/data/challenge-input.json" >in
 	writer --clock virtual <in >first
 	before=$(sql 'SELECT * FROM acctflow.account_updates ORDER BY id, version')
+	accounts=$(sql 'SELECT id, version, tokens, data, ingested_at FROM acctflow.accounts ORDER BY id')
 	writer --clock virtual <in >second
 	same "$(members event reason <second | sort | uniq -c | sed 's/^ *//')" "$(members event reason <first |
 		sed 's/indexed - /ignored duplicate /; s/ignored stale /ignored duplicate /' | sort | uniq -c | sed 's/^ *//')"
 	same "$(sql 'SELECT * FROM acctflow.account_updates ORDER BY id, version')" "$before"
+	same "$(sql 'SELECT id, version, tokens, data, ingested_at FROM acctflow.accounts ORDER BY id')" "$accounts"
 	run ! grep -q replayed second
 }
 
@@ -581,6 +588,20 @@ s          3        3      0          0         0         0      1          1   
 	kill -TERM "$pid"
 	retry 100 gone "$pid"
 	ended 0
+}
+
+@test "told to stop in the middle of a file it does not go on to its end" {
+	writer migrate
+	many 30000 1000 >in
+	held
+	writer <in >out 2>err 3>&- 6>&- &
+	pid=$!
+	retry 100 waits 1
+	kill -TERM "$pid"
+	release
+	ended 0
+	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" "$(wc -l <out)"
+	(($(wc -l <out) > 0 && $(wc -l <out) < 15000))
 }
 
 @test "a second signal ends it at once" {
@@ -739,11 +760,6 @@ b|1|fired|2000-01-01 00:00:00.002+00'
 	PGDATABASE=$name fails 100 writer migrate
 	err_has 'encoding is LATIN1, acctflow needs UTF8; make it with: createdb'
 	sql "DROP DATABASE $name"
-}
-
-# many N VERSIONS: N updates of 100 accounts with data of 2 kB, versions counting from VERSIONS.
-many() {
-	seq "$2" $(($1 + $2 - 1)) | sed "s/.*\(..\)\$/{\"id\":\"a\1\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2,\"version\":&,\"data\":\"$(printf '%02000d' 7)\"}/"
 }
 
 @test "memory does not grow with the input" {
