@@ -481,7 +481,7 @@ main(int argc, char **argv)
 	    {"spool", 0, OPTION_TEXT, &rd.spool.path, "DIR",
 		"move standard input, or what is followed, through files there", 0, 0, NULL, NULL, NULL},
 	    {"spool-segment", 0, OPTION_COUNT, &rd.spool.limit, "BYTES",
-		"how long such a file gets (default: 16777216)", 1, INT64_MAX, NULL, NULL, NULL},
+		"bytes in such a file (default: 16777216)", 1, INT64_MAX, NULL, NULL, NULL},
 	    {"clock", 0, OPTION_CHOICE, &rd.clock, "real|virtual", "virtual: nobody waits (default: real)", 0, 0, NULL,
 		NULL, "clock"},
 	    {"epoch", 0, OPTION_CUSTOM, &rd.epoch, "TIME",
