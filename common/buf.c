@@ -36,10 +36,8 @@ mem_string(struct slice s)
 }
 
 void
-buf_reserve(struct buf *b, size_t more)
+buf_grow(struct buf *b, size_t more)
 {
-	if (more <= b->cap - b->len)
-		return;
 	size_t want = b->len + more;
 	size_t cap = b->cap < 256 ? 256 : b->cap * 2;
 	if (cap < want)
@@ -49,31 +47,9 @@ buf_reserve(struct buf *b, size_t more)
 }
 
 void
-buf_add(struct buf *b, const void *p, size_t n)
-{
-	if (n == 0)
-		return;
-	buf_reserve(b, n);
-	memcpy(b->p + b->len, p, n);
-	b->len += n;
-}
-
-void
-buf_char(struct buf *b, char c)
-{
-	buf_add(b, &c, 1);
-}
-
-void
 buf_text(struct buf *b, const char *text)
 {
 	buf_add(b, text, strlen(text));
-}
-
-void
-buf_slice(struct buf *b, struct slice s)
-{
-	buf_add(b, s.p, s.n);
 }
 
 void
@@ -81,10 +57,13 @@ buf_u64(struct buf *b, uint64_t v)
 {
 	char digits[20];
 	size_t at = sizeof digits;
-	do {
-		digits[--at] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v);
+	for (; v >= 10; v /= 100) {
+		unsigned two = (unsigned)(v % 100);
+		digits[--at] = (char)('0' + two % 10);
+		digits[--at] = (char)('0' + two / 10);
+	}
+	if (v || at == sizeof digits)
+		digits[--at] = (char)('0' + v);
 	buf_add(b, digits + at, sizeof digits - at);
 }
 

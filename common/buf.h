@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct slice {
 	const char *p;
@@ -25,12 +26,41 @@ void *mem_alloc(size_t n);
 void *mem_grow(void *p, size_t n);
 char *mem_string(struct slice s);
 
-/* Makes room for `more` bytes after len; the pointer may move. */
-void buf_reserve(struct buf *b, size_t more);
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_char(struct buf *b, char c);
+/* Makes room for `more` bytes after len; the pointer may move. buf_grow is for when there is none. */
+void buf_grow(struct buf *b, size_t more);
+
+static inline void
+buf_reserve(struct buf *b, size_t more)
+{
+	if (more > b->cap - b->len)
+		buf_grow(b, more);
+}
+
+/* These are inline because each record takes some dozens of them. */
+static inline void
+buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	buf_reserve(b, n);
+	memcpy(b->p + b->len, p, n);
+	b->len += n;
+}
+
+static inline void
+buf_char(struct buf *b, char c)
+{
+	buf_reserve(b, 1);
+	b->p[b->len++] = c;
+}
+
+static inline void
+buf_slice(struct buf *b, struct slice s)
+{
+	buf_add(b, s.p, s.n);
+}
+
 void buf_text(struct buf *b, const char *text);
-void buf_slice(struct buf *b, struct slice s);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

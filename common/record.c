@@ -1,5 +1,4 @@
-/* See record.h. Member names are found by length and memcmp: the thirty names of the
- * contract are few enough that a hash would cost more than it saves. */
+/* See record.h. */
 #include "record.h"
 
 #include "clock.h"
@@ -49,11 +48,16 @@ const char *const member_name[M_COUNT] = {
 static enum member
 member_find(struct slice name)
 {
+	/* By length and first byte: the first such member, plus one. */
+	static unsigned char first[64];
 	static unsigned char length[M_COUNT];
 	if (!length[0])
-		for (int m = M_COUNT - 1; m >= 0; m--)
+		for (int m = M_COUNT - 1; m >= 0; m--) {
 			length[m] = (unsigned char)strlen(member_name[m]);
-	for (int m = 0; m < M_COUNT; m++)
+			first[(length[m] * 7 + member_name[m][0]) % 64] = (unsigned char)(m + 1);
+		}
+	int m = name.n ? first[(name.n * 7 + (unsigned char)name.p[0]) % 64] - 1 : -1;
+	for (; m >= 0 && m < M_COUNT; m++)
 		if (length[m] == name.n && memcmp(member_name[m], name.p, name.n) == 0)
 			return (enum member)m;
 	return M_COUNT;
@@ -114,6 +118,7 @@ member_put(struct record *r, struct slice token, bool escaped, struct slice valu
 			r->fault = (struct scan_fault){"member name given twice", token.p};
 	} else {
 		r->m[m] = value;
+		r->set |= UINT64_C(1) << m;
 		r->spaced[m] = spaced;
 	}
 }
@@ -162,7 +167,9 @@ enum scan_status
 record_parse(const char *p, const char *end, struct record *r)
 {
 	struct scan s = {0};
-	memset(r->m, 0, sizeof r->m);
+	_Static_assert(M_COUNT <= 64, "a bit a member");
+	for (; r->set; r->set &= r->set - 1)
+		r->m[__builtin_ctzll(r->set)] = (struct slice){0};
 	r->fault = (struct scan_fault){0};
 	r->other_len = r->names.len = 0;
 	if (p == end)

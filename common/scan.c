@@ -6,18 +6,8 @@
 
 #include "utf8.h"
 
+#include <endian.h>
 #include <string.h>
-
-const char *
-scan_space(const char *p, const char *end, bool *seen)
-{
-	const char *start = p;
-	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-		p++;
-	if (p > start)
-		*seen = true;
-	return p;
-}
 
 enum scan_status
 scan_bad(struct scan *s, const char *at, const char *why)
@@ -95,17 +85,19 @@ scan_escape(const char **pp, const char *end, struct scan *s)
 	return SCAN_OK;
 }
 
-/* Eight bytes at once: whether one of them is a quote, a backslash, a control character or not ASCII ("Determine if a
- * word has a byte less than n", Bit Twiddling Hacks, S. E. Anderson). */
-static bool
+/* How many of the eight bytes at p are plain: before the first quote, backslash, control character or what is not ASCII
+ * ("Determine if a word has a byte less than n", Bit Twiddling Hacks, S. E. Anderson: the lowest find is exact). */
+static unsigned
 plain8(const char *p)
 {
 	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
 	uint64_t w, quote, slash;
 	memcpy(&w, p, 8);
+	w = le64toh(w);
 	quote = w ^ (ones * '"');
 	slash = w ^ (ones * '\\');
-	return !((w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & high);
+	uint64_t found = (w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & high;
+	return found ? (unsigned)__builtin_ctzll(found) / 8 : 8;
 }
 
 enum scan_status
@@ -113,8 +105,8 @@ scan_string(const char *p, const char *end, bool *escaped, struct scan *s)
 {
 	p++;
 	for (;;) {
-		while (end - p >= 8 && plain8(p))
-			p += 8;
+		for (unsigned n = 8; n == 8 && end - p >= 8; p += n)
+			n = plain8(p);
 		if (p >= end)
 			return SCAN_MORE;
 		unsigned char c = (unsigned char)*p;
@@ -383,14 +375,17 @@ scan_integer(struct slice token, uint64_t max, uint64_t *value)
 	uint64_t v = 0;
 	if (token.n == 0 || (token.n > 1 && token.p[0] == '0'))
 		return -1;
-	if (scan_digits(token.p, token.p + token.n) != token.p + token.n)
-		return -1;
+	bool over = false;
 	for (size_t i = 0; i < token.n; i++) {
 		unsigned digit = (unsigned)(token.p[i] - '0');
-		if (digit > max || v > (max - digit) / 10)
-			return -2;
+		if (digit > 9)
+			return -1;
+		/* 19 digits always fit. */
+		over |= i >= 19 && (v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit);
 		v = v * 10 + digit;
 	}
+	if (over || v > max)
+		return -2;
 	*value = v;
 	return 0;
 }

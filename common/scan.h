@@ -39,7 +39,15 @@ struct scan {
 enum scan_status scan_value(const char *p, const char *end, int depth, struct scan *s);
 
 /* The first byte at or after p that is not JSON white space, or end. Sets *seen where there was some. */
-const char *scan_space(const char *p, const char *end, bool *seen);
+static inline const char *
+scan_space(const char *p, const char *end, bool *seen)
+{
+	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+		*seen = true;
+		p++;
+	}
+	return p;
+}
 
 /* Scans a string whose opening quote is at p; sets *escaped where it has a backslash. */
 enum scan_status scan_string(const char *p, const char *end, bool *escaped, struct scan *s);
