@@ -35,7 +35,9 @@ part_guard(struct attempt *t, struct part *p)
 	struct db_param *q = p->params;
 	struct batch *b = t->b;
 	db_queue(p->db, "BEGIN", NULL, 0);
-	db_queue(p->db, "SELECT pg_current_xact_id()::text", NULL, 0);
+	/* A plan made for these very arrays would begin with copies of them. */
+	db_queue(p->db, "SELECT pg_current_xact_id()::text, set_config('plan_cache_mode', 'force_generic_plan', true)",
+	    NULL, 0);
 	if (t->sourced) {
 		db_set_text(&q[0], slice_buf(&t->g->source.name));
 		db_set_i64(&q[1], p->lane);
@@ -83,8 +85,14 @@ part_guard_read(struct attempt *t, struct part *p)
 	int upsert = t->sourced ? 3 : 2;
 	p->xid.len = 0;
 	buf_slice(&p->xid, db_text(p->db, 1, 0, 0));
+	size_t at = 0;
 	for (int i = 0; p->upserts && i < db_rows(p->db, upsert); i++) {
-		struct account *a = batch_account(t->b, db_text(p->db, upsert, i, 0));
+		struct slice id = db_text(p->db, upsert, i, 0);
+		/* They come in the order in which they were sent, though nothing promises that. */
+		while (at < p->accounts_n && !slice_same(t->b->accounts[p->accounts[at]].id, id))
+			at++;
+		struct account *a =
+		    at < p->accounts_n ? &t->b->accounts[p->accounts[at++]] : batch_account(t->b, id);
 		if (!a)
 			continue;
 		a->won = true;
