@@ -125,4 +125,4 @@ uninstall:
 clean:
 	rm -rf build bin
 
--include $(COMMON:.o=.d) $(OBJECTS:.o=.d) $(wildcard $(BUILD)/test/unit/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/test/*/*.d)
