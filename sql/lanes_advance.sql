@@ -1,7 +1,7 @@
 -- The offset never goes back: where a batch is committed in parts, one lane may be further than the part. The owner is
 -- noted anew where the connection is another than before.
 UPDATE acctflow.source_lanes
-SET committed_offset = greatest($4::bigint, committed_offset), ingested_at = coalesce($5::timestamptz, ingested_at), updated_at = now(),
+SET committed_offset = greatest($4::bigint, committed_offset), ingested_at = greatest($5::timestamptz, ingested_at), updated_at = now(),
     indexed = indexed + CASE WHEN lane = $2::smallint THEN $6::bigint ELSE 0 END,
     stale = stale + CASE WHEN lane = $2::smallint THEN $7::bigint ELSE 0 END,
     duplicate = duplicate + CASE WHEN lane = $2::smallint THEN $8::bigint ELSE 0 END,

@@ -391,6 +391,90 @@ $(cat in)"
 	diff <(without end <undisturbed) <(without end <told)
 }
 
+@test "what was rejected is told again as it was recorded, also what the server refused" {
+	writer migrate
+	sql 'ALTER TABLE acctflow.account_updates ADD CONSTRAINT unlucky CHECK (tokens <> 13)'
+	{
+		echo '{"event":"begin","source":"s","clock":"virtual"}'
+		for ((i = 0; i < 700; i += 10)); do
+			at="\"arriveMs\":$((5 * i + 1000))"
+			placed s $i "a$i" 2 "$at"
+			placed s $((i + 1)) "b$i" 1 "$at" | sed 's/"tokens":1,/"tokens":13,/'
+			# The same version again with other content is the first of it, then it has a duplicate and a conflict.
+			placed s $((i + 2)) "b$i" 1 "$at"
+			placed s $((i + 3)) "b$i" 1 "$at"
+			placed s $((i + 4)) "b$i" 1 "$at" | sed 's/"tokens":1,/"tokens":2,/'
+			echo "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":$((i + 5)),\"reason\":\"id: missing\",\"raw\":\"x\",\"rawBytes\":1,\"rawEncoding\":\"utf8\"}"
+			placed s $((i + 6)) "a$i" 1 "$at"
+			placed s $((i + 7)) "a$i" 3 "$at" | sed 's/"tokens":1,/"tokens":13,/'
+			placed s $((i + 8)) "a$i" 2 "$at"
+			placed s $((i + 9)) "a$i" 4 "$at"
+		done
+		echo '{"event":"end","source":"s","read":700,"complete":true}'
+	} >in
+	writer --clock virtual --resume <in >first
+	same "$(counts)" '700|210|70|140|70|210'
+	same "$(grep -c '"rejected".*violates check constraint' first)" 140
+	done_rows=$(rows)
+	for d in -1 4 5 400; do
+		sql "UPDATE acctflow.source_deliveries SET delivered_offset = CASE WHEN $d >= 0 THEN $d END"
+		for batch in 1 7 100000; do
+			claim s
+			{ head -n 1 in && tail -n +$((d + 3)) in; } | writer --clock virtual --resume --token "$token" --batch $batch >again
+			same "$(grep -c '"replayed":true}$' again)" $((699 - d))
+			diff <(without begin caughtup <first | tail -n +$((d + 2))) \
+				<(without begin pending caughtup <again | sed 's/,"replayed":true}$/}/')
+		done
+	done
+	sql 'UPDATE acctflow.source_deliveries SET delivered_offset = NULL'
+	same "$(rows)" "$done_rows"
+	# What was refused once, and taken when it was read again by hand.
+	sql 'ALTER TABLE acctflow.account_updates DROP CONSTRAINT unlucky'
+	writer --clock virtual <in >/dev/null
+	claim s
+	writer --clock virtual --resume --token "$token" <in >again
+	same "$(grep '"offset":[0-9]*7,.*"replayed":true' again | members event reason | sort | uniq -c)" '     70 ignored stale '
+}
+
+@test "lanes that a crash left apart come together, and times are those of an undisturbed run" {
+	sample
+	writer migrate
+	# One lane's commit waits, the other one's does not.
+	sql 'CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END$$'
+	sql 'CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON acctflow.source_lanes DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW WHEN (NEW.lane = 0 AND NEW.committed_offset > 0) EXECUTE FUNCTION slow()'
+	held 'SELECT pg_advisory_lock(42)'
+	claim s
+	head -n 700 in >part
+	writer --clock virtual --resume --token "$token" <part >out 2>err 3>&- 6>&- &
+	pid=$!
+	apart() { [[ $(sql 'SELECT lane FROM acctflow.source_lanes WHERE committed_offset > 500') == 1 ]]; }
+	retry 100 apart || { sql 'TABLE acctflow.source_lanes' && wc in && false; }
+	retry 100 waits 1
+	kill -9 "$pid"
+	wait "$pid" || true
+	pid=
+	claim s # ends what the killed one left
+	release
+	sql 'DROP TRIGGER slow ON acctflow.source_lanes'
+	apart
+	ahead=$(sql 'SELECT committed_offset, ingested_at FROM acctflow.source_lanes WHERE lane = 1')
+	# Told to stop in between: the lane that is ahead stays there.
+	head -n 101 in >part
+	fails 111 writer --clock virtual --resume --token "$token" --batch 40 <part
+	same "$(sql 'SELECT max(committed_offset) FROM acctflow.source_lanes WHERE lane = 0')" 99
+	same "$(sql 'SELECT committed_offset, ingested_at FROM acctflow.source_lanes WHERE lane = 1')" "$ahead"
+	claim s
+	writer --clock virtual --resume --token "$token" --batch 40 <in >events
+	rows >got
+	without begin caughtup <events | sed 's/,"replayed":true}$/}/' >told
+	database_drop
+	database
+	writer --clock virtual <in >undisturbed
+	rows | diff - got
+	diff <(without begin <undisturbed) told
+}
+
 @test "by hand nothing is told again, and a source starts from where reader says" {
 	sample
 	writer --clock virtual <in >/dev/null

@@ -75,6 +75,12 @@ batch_add(struct batch *b, enum item_kind kind)
 	return it;
 }
 
+void
+batch_conflict(struct buf *reason, int64_t version)
+{
+	buf_printf(reason, "conflict: version %lld is known with other content", (long long)version);
+}
+
 unsigned
 batch_lane(struct slice id, unsigned lanes)
 {
@@ -166,7 +172,8 @@ batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes)
 			continue;
 		it->known = NOTHING;
 		it->account = account_find_or_add(b, it->id, lanes);
-		it->first = version_first(b, (uint32_t)i);
+		/* What was refused left nothing behind that another could repeat. */
+		it->first = it->refused.n ? (uint32_t)i : version_first(b, (uint32_t)i);
 		struct account *a = &b->accounts[it->account];
 		it->next = NOTHING;
 		if (a->items == NOTHING)
@@ -250,6 +257,9 @@ batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
 			it->fired_at = k->fired_at;
 			if (k->applied && it->version > a->current)
 				a->current = it->version;
+		} else if (it->refused.n) {
+			it->kind = ITEM_REJECTED;
+			it->reason = it->refused;
 		} else if (!it->replayed && it->version > a->current) {
 			it->outcome = INDEXED;
 			a->current = it->version;

@@ -34,11 +34,12 @@ struct item {
 	enum outcome outcome;
 	int64_t offset; /* -1: none */
 	int64_t ingested_at;
-	int64_t fired_at;    /* replayed: when its callback fired; INT64_MIN: it did not */
-	int64_t current;     /* the account's version, where the outcome is not INDEXED */
-	struct slice line;   /* the line as it came, but for updates */
-	struct slice reason; /* ITEM_REJECTED by us or the server: why. Empty: the line is reader's own event */
-	uint64_t total;	     /* ITEM_REJECTED: length of the whole record */
+	int64_t fired_at;     /* replayed: when its callback fired; INT64_MIN: it did not */
+	int64_t current;      /* the account's version, where the outcome is not INDEXED */
+	struct slice line;    /* the line as it came, but for updates */
+	struct slice reason;  /* ITEM_REJECTED by us or the server: why. Empty: the line is reader's own event */
+	struct slice refused; /* replayed: the words in which the server refused it then; empty: it did not */
+	uint64_t total;	      /* ITEM_REJECTED: length of the whole record */
 	/* ITEM_UPDATE */
 	struct slice id, account_type, data, trace;
 	uint64_t tokens, callback_ms;
@@ -98,6 +99,9 @@ struct slice batch_keep(struct batch *b, struct slice s);
 /* Appends an item, zeroed but for its kind. */
 struct item *batch_add(struct batch *b, enum item_kind kind);
 
+/* Appends what a conflict is recorded as. */
+void batch_conflict(struct buf *reason, int64_t version);
+
 /* Before the guard: finds the accounts of the updates in [from, to), each one's lane, its highest version to be
  * written, and the first item of each version. */
 void batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes);
@@ -114,7 +118,8 @@ bool batch_asks(const struct batch *b, size_t item);
 /* Notes a known version; k is copied, its slices must live until batch_decide has been called. */
 void batch_known(struct batch *b, size_t item, const struct known *k);
 
-/* Gives the verdict on each update of that lane in [from, to), in input order. */
+/* Gives the verdict on each update of that lane in [from, to), in input order. What the server refused before becomes
+ * ITEM_REJECTED. */
 void batch_decide(struct batch *b, size_t from, size_t to, unsigned lane);
 
 #endif

@@ -10,6 +10,7 @@
 #include "io.h"
 #include "log.h"
 #include "part.h"
+#include "recall.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -331,24 +332,47 @@ out:
 	return result == INGEST_OK ? range_commit(g, b, middle, to) : result;
 }
 
-/* Along a source recorded times never go back; records that are told again have a line of their own. */
+/* Says which records are told again, and gives them all their times: along a source these never go back, also behind
+ * what a life before committed. */
 static void
 times_settle(struct ingest *g, struct batch *b)
 {
-	bool sourced = b->source.len > 0;
+	const struct source *s = &g->source;
+	bool sourced = b->source.len > 0 && s->token >= 0;
 	for (size_t i = 0; i < b->n; i++) {
 		struct item *it = &b->items[i];
 		if (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED)
 			continue;
-		int64_t *last = it->replayed ? &g->replay_last : &g->source.last;
-		if (sourced && g->resume && g->source.token >= 0 && it->offset >= 0) {
-			unsigned lane = it->kind == ITEM_UPDATE ? batch_lane(it->id, g->source.lanes) : 0;
-			it->replayed = it->offset <= g->source.committed[lane];
-			last = it->replayed ? &g->replay_last : &g->source.last;
-		}
-		if (it->ingested_at < *last)
-			it->ingested_at = *last;
-		*last = it->ingested_at;
+		bool resumed = sourced && g->resume && it->offset >= 0;
+		unsigned own = resumed && it->kind == ITEM_UPDATE ? batch_lane(it->id, s->lanes) : 0;
+		it->replayed = resumed && it->offset <= s->committed[own];
+		/* The lanes may differ: each knows the time of what it committed before this record only. */
+		for (unsigned lane = 0; sourced && lane < s->lanes; lane++)
+			if (s->ingested[lane] > g->last && !(resumed && it->offset <= s->committed[lane]))
+				g->last = s->ingested[lane];
+		if (it->ingested_at < g->last)
+			it->ingested_at = g->last;
+		g->last = it->ingested_at;
+	}
+}
+
+/* See recall.h; tried again like a batch. */
+static enum ingest_status
+rejects_recall(struct ingest *g, struct batch *b)
+{
+	struct db *db = g->lane[0];
+	int64_t start = clock_now();
+	for (;;) {
+		enum db_status status = db_connect(db);
+		if (status == DB_OK)
+			status = recall_rejects(db, b);
+		if (status == DB_OK)
+			return INGEST_OK;
+		if (status != DB_RETRY || clock_now() - start > db_deadline() || io_stopping())
+			return gone(db_error(db), status);
+		db_reset(db);
+		struct pollfd none[1];
+		io_wait(none, 0, clock_now() + 50000);
 	}
 }
 
@@ -361,7 +385,8 @@ ingest_batch(struct ingest *g, struct batch *b)
 		from++;
 	if (from == to)
 		return INGEST_OK;
-	return range_commit(g, b, from, to);
+	enum ingest_status status = rejects_recall(g, b);
+	return status == INGEST_OK ? range_commit(g, b, from, to) : status;
 }
 
 void

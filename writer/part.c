@@ -315,8 +315,7 @@ queue_rejects(struct attempt *t, struct part *p)
 			continue;
 		reason.len = 0;
 		if (it->kind == ITEM_UPDATE)
-			buf_printf(
-			    &reason, "conflict: version %lld is known with other content", (long long)it->version);
+			batch_conflict(&reason, it->version);
 		else if (it->reason.n)
 			buf_slice(&reason, it->reason);
 		else if (record_parse_line(it->line, &r) == 0)

@@ -131,7 +131,7 @@ source_enter(struct run *r, const struct batch *b)
 		struct pollfd none[1];
 		io_wait(none, 0, clock_now() + 50000);
 	}
-	g->replay_last = INT64_MIN;
+	g->last = INT64_MIN;
 	if (r->o->resume) {
 		if (b->begins) {
 			r->begun = true;
@@ -259,7 +259,7 @@ run_main(const struct writer_options *o)
 	struct run r = {.o = o, .style = text_style((enum format)o->format, STDOUT_FILENO)};
 	struct batch batches[3] = {0}; /* one is filled, one is in flight, one is told */
 	r.ingest = (struct ingest){
-	    .lanes = (unsigned)o->lanes, .resume = o->resume, .source = {.token = -1, .last = INT64_MIN}};
+	    .lanes = (unsigned)o->lanes, .resume = o->resume, .last = INT64_MIN, .source = {.token = -1}};
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
 		r.ingest.lane[i] = db_new("acctflow writer");

@@ -11,7 +11,6 @@ offsets_read(struct db *db, int result, struct source *s)
 {
 	s->lanes = 0;
 	s->committed_most = -1;
-	s->last = INT64_MIN;
 	for (int i = 0; i < db_rows(db, result); i++) {
 		int64_t lane = db_i64(db, result, i, 0);
 		if (lane < 0 || lane >= MOST_LANES)
@@ -21,8 +20,7 @@ offsets_read(struct db *db, int result, struct source *s)
 		s->committed[lane] = db_i64(db, result, i, 2);
 		if (s->committed[lane] > s->committed_most)
 			s->committed_most = s->committed[lane];
-		if (!db_null(db, result, i, 3) && db_i64(db, result, i, 3) > s->last)
-			s->last = db_i64(db, result, i, 3);
+		s->ingested[lane] = db_null(db, result, i, 3) ? INT64_MIN : db_i64(db, result, i, 3);
 	}
 }
 

@@ -14,7 +14,7 @@ struct source {
 	int64_t committed[MOST_LANES]; /* -1: none */
 	int64_t committed_most;	       /* of all lanes; -1: none */
 	int64_t delivered;	       /* -1: none */
-	int64_t last;		       /* ingested_at of its last record; INT64_MIN: none */
+	int64_t ingested[MOST_LANES];  /* ingested_at of each lane's last record; INT64_MIN: none */
 };
 
 /* Adds the source where it is new, and takes it over: waits for a transaction of the old holder, ends its backend after
