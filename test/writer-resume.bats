@@ -227,6 +227,25 @@ $(cat in)"
 	same "$(rows)" "$before"
 }
 
+@test "a writer whose source was taken over while it said what the source is, says nothing more" {
+	echo '{"event":"begin","source":"s","seed":5,"arrival":"gap"}' >begin
+	for how in '' --resume; do
+		claim s
+		held "SELECT FROM acctflow.source_inputs WHERE name = 's' FOR UPDATE"
+		feed run $how ${how:+--token "$token"}
+		cat begin >&5
+		retry 100 waits 1
+		# Its transaction holds the source: it is waited for, then ended.
+		claim s
+		grep -q . claimed
+		retry 100 gone "$pid"
+		exec 5>&-
+		release
+		ended 100
+		same "$(sql "SELECT seed, arrival FROM acctflow.source_inputs")" '|'
+	done
+}
+
 @test "a token that is no longer the source's is refused at the first record" {
 	claim s
 	old=$token

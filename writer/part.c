@@ -38,13 +38,8 @@ part_guard(struct attempt *t, struct part *p)
 	/* A plan made for these very arrays would begin with copies of them. */
 	db_queue(p->db, "SELECT pg_current_xact_id()::text, set_config('plan_cache_mode', 'force_generic_plan', true)",
 	    NULL, 0);
-	if (t->sourced) {
-		db_set_text(&q[0], slice_buf(&t->g->source.name));
-		db_set_i64(&q[1], p->lane);
-		db_set_i64(&q[2], p->lane_last);
-		db_set_i64(&q[3], t->g->source.token);
-		db_queue(p->db, sql_lanes_lock, q, 4);
-	}
+	if (t->sourced)
+		source_lock(p->db, &t->g->source, p->lane, p->lane_last, q);
 	if (t->sourced)
 		db_set_text(&q[0], slice_buf(&t->g->source.name));
 	else

@@ -48,18 +48,29 @@ tell_caughtup(struct run *r)
 	say(r);
 }
 
-/* Keeps what `begin` says of the source. By hand it starts from where the reader says. */
+/* Keeps what `begin` says of the source, where that is still ours; else its token is -1. By hand it starts from where
+ * the reader says. */
 static enum db_status
 begin_keep(struct run *r, const struct item *begin)
 {
 	static const enum member members[] = {
 	    M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FINGERPRINT, M_STARTED_AT};
+	struct source *s = &r->ingest.source;
 	struct db *db = r->ingest.lane[0];
 	struct db_param p[9] = {0};
 	struct buf room = {0};
 	uint64_t from = 0;
+	db_queue(db, "BEGIN", NULL, 0);
+	source_lock(db, s, 0, s->lanes - 1, p);
+	enum db_status status = db_run(db);
+	if (status == DB_OK && db_rows(db, 1) != (int)s->lanes) {
+		s->token = -1;
+		status = db_exec(db, "ROLLBACK", NULL, 0);
+	}
+	if (status != DB_OK || s->token < 0)
+		goto out;
 	record_parse_line(begin->line, &r->record);
-	db_set_text(&p[0], slice_buf(&r->ingest.source.name));
+	db_set_text(&p[0], slice_buf(&s->name));
 	for (int i = 0; i < 7; i++) {
 		struct slice v = r->record.m[members[i]];
 		if (v.n && v.p[0] == '"')
@@ -70,30 +81,34 @@ begin_keep(struct run *r, const struct item *begin)
 			db_set_null(&p[i + 1]);
 	}
 	db_set_text(&p[8], r->o->resume ? SLICE("true") : SLICE("false"));
-	enum db_status status = db_exec(db, sql_source_begin, p, 9);
-	if (status == DB_OK && !r->o->resume) {
+	db_queue(db, sql_source_begin, p, 9);
+	if (!r->o->resume) {
 		record_integer(&r->record, M_FROM, VERSION_MAX, &from);
 		if (from)
 			db_set_i64(&p[1], (int64_t)from - 1);
 		else
 			db_set_null(&p[1]);
-		status = db_exec(db, sql_source_restart, p, 2);
+		db_queue(db, sql_source_restart, p, 2);
 	}
+	db_queue(db, "COMMIT", NULL, 0);
+	status = db_run(db);
+out:
 	db_params_free(p, 9);
 	buf_free(&room);
 	return status;
 }
 
-/* One attempt to take hold of the source. */
+/* One attempt to take hold of the source: by the claim of that token, which is made where it is -1. A claim that was
+ * made is not made again, or we would take back what somebody took over from us meanwhile. */
 static enum db_status
-source_take(struct run *r, const struct batch *b)
+source_take(struct run *r, const struct batch *b, int64_t *token)
 {
 	struct ingest *g = &r->ingest;
 	struct db *db = g->lane[0];
 	int64_t pid = 0;
 	enum db_status status = db_connect(db);
-	if (status == DB_OK && r->o->resume && r->o->token_given)
-		status = source_join(db, &g->source, (int64_t)r->o->token);
+	if (status == DB_OK && *token >= 0)
+		status = source_join(db, &g->source, *token);
 	else if (status == DB_OK)
 		status = source_claim(db, &g->source, (unsigned)r->o->lanes, true, !r->o->resume, r->o->resume, &pid);
 	if (status != DB_OK)
@@ -103,9 +118,12 @@ source_take(struct run *r, const struct batch *b)
 		    "another writer works on this source (database process %lld); wait for it, or name another with "
 		    "reader --source",
 		    (long long)pid);
+	*token = g->source.token;
+	if (g->source.token >= 0 && b->begins)
+		status = begin_keep(r, &b->items[0]);
 	if (g->source.token < 0)
 		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
-	return b->begins ? begin_keep(r, &b->items[0]) : DB_OK;
+	return status;
 }
 
 /* Takes hold of the source whose records come now, leaving the one before. */
@@ -121,7 +139,8 @@ source_enter(struct run *r, const struct batch *b)
 	g->source.name.len = 0;
 	buf_slice(&g->source.name, slice_buf(&b->source));
 	log_source(buf_cstr(&g->source.name));
-	while ((status = source_take(r, b)) != DB_OK) {
+	int64_t token = r->o->resume && r->o->token_given ? (int64_t)r->o->token : -1;
+	while ((status = source_take(r, b, &token)) != DB_OK) {
 		if (status != DB_RETRY)
 			die(EXIT_PERMANENT, "the database refused: %s", db_error(db));
 		if (clock_now() - start > db_deadline() || io_stopping())

@@ -101,6 +101,16 @@ source_join(struct db *db, struct source *s, int64_t token)
 	return status;
 }
 
+void
+source_lock(struct db *db, const struct source *s, unsigned lane, unsigned lane_last, struct db_param *p)
+{
+	db_set_text(&p[0], slice_buf(&s->name));
+	db_set_i64(&p[1], lane);
+	db_set_i64(&p[2], lane_last);
+	db_set_i64(&p[3], s->token);
+	db_queue(db, sql_lanes_lock, p, 4);
+}
+
 enum db_status
 source_claim_delivery(struct db *db, struct source *s)
 {

@@ -26,6 +26,10 @@ enum db_status source_claim(
 /* Reads the claim that somebody made for us under this token; DB_OK with s->token -1 where it is no longer ours. */
 enum db_status source_join(struct db *db, struct source *s, int64_t token);
 
+/* Queues the statement with which every transaction for the source begins: it locks the rows of those lanes, and finds
+ * as many as there are where the source is still ours. `p` has room for 4. */
+void source_lock(struct db *db, const struct source *s, unsigned lane, unsigned lane_last, struct db_param *p);
+
 /* Takes settle's side of the source alone. */
 enum db_status source_claim_delivery(struct db *db, struct source *s);
 
