@@ -74,6 +74,7 @@ CREATE TABLE acctflow.source_lanes (
     conflict         bigint NOT NULL DEFAULT 0,
     rejected         bigint NOT NULL DEFAULT 0,
     ingested_at      timestamptz,                -- of the last record: times never go back along a source
+    xid              xid8,                       -- of the transaction that advanced it last
     updated_at       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (name, lane)
 ) WITH (fillfactor = 50);

@@ -1,7 +1,8 @@
 -- The offset never goes back: where a batch is committed in parts, one lane may be further than the part. The owner is
--- noted anew where the connection is another than before.
+-- noted anew where the connection is another than before. xid is given, not asked for here: where the row lies on another
+-- node, that would be another one.
 UPDATE acctflow.source_lanes
-SET committed_offset = greatest($4::bigint, committed_offset), ingested_at = greatest($5::timestamptz, ingested_at), updated_at = now(),
+SET committed_offset = greatest($4::bigint, committed_offset), ingested_at = greatest($5::timestamptz, ingested_at), updated_at = now(), xid = $11::xid8,
     indexed = indexed + CASE WHEN lane = $2::smallint THEN $6::bigint ELSE 0 END,
     stale = stale + CASE WHEN lane = $2::smallint THEN $7::bigint ELSE 0 END,
     duplicate = duplicate + CASE WHEN lane = $2::smallint THEN $8::bigint ELSE 0 END,

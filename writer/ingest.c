@@ -133,8 +133,8 @@ part_settle(struct attempt *t, struct part *p)
 	}
 }
 
-/* Whether the row that the transaction advanced last is its work. A server that crashed may give the same number again,
- * to a transaction of somebody else's. */
+/* Whether the lane was advanced by that transaction. A server that crashed may give the same number again, to a
+ * transaction of somebody else's. */
 static enum db_status
 part_advanced(const struct attempt *t, struct part *p, bool *committed)
 {
@@ -143,8 +143,7 @@ part_advanced(const struct attempt *t, struct part *p, bool *committed)
 	db_set_i64(&q[1], p->lane);
 	db_set_text(&q[2], slice_buf(&p->xid));
 	enum db_status status = db_exec(p->db,
-	    "SELECT FROM acctflow.source_lanes WHERE name = $1 AND lane = $2::smallint AND xmin = ($3::xid8)::xid", q,
-	    3);
+	    "SELECT FROM acctflow.source_lanes WHERE name = $1 AND lane = $2::smallint AND xid = $3::xid8", q, 3);
 	*committed = status == DB_OK && db_rows(p->db, 0) == 1;
 	db_params_free(q, 3);
 	return status;

@@ -377,7 +377,8 @@ queue_advance(struct attempt *t, struct part *p)
 	}
 	for (int i = 0; i < 5; i++)
 		db_set_i64(&q[5 + i], count[i]);
-	db_queue(p->db, sql_lanes_advance, q, 10);
+	db_set_text(&q[10], slice_buf(&p->xid));
+	db_queue(p->db, sql_lanes_advance, q, 11);
 }
 
 /* Step 3 of a part. */
