@@ -106,6 +106,8 @@ soak: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate
 	BIN=$(BIN) test/faults/run --kills $(N) --jobs 2 --go-on
 	BIN=$(BIN) test/faults/syscalls --jobs 2
+	BIN=$(BIN) test/faults/stopped --seconds 30 --updates 400000
+	BIN=$(BIN) test/faults/writers --updates 1000000 --accounts 100000
 	test/faults/mutants
 
 # The timer structure against libev: made by test/bench/run, where libev is there.

@@ -1,5 +1,5 @@
 # A sample of the fault harness (test/faults/), small enough for every change: the whole of it is `make soak`.
-# FAULTS_KILLS and FAULTS_POINTS say how large it is.
+# FAULTS_KILLS, FAULTS_POINTS, FAULTS_STOPPED_SECONDS and so on say how large it is.
 # shellcheck disable=SC2154 # helper sets bin and root
 load helper
 
@@ -24,4 +24,17 @@ setup() {
 	[[ ${lines[-1]} =~ ^ok:\ ([0-9]+)\ points,\ ([0-9]+)\ of\ them\ struck,\ 0\ bad ]]
 	((BASH_REMATCH[2] * 2 > BASH_REMATCH[1]))
 	echo "$output" | grep '^ok' >&3
+}
+
+@test "faults: writer, then timerd, stopped under full input: all wait, nobody grows, nothing is lost" {
+	ok "$root/test/faults/stopped" --updates "${FAULTS_STOPPED_UPDATES:-40000}" --seconds "${FAULTS_STOPPED_SECONDS:-0}"
+	has 'ok: writer stopped'
+	has 'ok: timerd stopped'
+	grep '^#.* stopped' <<<"$output" >&3
+}
+
+@test "faults: three writers on the same accounts at once: the newest wins, and no deadlock" {
+	ok "$root/test/faults/writers" --updates "${FAULTS_WRITERS_UPDATES:-30000}"
+	has '0 deadlocks'
+	echo "${lines[-1]}" >&3
 }
