@@ -24,6 +24,7 @@ struct db {
 	int queued, done;
 	bool failed;				 /* queueing itself failed */
 	bool ran;				 /* what was queued was run: the next statement begins anew */
+	bool path;				 /* the first result to come is of DB_PATH, and nobody's */
 	bool (*step)(struct db *, bool *unsent); /* goes on with what was started; true when that is over */
 	bool copying;
 	struct slice copy_left;
@@ -94,7 +95,7 @@ results_clear(struct db *db)
 	for (int i = 0; i < db->done; i++)
 		PQclear(db->results[i]);
 	db->queued = db->done = 0;
-	db->failed = db->ran = false;
+	db->failed = db->ran = db->path = false;
 	db->status = DB_OK;
 }
 
@@ -227,6 +228,18 @@ db_connect(struct db *db)
 	}
 }
 
+/* Each transaction looks for names where nobody but the server's owner can put one. Not once a connection: behind a
+ * proxy the next transaction may be on another, and this one's next be another program's. */
+static void
+path_queue(struct db *db)
+{
+	if (!db->conn || db->queued || db->failed || PQtransactionStatus(db->conn) == PQTRANS_INTRANS ||
+	    PQtransactionStatus(db->conn) == PQTRANS_INERROR)
+		return;
+	db->path = PQsendQueryParams(db->conn, "SELECT " DB_PATH, 0, NULL, NULL, NULL, NULL, 0) == 1;
+	db->failed = !db->path;
+}
+
 void
 db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
 {
@@ -235,6 +248,7 @@ db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
 	int lengths[16], formats[16];
 	if (db->ran)
 		results_clear(db);
+	path_queue(db);
 	for (int i = 0; i < n; i++) {
 		const struct db_param *p = &params[i];
 		if (p->array) {
@@ -251,7 +265,7 @@ db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
 		lengths[i] = (int)p->bytes.len;
 		formats[i] = p->array;
 	}
-	if (!db->conn || PQsendQueryParams(db->conn, sql, n, types, values, lengths, formats, 0) != 1)
+	if (!db->conn || db->failed || PQsendQueryParams(db->conn, sql, n, types, values, lengths, formats, 0) != 1)
 		db->failed = true;
 	else
 		db->queued++;
@@ -308,6 +322,10 @@ results_take(struct db *db)
 			return true;
 		case PGRES_COMMAND_OK:
 		case PGRES_TUPLES_OK:
+			if (db->path) {
+				db->path = false;
+				break;
+			}
 			if (db->done < MOST_RESULTS) {
 				db->results[db->done++] = r;
 				continue;

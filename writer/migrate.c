@@ -73,7 +73,7 @@ migrate(struct db *db)
 	if (version == VERSION)
 		return 0;
 
-	run(db, "BEGIN; SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))");
+	run(db, "BEGIN; SELECT " DB_PATH "; SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))");
 	version = version_read(db);
 	if (version == 0)
 		run(db, "CREATE SCHEMA IF NOT EXISTS acctflow; CREATE TABLE acctflow.migrations"
