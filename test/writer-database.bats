@@ -4,36 +4,19 @@
 # shellcheck disable=SC2030,SC2031,SC2154,SC2164 # helper and bats set them; a cd that fails ends the test
 load helper
 load writer
+load cluster
 
 setup_file() {
-	local initdb
-	# A short path, for the socket, that user postgres may enter.
-	CLUSTER=$(mktemp -d /tmp/acctflow-writer.XXXXXX)
-	initdb=$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1) || initdb=$(command -v initdb)
-	CLUSTER_BIN=${initdb%/*}
-	export CLUSTER CLUSTER_BIN
-	((EUID != 0)) || chown postgres: "$CLUSTER"
-	server initdb -D "$CLUSTER/data" -U acctflow -E UTF8 --locale=C -A trust >/dev/null
-	cat >>"$CLUSTER/data/postgresql.conf" <<-END
-		listen_addresses = ''
-		unix_socket_directories = '$CLUSTER'
-		fsync = off
-		full_page_writes = off
-		log_min_messages = error
-		wal_writer_delay = 10s
+	cluster_make <<-END
+		local all guarded scram-sha-256
+		local all nobody reject
+		local all all trust
 	END
-	{
-		echo 'local all guarded scram-sha-256'
-		echo 'local all nobody reject'
-		echo 'local all all trust'
-	} >"$CLUSTER/data/pg_hba.conf"
-	up
 	psql -Xqh "$CLUSTER" -U acctflow -d postgres -c "CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'geheim'" -c 'CREATE ROLE nobody LOGIN'
 }
 
 teardown_file() {
-	down
-	rm -rf -- "$CLUSTER"
+	cluster_remove
 }
 
 setup() {
@@ -48,19 +31,6 @@ teardown() {
 	for one in ${others[@]+"${others[@]}"}; do kill -9 "$one" 2>/dev/null || true; done
 	server pg_ctl -D "$CLUSTER/data" -s status >/dev/null || up
 	PGUSER=acctflow PGHOST=$CLUSTER database_drop
-}
-
-# server COMMAND...: one of Postgres's programs, as the user it may run as.
-server() {
-	local as=()
-	((EUID != 0)) || as=(runuser -u postgres --)
-	(cd / && "${as[@]}" "$CLUSTER_BIN/$1" "${@:2}")
-}
-up() {
-	server pg_ctl -D "$CLUSTER/data" -l "$CLUSTER/log" -s -w start >/dev/null 3>&- 5>&- 6>&-
-}
-down() {
-	server pg_ctl -D "$CLUSTER/data" -s -w -m "${1-immediate}" stop
 }
 
 # backends: the pids of writer's.
