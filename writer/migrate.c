@@ -21,7 +21,10 @@ _Noreturn static void
 failed(struct db *db, enum db_status status, const char *what)
 {
 	if (strcmp(db_sqlstate(db), "42501") == 0)
-		die(EXIT_PERMANENT, "this role may not %s (%s); as the database's owner run: writer migrate --db …",
+		die(EXIT_PERMANENT,
+		    "this role may not %s (%s); as the schema's or the database's owner run: writer migrate --db …; "
+		    "what "
+		    "roles there are, prints: writer roles",
 		    what, db_error(db));
 	die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, db_error(db));
 }
@@ -52,6 +55,23 @@ run(struct db *db, const char *sql)
 		failed(db, status, "migrate the schema");
 }
 
+/* Becomes the schema's owner for the rest of the transaction, so that all in it has one owner, whoever migrates; or
+ * makes the schema. Returns whether its owner is the one of sql/roles.sql. */
+static bool
+owner_become(struct db *db)
+{
+	enum db_status status = db_exec(db,
+	    "SELECT set_config('role', r.rolname, true), r.rolname = 'acctflow_owner'"
+	    " FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'acctflow'",
+	    NULL, 0);
+	if (status != DB_OK)
+		failed(db, status, "migrate the schema");
+	if (db_rows(db, 0) > 0)
+		return slice_is(db_text(db, 0, 0, 1), "t");
+	run(db, "CREATE SCHEMA acctflow");
+	return false;
+}
+
 int
 migrate(struct db *db)
 {
@@ -75,8 +95,9 @@ migrate(struct db *db)
 
 	run(db, "BEGIN; SELECT " DB_PATH "; SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))");
 	version = version_read(db);
+	bool roles = owner_become(db);
 	if (version == 0)
-		run(db, "CREATE SCHEMA IF NOT EXISTS acctflow; CREATE TABLE acctflow.migrations"
+		run(db, "CREATE TABLE acctflow.migrations"
 			" (version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())");
 	for (int i = version; i < VERSION; i++) {
 		struct db_param p[1] = {0};
@@ -87,6 +108,8 @@ migrate(struct db *db)
 		if (status != DB_OK)
 			failed(db, status, "migrate the schema");
 	}
+	if (roles && version < VERSION)
+		run(db, sql_roles);
 	run(db, "COMMIT");
 	if (version < VERSION)
 		log_info("migrated the schema from version %d to %d", version, VERSION);

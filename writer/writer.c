@@ -117,6 +117,7 @@ static const struct program program = {
 	    "  run           updates in, events out (default)\n"
 	    "  settle        events in, events out; records what fired and how far events were delivered\n"
 	    "  migrate       make the schema, or bring it up to date\n"
+	    "  roles         print the SQL that makes roles which own, write and read it: writer roles | psql\n"
 	    "  status        one line a source: counts, offsets, what is pending\n"
 	    "  richest       of each account type the account with the most tokens\n"
 	    "  history ID    all versions of an account\n"
@@ -175,6 +176,18 @@ migrate_main(const struct writer_options *o)
 	return EXIT_OK;
 }
 
+/* For an administrator, who reads it first: nothing is connected to. */
+static int
+roles_main(const struct writer_options *o)
+{
+	(void)o;
+	if (printf("\\set ON_ERROR_STOP on\nBEGIN;\nSELECT " DB_PATH " \\g /dev/null\n\n%s\nCOMMIT;\n", sql_roles) <
+		0 ||
+	    fflush(stdout) != 0)
+		die(EXIT_TEMPORARY, "could not write standard output: %m");
+	return EXIT_OK;
+}
+
 static int
 status_main(const struct writer_options *o)
 {
@@ -207,6 +220,7 @@ static const struct {
     {"run", run_main, false},
     {"settle", settle_main, false},
     {"migrate", migrate_main, false},
+    {"roles", roles_main, false},
     {"status", status_main, false},
     {"richest", richest_main, false},
     {"history", history_main, true},

@@ -1,0 +1,438 @@
+#!/usr/bin/env bats
+# What the roles of sql/roles.sql may do, and what they may not; and that names are looked for where only the server's
+# owner can put one. On a Postgres of this file's own, since roles are one server's.
+load helper
+load writer
+load cluster
+
+setup_file() {
+	cluster_make <<<'local all all trust'
+	psql -Xqh "$CLUSTER" -U acctflow -d postgres -c 'CREATE ROLE outsider LOGIN' -c 'CREATE DATABASE first'
+	PGHOST=$CLUSTER PGUSER=acctflow PGDATABASE=first writer migrate
+	writer roles | psql -Xqh "$CLUSTER" -U acctflow -d first
+	psql -Xqh "$CLUSTER" -U acctflow -d postgres -c 'CREATE ROLE pipeline LOGIN IN ROLE acctflow_writer' \
+		-c 'CREATE ROLE report LOGIN IN ROLE acctflow_reader' -c 'CREATE ROLE keeper LOGIN IN ROLE acctflow_owner'
+}
+
+teardown_file() {
+	cluster_remove
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export SUITE_PGHOST=$CLUSTER
+	database
+	writer migrate 2>/dev/null
+	writer roles | psql -Xq
+}
+
+teardown() {
+	writer_end
+	PGUSER=acctflow database_drop
+}
+
+# privileges: all that anybody but the owner was granted here: kind, name, to whom, what (of which columns).
+privileges() {
+	psql -XqAtF ' ' <<-'END'
+		WITH granted (kind, name, part, acl) AS (
+			SELECT 'schema', nspname::text, NULL::text, nspacl FROM pg_namespace WHERE nspname = 'acctflow'
+			UNION ALL
+			SELECT 'relation', relname, NULL, relacl FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace
+			UNION ALL
+			SELECT 'relation', relname, attname, attacl FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+			WHERE relnamespace = 'acctflow'::regnamespace
+			UNION ALL
+			SELECT 'function', proname, NULL, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'acctflow'::regnamespace
+			UNION ALL
+			SELECT 'default', defaclobjtype::text, NULL, defaclacl FROM pg_default_acl
+		)
+		SELECT kind, name, g.grantee, g.privilege || coalesce(' (' || string_agg(part, ' ' ORDER BY part COLLATE "C") || ')', '')
+		FROM granted, LATERAL (SELECT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee,
+									  privilege_type || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS privilege
+							   FROM aclexplode(acl)) g
+		WHERE g.grantee <> 'acctflow_owner'
+		GROUP BY kind, name, g.grantee, g.privilege
+		ORDER BY 1, 2, 3, 4;
+	END
+}
+
+granted='relation account_updates acctflow_reader SELECT
+relation account_updates acctflow_writer INSERT
+relation account_updates acctflow_writer SELECT
+relation accounts acctflow_reader SELECT
+relation accounts acctflow_writer INSERT (account_type callback_time_ms data id ingested_at source source_offset tokens version)
+relation accounts acctflow_writer SELECT
+relation accounts acctflow_writer UPDATE (account_type callback_time_ms data ingested_at previous_version source source_offset tokens version)
+relation callbacks acctflow_reader SELECT
+relation callbacks acctflow_writer SELECT
+relation callbacks_fired acctflow_reader SELECT
+relation callbacks_fired acctflow_writer INSERT
+relation callbacks_fired acctflow_writer SELECT
+relation migrations acctflow_reader SELECT
+relation migrations acctflow_writer SELECT
+relation rejected_updates acctflow_reader SELECT
+relation rejected_updates acctflow_writer INSERT
+relation rejected_updates acctflow_writer SELECT
+relation source_deliveries acctflow_writer INSERT (name)
+relation source_deliveries acctflow_writer SELECT
+relation source_deliveries acctflow_writer UPDATE (delivered_offset token updated_at)
+relation source_inputs acctflow_writer INSERT (name)
+relation source_inputs acctflow_writer SELECT
+relation source_inputs acctflow_writer UPDATE (arrival clock complete delay_ms fingerprint seed speed started_at)
+relation source_lanes acctflow_writer INSERT (lane name)
+relation source_lanes acctflow_writer SELECT
+relation source_lanes acctflow_writer UPDATE (committed_offset conflict duplicate indexed ingested_at owner_pid owner_start rejected stale token updated_at)
+relation sources acctflow_reader SELECT
+relation sources acctflow_writer SELECT
+schema acctflow acctflow_reader USAGE
+schema acctflow acctflow_writer USAGE'
+
+owners() {
+	sql "SELECT DISTINCT nspowner::regrole FROM pg_namespace WHERE nspname = 'acctflow'
+		UNION SELECT relowner::regrole FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace"
+}
+
+@test "what each role was granted, and nothing else" {
+	same "$(privileges)" "$granted"
+	same "$(owners)" acctflow_owner
+	same "$(sql "SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls
+		FROM pg_roles WHERE rolname LIKE 'acctflow\\_%' ORDER BY 1")" 'acctflow_owner|f|t|f|f|f|f|f
+acctflow_reader|f|t|f|f|f|f|f
+acctflow_writer|f|t|f|f|f|f|f'
+	# They are members of nothing.
+	same "$(sql "SELECT count(*) FROM pg_auth_members WHERE member::regrole::text LIKE 'acctflow\\_%'")" 0
+}
+
+@test "again: what was granted beside it is taken back; all belongs to the owner" {
+	sql 'GRANT ALL ON ALL TABLES IN SCHEMA acctflow TO acctflow_writer, acctflow_reader, PUBLIC'
+	sql 'GRANT ALL ON SCHEMA acctflow TO acctflow_writer, acctflow_reader, PUBLIC'
+	sql 'GRANT UPDATE (data) ON acctflow.account_updates TO acctflow_writer WITH GRANT OPTION'
+	sql 'ALTER TABLE acctflow.accounts OWNER TO acctflow'
+	sql 'ALTER SCHEMA acctflow OWNER TO acctflow'
+	[[ $(privileges) == *'account_updates acctflow_writer DELETE'* && $(owners) == *$'acctflow\n'* ]]
+	for i in 1 2; do
+		ok psql -Xq < <(writer roles)
+		same "$output$stderr" ''
+		same "$(privileges)" "$granted"
+		same "$(owners)" acctflow_owner
+	done
+	# Halfway is nowhere.
+	sql 'REVOKE USAGE ON SCHEMA acctflow FROM acctflow_reader'
+	sql 'ALTER TABLE acctflow.source_deliveries RENAME TO elsewhere'
+	fails 3 psql -Xq < <(writer roles)
+	err_has 'relation "acctflow.source_deliveries" does not exist'
+	[[ $(privileges) != *'acctflow_reader USAGE'* && $(privileges) == *'acctflow_reader SELECT'* ]]
+	# It wants the schema first.
+	sql 'DROP SCHEMA acctflow CASCADE' 2>/dev/null
+	fails 3 psql -Xq < <(writer roles)
+	err_has 'schema "acctflow" does not exist'
+}
+
+@test "migrations: by a member of the owner, who owns all that they make; not by the writer" {
+	tables=$(sql "SELECT string_agg(oid::regclass::text, ',') FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace AND relkind = 'r'")
+	emptied() { sql "DROP TABLE $tables CASCADE" 2>/dev/null; }
+	for user in keeper acctflow; do
+		emptied
+		for other in pipeline report outsider; do
+			for verb in run status migrate; do
+				PGUSER=$other fails 100 writer $verb </dev/null
+				err_has 'this role may not migrate the schema (permission denied to set role "acctflow_owner")'
+				err_has 'run: writer migrate'
+			done
+		done
+		PGUSER=$user ok writer migrate
+		err_has 'migrated the schema from version 0 to '
+		same "$(privileges)" "$granted"
+		same "$(owners)" acctflow_owner
+	done
+	# No schema at all: nobody may but who may make one; roles that are there say nothing about this database.
+	sql 'DROP SCHEMA acctflow CASCADE' 2>/dev/null
+	for other in pipeline keeper; do
+		PGUSER=$other fails 100 writer run </dev/null
+		err_has 'this role may not migrate the schema (permission denied for database'
+	done
+	ok writer migrate
+	same "$(owners)" acctflow
+	PGUSER=pipeline fails 100 writer run </dev/null
+	err_has "this role may not read the schema's version (permission denied for schema acctflow)"
+	err_has 'what roles there are, prints: writer roles'
+	# An owner of whatever name.
+	sql 'ALTER SCHEMA acctflow OWNER TO outsider'
+	emptied
+	ok writer migrate
+	same "$(owners)" outsider
+	same "$(privileges)" ''
+}
+
+# pipe: an input with all there is, through the whole pipeline, in batches small and large.
+pipe() {
+	generate --updates 1500 --accounts 100 --seed 4 --edges >in
+	reader --arrival offset --clock virtual --seed 9 --source s in | writer --clock virtual | timerd --clock virtual |
+		writer settle --clock virtual >out."$PGDATABASE"
+	reader --arrival none --clock virtual --seed 9 --count 40 --source small in | writer --clock virtual --batch 3 | timerd --clock virtual |
+		writer settle --clock virtual >>out."$PGDATABASE"
+}
+relations() {
+	PGUSER=acctflow psql -Xqf "$root/test/relations.sql" | LC_ALL=C sort
+}
+
+@test "the whole pipeline and every verb as the writer: the same as the superuser has" {
+	PGUSER=pipeline pipe
+	relations >relations.pipeline
+	for verb in status richest rejected pending 'history 6BhkGCMVMyrjEEkrASJcLxfAvoW43g6BubxjpeUyZFoz' 'status --source s'; do
+		for user in pipeline report acctflow; do
+			# shellcheck disable=SC2086 # verbs have operands
+			PGUSER=$user writer $verb | sed 's/"rejectedAt":"[^"]*"//' >"saw.$user"
+		done
+		cmp saw.pipeline saw.acctflow
+		cmp saw.report saw.acctflow
+	done
+	[[ -s relations.pipeline ]]
+	first=$PGDATABASE
+	database
+	pipe
+	relations | cmp - relations.pipeline
+	cmp "out.$first" "out.$PGDATABASE"
+	PGDATABASE=$first sql 'SELECT 1' >/dev/null
+	for verb in run settle 'claim --source s'; do
+		# shellcheck disable=SC2086
+		PGDATABASE=$first PGUSER=report fails 100 writer $verb < <(update a 1 && echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}')
+		err_has 'permission denied for table'
+	done
+	PGDATABASE=$first PGUSER=outsider fails 100 writer status
+	err_has 'permission denied for schema acctflow'
+	second=$PGDATABASE PGDATABASE=$first
+	database_drop
+	PGDATABASE=$second
+}
+
+@test "taking a source over from one that hangs, as the writer" {
+	export PGUSER=pipeline
+	feed
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	PGUSER=acctflow held
+	placed s 1 a 2 >&5
+	PGUSER=acctflow retry 100 waits 1
+	kill -STOP "$pid"
+	ok writer claim --source s
+	has committed=0
+	err_has 'ending the transaction that still holds the source'
+	kill -CONT "$pid"
+	release
+	retry 100 gone "$pid"
+	ended 100
+	grep -q 'another writer has taken the source over; this one stops' err
+	told 1
+	# By hand, one that lives is respected.
+	feed
+	placed s 1 a 2 >&5
+	retry 100 told 1
+	fails 100 writer < <(placed s 1 a 2)
+	err_has 'another writer works on this source'
+	exec 5>&-
+	ended 0
+}
+
+@test "a commit that was cut off is looked up, and ended, as the writer" {
+	export PGUSER=pipeline
+	PGUSER=acctflow sql "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \$\$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END\$\$"
+	PGUSER=acctflow sql 'CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON acctflow.account_updates DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW WHEN (NEW.version > 1) EXECUTE FUNCTION slow()'
+	feed
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	PGUSER=acctflow held 'SELECT pg_advisory_lock(42)'
+	placed s 1 a 2 >&5
+	PGUSER=acctflow retry 100 waits 1
+	PGUSER=acctflow sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'pipeline'" >/dev/null
+	retry 100 grep -q 'trying the batch again' err
+	release
+	retry 100 told 2
+	exec 5>&-
+	ended 0
+}
+
+# each USER: what becomes of every statement in sql/ as that user: its name, and `ok` or an SQLSTATE.
+each() {
+	local file name n args
+	echo 'SET plan_cache_mode = force_generic_plan;' >each.sql # or a null might have a table left out
+	for file in "$root"/sql/*.sql; do
+		name=$(basename "$file" .sql)
+		[[ $name != 0* && $name != roles && $name != updates_copy ]] || continue
+		n=$(grep -o '\$[0-9]*' "$file" | tr -d '$' | sort -n | tail -n 1)
+		args=$(printf 'NULL,%.0s' $(seq 1 "${n:-0}"))
+		((${n:-0})) || args=''
+		# Explained, not run: rights are looked at all the same.
+		printf '%s\n' "\\warn $name" "PREPARE s_$name AS" "$(<"$file")" ';' "EXPLAIN EXECUTE s_$name${args:+(${args%,})};"
+	done >>each.sql
+	PGUSER=$1 psql -Xq -v VERBOSITY=sqlstate -f each.sql 2>&1 >/dev/null | sed 's/^psql:[^ ]* //; s/^ERROR:  //' |
+		awk '/^[0-9A-Z]+$/ { if (state == "ok") state = $0; next } { if (name) print name, state; name = $0; state = "ok" } END { print name, state }'
+}
+
+@test "statement by statement" {
+	same "$(each acctflow | grep -v ' ok$')" ''
+	same "$(each pipeline | grep -v ' ok$')" ''
+	same "$(each report | grep -v ' 42501$')" 'accounts_before ok
+accounts_current ok
+history ok
+pending ok
+rejected ok
+richest ok
+status ok
+updates_known ok'
+	same "$(each outsider | grep -v ' 42501$')" ''
+	same "$(each outsider | wc -l)" "$(cd "$root/sql" && printf '%s\n' [a-z]*.sql | grep -vcx -e roles.sql -e updates_copy.sql)"
+	for user in report outsider; do
+		PGUSER=$user fails 3 psql -Xq -v VERBOSITY=sqlstate -v ON_ERROR_STOP=1 -f "$root/sql/updates_copy.sql" -c ''
+		err_has 42501
+	done
+}
+
+# refused USER: each of the statements on standard input, one a line, is, for want of a right.
+refused() {
+	local line
+	while IFS= read -r line; do printf "\\\\warn '%s'\nBEGIN;\n%s\nROLLBACK;\n" "${line//\'/\'\'}" "$line"; done >refused.sql
+	sed -n "/^.warn/ { s/^.warn '\(.*\)'/\1\n42501/; s/''/'/g; p }" refused.sql >wanted
+	PGUSER=$1 psql -Xq -v VERBOSITY=sqlstate -f refused.sql 2>&1 >/dev/null | sed 's/^psql:[^ ]* ERROR:  //' >got
+	[[ -s wanted ]]
+	diff -u wanted got
+}
+
+@test "what nobody but the owner may" {
+	history='account_updates callbacks_fired rejected_updates'
+	books='accounts source_inputs source_lanes source_deliveries migrations'
+	PGUSER=pipeline writer < <(placed s 0 a 1) >/dev/null
+	every() {
+		for table in $history $books; do
+			echo "DELETE FROM acctflow.$table;"
+			echo "TRUNCATE acctflow.$table;"
+			echo "ALTER TABLE acctflow.$table ADD more integer;"
+			echo "DROP TABLE acctflow.$table CASCADE;"
+			echo "LOCK TABLE acctflow.$table IN ACCESS EXCLUSIVE MODE;"
+			echo "CREATE INDEX ON acctflow.$table ((1));"
+			echo "CREATE TRIGGER t AFTER INSERT ON acctflow.$table EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+			echo "COPY acctflow.$table TO '/tmp/acctflow-never';"
+			echo "COPY acctflow.$table FROM PROGRAM 'true';"
+		done
+		cat <<-END
+			CREATE TABLE acctflow.more (n integer);
+			CREATE VIEW acctflow.more AS SELECT 1;
+			CREATE OR REPLACE VIEW acctflow.sources AS SELECT 1;
+			CREATE FUNCTION acctflow.more() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+			CREATE SCHEMA more;
+			DROP SCHEMA acctflow CASCADE;
+			ALTER SCHEMA acctflow RENAME TO more;
+			ALTER SCHEMA acctflow OWNER TO CURRENT_USER;
+			SET ROLE acctflow_owner;
+			SET ROLE acctflow;
+			GRANT acctflow_owner TO CURRENT_USER;
+			CREATE ROLE more;
+			ALTER ROLE acctflow_writer SUPERUSER;
+			SELECT pg_read_file('PG_VERSION');
+			SELECT lo_import('/etc/hostname');
+		END
+		for table in $history; do
+			echo "UPDATE acctflow.$table SET version = version;"
+			echo "SELECT * FROM acctflow.$table FOR UPDATE;"
+		done | sed 's/rejected_updates SET version = version/rejected_updates SET raw = raw/'
+		echo "INSERT INTO acctflow.account_updates SELECT * FROM acctflow.account_updates ON CONFLICT (id, version) DO UPDATE SET data = 'null';"
+		echo "INSERT INTO acctflow.migrations VALUES (1000);"
+		echo "UPDATE acctflow.migrations SET version = 1000;"
+	}
+	# Granting what one has is only warned of.
+	for user in pipeline report; do PGUSER=$user sql 'GRANT SELECT ON ALL TABLES IN SCHEMA acctflow TO outsider' 2>/dev/null || true; done
+	every | refused pipeline
+	every | refused report
+	every | refused outsider
+	refused pipeline <<-END
+		UPDATE acctflow.accounts SET id = 'b';
+		UPDATE acctflow.source_inputs SET name = 'b';
+		UPDATE acctflow.source_lanes SET name = 'b';
+		UPDATE acctflow.source_lanes SET lane = 1;
+		UPDATE acctflow.source_deliveries SET name = 'b';
+		INSERT INTO acctflow.source_lanes (name, lane, token) VALUES ('b', 0, 1);
+		INSERT INTO acctflow.source_deliveries (name, delivered_offset) VALUES ('b', 1);
+		INSERT INTO acctflow.source_inputs (name, complete) VALUES ('b', true);
+	END
+	for table in $history $books; do
+		echo "INSERT INTO acctflow.$table DEFAULT VALUES;"
+		echo "UPDATE acctflow.$table SET xx = 1;"
+	done | sed 's/accounts SET xx/accounts SET version/; s/account_updates SET xx/account_updates SET version/; s/callbacks_fired SET xx/callbacks_fired SET version/
+		s/rejected_updates SET xx/rejected_updates SET raw_bytes/; s/source_inputs SET xx/source_inputs SET seed/
+		s/source_lanes SET xx/source_lanes SET token/; s/source_deliveries SET xx/source_deliveries SET token/; s/migrations SET xx/migrations SET version/' |
+		refused report
+	printf 'SELECT * FROM acctflow.%s;\n' source_inputs source_lanes source_deliveries | refused report
+	printf 'SELECT * FROM acctflow.%s;\n' $history $books callbacks sources | refused outsider
+	# Nothing came of it.
+	same "$(privileges)" "$granted"
+	same "$(counts)" '1|1|0|0|0|0'
+}
+
+# shadowed SCHEMA: there, what statements name is something else, that fails: tables, functions, operators.
+shadowed() {
+	psql -Xq -v ON_ERROR_STOP=1 -c "CREATE SCHEMA IF NOT EXISTS $1" -c "GRANT USAGE ON SCHEMA $1 TO PUBLIC" -c 'SET search_path = pg_catalog' -f - <<-EOF
+		CREATE FUNCTION $1.unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RAISE ''picked up unnest''; END';
+		CREATE FUNCTION $1.unnest(bigint[]) RETURNS SETOF bigint LANGUAGE plpgsql AS 'BEGIN RAISE ''picked up unnest''; END';
+		CREATE TABLE $1.accounts (id text);
+		CREATE TABLE $1.pg_class (nothing text);
+		CREATE TABLE $1.pg_stat_activity (nothing text);
+		CREATE TABLE $1.pg_locks (nothing text);
+		DO \$\$
+		DECLARE
+		    f record;
+		    n integer := 0;
+		BEGIN
+		    FOR f IN SELECT oid, proname, pg_get_function_arguments(oid) AS takes, pg_get_function_result(oid) AS gives FROM pg_proc
+		             WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND proname IN ('now', 'to_char', 'hashtext', 'pg_backend_pid',
+		                 'pg_current_xact_id', 'pg_advisory_xact_lock', 'set_config', 'jsonb_typeof', 'pg_terminate_backend') LOOP
+		        EXECUTE format('CREATE FUNCTION $1.%I(%s) RETURNS %s LANGUAGE plpgsql AS %L', f.proname, f.takes, f.gives,
+		            format('BEGIN RAISE %L; END', 'picked up ' || f.proname));
+		    END LOOP;
+		    FOR f IN SELECT oprname AS name, oprleft::regtype AS l, oprright::regtype AS r, oprresult::regtype AS gives FROM pg_operator
+		             WHERE oprname IN ('=', '<', '<=', '<>', '+', '-') AND oprright = oprleft AND oprleft IN ('text'::regtype, 'name'::regtype,
+		                 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'oid'::regtype, 'xid'::regtype, 'numeric'::regtype)
+		             UNION ALL VALUES ('*'::name, 'bigint'::regtype, 'interval'::regtype, 'interval'::regtype),
+		                 ('*', 'numeric', 'integer', 'numeric'), ('*', 'bigint', 'integer', 'bigint') LOOP
+		        n := n + 1;
+		        EXECUTE format('CREATE FUNCTION $1.o%s(%s, %s) RETURNS %s LANGUAGE plpgsql AS %L', n, f.l, f.r, f.gives, 
+		            format('BEGIN RAISE %L; END', format('picked up %s %s %s', f.l, f.name, f.r)));
+		        EXECUTE format('CREATE OPERATOR $1.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = $1.o%s)', f.name, f.l, f.r, n);
+		    END LOOP;
+		END
+		\$\$;
+	EOF
+}
+
+@test "names are looked for in pg_catalog and our schema only" {
+	# The same without anything in the way.
+	PGUSER=pipeline pipe
+	relations >relations.wanted
+	mv "out.$PGDATABASE" out.wanted
+	for verb in status richest rejected pending; do writer $verb; done | sed 's/"rejectedAt":"[^"]*"//' >saw.wanted
+	for path in '"$user", public' 'hostile, pg_catalog'; do
+		for user in pipeline acctflow; do
+			database_drop
+			database
+			schema=public
+			[[ $path != hostile* ]] || schema=hostile
+			shadowed "$schema"
+			# They do get in the way.
+			fails 1 env PGOPTIONS="-c search_path=${path// /\\ }" psql -Xqc "SELECT unnest('{a}'::text[])"
+			err_has 'picked up unnest'
+			export PGOPTIONS="-c search_path=${path// /\\ }"
+			writer migrate
+			PGOPTIONS='' psql -Xq < <(writer roles)
+			export PGUSER=$user
+			pipe
+			for verb in status richest rejected pending; do writer $verb; done | sed 's/"rejectedAt":"[^"]*"//' | cmp - saw.wanted
+			export PGUSER=acctflow
+			unset PGOPTIONS
+			PGOPTIONS='-c search_path=pg_catalog' relations | cmp - relations.wanted
+			cmp "out.$PGDATABASE" out.wanted
+			# The views too.
+			same "$(PGOPTIONS='-c search_path=hostile,pg_catalog' sql 'TABLE acctflow.sources')" "$(sql 'TABLE acctflow.sources')"
+			PGOPTIONS='-c search_path=hostile,pg_catalog' sql 'TABLE acctflow.callbacks' >/dev/null
+		done
+	done
+}
