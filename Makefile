@@ -8,8 +8,18 @@ BIN ?= bin
 CC ?= cc
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wvla -Wconversion
-HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fcf-protection
-LINKHARDEN ?= -pie -Wl,-z,relro,-z,now
+# Hardening by the OpenSSF's list of compiler options, as far as this compiler has them: asked once, kept in a file.
+# (-z nodlopen is for libraries: the linker drops it from a program.)
+HARDEN ?= @$(BUILD)/harden-$(notdir $(lastword $(CC)))
+HARDENING = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection=full -mbranch-protection=standard -fstrict-flex-arrays=3 -fno-delete-null-pointer-checks \
+	-fno-strict-overflow -fno-strict-aliasing -Werror=format-security -Wimplicit-fallthrough -Wtrampolines -Wbidi-chars=any
+# The second is how clang before 16 wants it.
+HARDENING_ZERO = '-ftrivial-auto-var-init=zero' \
+	'-ftrivial-auto-var-init=zero -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang'
+LINKHARDEN ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--no-copy-dt-needed-entries \
+	$(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-Wl$(COMMA)-z$(COMMA)shstk)
+COMMA = ,
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(HARDEN) -I. -Icommon -I$(BUILD) $(CFLAGS) -MMD -MP
 
 # Each third-party library has one door: only its users' objects see its headers, only they link it.
@@ -67,7 +77,13 @@ $(BIN)/generate: $(BUILD)/data/generate.o $(COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/harden-%: Makefile
+	@mkdir -p $(@D)
+	@command -v $(firstword $(CC)) >/dev/null || { echo 'there is no compiler $(CC); see: make packages'; exit 1; }; \
+		try() { echo 'int harden;' | $(CC) -Wall -Werror -O2 $$1 -xc -c -o /dev/null - 2>/dev/null && echo "$$1"; }; \
+		for f in $(HARDENING); do try "$$f"; done >$@; for f in $(HARDENING_ZERO); do try "$$f" && break; done >>$@ || :
+
+$(BUILD)/%.o: %.c $(patsubst @%,%,$(filter @%,$(HARDEN)))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(if $(filter writer/%,$<),$(PQ_CFLAGS)) -c -o $@ $<
 

@@ -331,7 +331,7 @@ input_read(struct reader *rd, struct input *in)
 				rd->code = EXIT_PERMANENT;
 				return;
 			}
-			/* fallthrough */
+			__attribute__((fallthrough));
 		case SPLIT_END:
 			if (rd->spool.path && rd->spool.next != UINT64_MAX)
 				spool_damaged(&rd->spool, "a segment ends before the next one begins");
