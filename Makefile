@@ -31,12 +31,13 @@ LIBS_writer = $(LIBS_reader) $(shell pkg-config --libs libpq libcjson)
 PROGRAMS = reader writer timerd
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 OBJECTS = $(foreach p,$(PROGRAMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))
-UNITS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c))
+UNITS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c)) $(FUZZ:%=$(BUILD)/unit/fuzz-%)
+FUZZ = record split events config numbers spool
 SQL = $(sort $(wildcard sql/*.sql))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run test bench check faults soak install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run test bench check faults soak fuzz fuzzers install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -44,6 +45,7 @@ help:
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and every system call'
+	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make postgres the private database, left running until ./supervisor stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
@@ -103,6 +105,24 @@ unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/un
 $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_writer)
+
+# A fuzz target is test/fuzz/NAME.c; the unit test fuzz-NAME replays its corpus, $(BUILD)/fuzz/NAME has libFuzzer's main.
+FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+	-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+fuzz_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/fuzz/$1.c)) $(BUILD)/test/fuzz/fuzz.o
+fuzz_link = $(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -Wl,--wrap=read,--wrap=die
+$(BUILD)/unit/fuzz-%: $(BUILD)/test/fuzz/%.o $(BUILD)/test/fuzz/replay.o $$(call fuzz_with,$$*) $(COMMON)
+	@mkdir -p $(@D)
+	$(fuzz_link) -o $@ $^ $(LIBS_writer)
+$(BUILD)/fuzz/%: $(BUILD)/test/fuzz/%.o $$(call fuzz_with,$$*) $(COMMON)
+	@mkdir -p $(@D)
+	$(fuzz_link) -fsanitize=fuzzer -o $@ $^ $(LIBS_writer)
+fuzzers: $(FUZZ:%=$(BUILD)/fuzz/%)
+
+fuzz: T ?= 60
+fuzz: packages
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang 'CFLAGS=$(FUZZ_CFLAGS)' HARDEN=-fPIE LINKHARDEN=-pie fuzzers
+	test/fuzz/run build/fuzz/fuzz $(T)
 
 check:
 	test/check

@@ -89,7 +89,11 @@ int record_time(const struct record *r, enum member m, int64_t *t);
 #define VERSION_MAX ((uint64_t)INT64_MAX)
 #define CALLBACK_MAX UINT64_C(31536000000)
 #define ARRIVE_MAX UINT64_C(10000000000000)
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 enum { NAME_BYTES = 255, RECORD_BYTES = 16 << 20, RAW_BYTES = 64 << 10 };
+#else /* libFuzzer's builds: small enough for it to come to them */
+enum { NAME_BYTES = 255, RECORD_BYTES = 1 << 10, RAW_BYTES = 64 };
+#endif
 
 /* An update that keeps the contract's rules. Slices point into the line or into `room`. */
 struct update {

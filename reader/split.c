@@ -324,6 +324,9 @@ element(struct split *s)
 static enum split_status
 array_next(struct split *s)
 {
+	/* Loaded, and nothing was read yet. */
+	if (!s->in.buf.p)
+		return SPLIT_MORE;
 	if (s->skip_reason)
 		return skip(s);
 	s->skip_line = 0;

@@ -1,0 +1,165 @@
+// with: reader/tell.c
+/* The record scanner on any bytes. Both its entries say the same. A prefix of JSON is
+ * unfinished, never bad. What it takes without reserve cJSON takes too, and reads the same
+ * with white space and without. An update that is told reads back as itself, what is
+ * rejected is told as a record, with the beginning of its text exact, and nothing of
+ * either can act on a terminal. */
+#include "fuzz.h"
+
+#include "log.h"
+#include "reader/tell.h"
+#include "record.h"
+#include "utf8.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct record r, again;
+static struct update u, v;
+static struct buf reason, line, second, room;
+
+/* cJSON cuts numbers of 64 characters and more. */
+static bool
+beyond_cjson(struct slice s)
+{
+	size_t in_row = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		in_row = s.p[i] && strchr("0123456789+-.eE", s.p[i]) ? in_row + 1 : 0;
+		if (in_row > 62)
+			return true;
+	}
+	return false;
+}
+
+static char *
+cjson_print(struct slice s)
+{
+	cJSON *tree = cJSON_ParseWithLength(s.p, s.n);
+	char *text = tree ? cJSON_PrintUnformatted(tree) : NULL;
+	cJSON_Delete(tree);
+	return text;
+}
+
+static void
+check_value(struct slice value, const struct scan *s)
+{
+	struct scan other = {0};
+	bool number = value.p[0] == '-' || (value.p[0] >= '0' && value.p[0] <= '9');
+	for (size_t n = 0, step = 1 + value.n / 32; n < value.n; n += step) {
+		enum scan_status status = scan_value(value.p, value.p + n, 0, &(struct scan){0});
+		check(status == SCAN_MORE || (number && n && status == SCAN_OK));
+	}
+	room.len = 0;
+	scan_compact(&room, value);
+	struct slice compact = slice_buf(&room);
+	check(scan_value(compact.p, compact.p + compact.n, 0, &other) == SCAN_OK);
+	check(other.end == compact.p + compact.n && !other.spaced && other.refuse.why == s->refuse.why);
+	check(s->spaced == (compact.n != value.n));
+	if (s->refuse.why || beyond_cjson(value))
+		return;
+	char *a = cjson_print(value), *b = cjson_print(compact);
+	check(a && b && strcmp(a, b) == 0);
+	free(a);
+	free(b);
+}
+
+static void
+check_told(struct slice told)
+{
+	check(!memchr(told.p, '\n', told.n) && record_parse_line(told, &again) == 0);
+	second.len = 0;
+	text_record(&second, (struct text_style){.people = true}, told);
+	check(second.len && second.p[second.len - 1] == '\n');
+	check(fuzz_is_safe((struct slice){second.p, second.len - 1}));
+}
+
+static void
+tell(struct buf *b, const struct update *update, const struct record *record)
+{
+	b->len = 0;
+	buf_text(b, "{\"source\":\"s\",\"offset\":7");
+	tell_body(b, update, record);
+	tell_stamp(b, update->arrive_ms);
+	tell_tail(b, update);
+}
+
+static void
+check_update(void)
+{
+	tell(&line, &u, &r);
+	check_told(slice_buf(&line));
+	check(update_read(&again, &v, &reason) == 0);
+	check(slice_same(u.id, v.id) && slice_same(u.account_type, v.account_type) && slice_same(u.data, v.data));
+	check(slice_same(u.trace, v.trace) && u.tokens == v.tokens && u.callback_ms == v.callback_ms);
+	check(u.version == v.version && u.arrive_ms == v.arrive_ms && v.offset == 7);
+	check(!again.spaced[M_DATA]);
+	tell(&second, &v, &again);
+	check(slice_same(slice_buf(&line), slice_buf(&second)));
+}
+
+/* The value of a base64 digit. */
+static unsigned
+digit(char c)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c ? strchr(set, c) : NULL;
+	return at ? (unsigned)(at - set) : 0;
+}
+
+static void
+check_rejected(struct slice text)
+{
+	uint64_t total = 0;
+	line.len = 0;
+	buf_text(&line, "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":7");
+	tell_rejected(&line, slice_buf(&reason), 3, text, text.n);
+	check_told(slice_buf(&line));
+	check(record_integer(&again, M_RAW_BYTES, UINT64_MAX, &total) == 0 && total == text.n);
+	struct slice raw = record_text(&again, M_RAW, &room);
+	if (record_is(&again, M_RAW_ENCODING, "utf8")) {
+		check(raw.n <= text.n && raw.n + 3 >= (text.n < RAW_BYTES ? text.n : RAW_BYTES));
+		check(raw.n == 0 || memcmp(raw.p, text.p, raw.n) == 0);
+		return;
+	}
+	check(raw.n % 4 == 0);
+	for (size_t i = 0, at = 0; i < raw.n; i += 4) {
+		unsigned three =
+		    digit(raw.p[i]) << 18 | digit(raw.p[i + 1]) << 12 | digit(raw.p[i + 2]) << 6 | digit(raw.p[i + 3]);
+		for (int k = 0; k < 3 && !(k && raw.p[i + 1 + (size_t)k] == '='); k++, at++)
+			check(at < text.n && (unsigned char)text.p[at] == (three >> (16 - 8 * k) & 0xff));
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice text = {(const char *)data, size};
+	const char *end = text.p + size;
+	bool ignored;
+	log_set(LOG_ERROR, false);
+	const char *p = size ? scan_space(text.p, end, &ignored) : end;
+	if (p < end) {
+		struct scan s = {0};
+		enum scan_status status = scan_value(p, end, 0, &s);
+		check(record_parse(p, end, &r) == status);
+		if (status == SCAN_OK) {
+			check(r.end == s.end &&
+			      (!s.refuse.why || (r.fault.why == s.refuse.why && r.fault.at == s.refuse.at)));
+			check_value((struct slice){p, (size_t)(s.end - p)}, &s);
+		} else if (status == SCAN_BAD) {
+			check(strcmp(r.fault.why, s.fault.why) == 0 && r.fault.at == s.fault.at && s.fault.at >= p &&
+			      s.fault.at <= end);
+		}
+	}
+	if (record_parse_line(text, &r) != 0) {
+		check(r.fault.why && r.fault.at >= text.p && r.fault.at <= end);
+		record_reason(&reason, &r, text.p);
+		check_rejected(text);
+	} else if (update_read(&r, &u, &reason) != 0) {
+		check_rejected(text);
+	} else {
+		check_update();
+	}
+	return 0;
+}
