@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "log.h"
 #include "record.h"
+#include "stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 128 << 10 };
+enum { READ_BYTES = 128 << 10, TICK_US = 1000000 };
 
 static int signal_fd = -1;
 static bool stopping;
@@ -63,17 +64,25 @@ int
 io_wait(struct pollfd *fds, int n, int64_t deadline)
 {
 	struct pollfd all[8];
-	struct timespec limit, *timeout = NULL;
 	for (int i = 0; i < n; i++)
 		all[i] = fds[i];
 	all[n] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
-	if (deadline >= 0) {
-		int64_t left = deadline ? deadline - clock_now() : 0;
+	int ready;
+	bool again;
+	do {
+		struct timespec limit, *timeout = NULL;
+		int64_t left = deadline < 0 ? INT64_MAX : deadline ? deadline - clock_now() : 0;
 		left = left < 0 ? 0 : left;
-		limit = (struct timespec){left / 1000000, left % 1000000 * 1000};
-		timeout = &limit;
-	}
-	int ready = ppoll(all, (nfds_t)n + 1, timeout, NULL);
+		/* Who is watched shows that it is alive while it waits. */
+		again = stats_shown() && left > TICK_US;
+		left = again ? TICK_US : left;
+		if (left != INT64_MAX) {
+			limit = (struct timespec){left / 1000000, left % 1000000 * 1000};
+			timeout = &limit;
+		}
+		ready = ppoll(all, (nfds_t)n + 1, timeout, NULL);
+		stats_tick();
+	} while (ready == 0 && again);
 	if (ready < 0 && errno != EINTR)
 		die(EXIT_TEMPORARY, "could not poll: %m");
 	for (int i = 0; i < n; i++)

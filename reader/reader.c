@@ -8,11 +8,13 @@
 #include "log.h"
 #include "options.h"
 #include "spool.h"
+#include "stats.h"
 #include "utf8.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 enum { SOURCE_BYTES = 1024 };
 #define EPOCH INT64_C(946684800000000) /* 2000-01-01T00:00:00Z */
@@ -36,6 +38,7 @@ struct reader {
 	struct hold hold;
 	uint64_t ordinal; /* of the next record */
 	uint64_t told, refused;
+	uint64_t bytes; /* of the inputs before this one */
 	uint64_t first; /* the first ordinal that is waited for */
 	uint64_t base;	/* when the one before it arrived: the timeline starts anew there */
 	int64_t start;
@@ -58,6 +61,7 @@ static void
 rest(struct reader *rd, int fd, int64_t deadline)
 {
 	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = rd->teller.out.fd}};
+	stats_set(STAT_TOLD, rd->from + rd->told);
 	tell_flush(&rd->teller);
 	io_wait(p, 2, deadline);
 	if (p[1].revents & (POLLERR | POLLHUP)) {
@@ -244,6 +248,7 @@ spool_fill(struct reader *rd, struct input *in)
 {
 	struct spool *s = &rd->spool;
 	struct pollfd p = {.fd = in->fd, .events = POLLIN};
+	stats_set(STAT_TOLD, rd->from + rd->told);
 	/* The last line of a file lacked its newline, and another file followed. */
 	if (!spool_ready(s) && s->next != UINT64_MAX) {
 		split_end(&rd->split);
@@ -285,6 +290,8 @@ static bool
 fill(struct reader *rd, struct input *in)
 {
 	struct pollfd p = {.fd = in->fd, .events = POLLIN};
+	stats_set(STAT_TOLD, rd->from + rd->told);
+	stats_set(STAT_BYTES, rd->bytes + in->got);
 	if (io_wait(&p, 1, 0) == 0 && !io_stopping())
 		rest(rd, in->fd, -1);
 	if (io_stopping())
@@ -368,6 +375,7 @@ inputs_read(struct reader *rd, char *const *paths, int n)
 			return;
 		}
 		input_read(rd, &in);
+		rd->bytes += in.got;
 		input_close(&in);
 	}
 	if (!rd->halted)
@@ -399,12 +407,27 @@ begin(struct reader *rd, const char *arrival)
 static void
 end(struct reader *rd)
 {
+	stats_set(STAT_TOLD, rd->from + rd->told);
 	struct buf *b = tell_open(&rd->teller);
 	buf_text(b, "{\"event\":\"end\",\"source\":");
 	buf_json(b, slice_of(rd->source));
 	buf_printf(b, ",\"read\":%llu,\"complete\":%s}", (unsigned long long)rd->told, rd->halted ? "false" : "true");
 	tell_close(&rd->teller);
 	tell_flush(&rd->teller);
+}
+
+/* How much there is to read, where all of it is files that do not grow. */
+static uint64_t
+inputs_size(const struct reader *rd, char *const *paths, int n)
+{
+	uint64_t size = 0;
+	for (int i = 0; i < n; i++) {
+		struct stat st;
+		if (rd->follow || strcmp(paths[i], "-") == 0 || stat(paths[i], &st) != 0 || !S_ISREG(st.st_mode))
+			return 0;
+		size += (uint64_t)st.st_size;
+	}
+	return size;
 }
 
 /* Settles source, fingerprint and seed; what is wrong is found before anything is told. */
@@ -508,6 +531,10 @@ main(int argc, char **argv)
 	if (rd.spool.path)
 		spool_start(&rd);
 	rd.start = clock_now();
+	stats_open("reader");
+	stats_source(slice_of(rd.source));
+	stats_set(STAT_TOLD, rd.from);
+	stats_set(STAT_SIZE, inputs_size(&rd, paths, n));
 	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
 	begin(&rd, arrivals[rd.mode]);
 	inputs_read(&rd, paths, n);

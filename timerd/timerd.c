@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "io.h"
 #include "log.h"
+#include "stats.h"
 #include "text.h"
 #include "timers.h"
 
@@ -62,6 +63,9 @@ tell_fired(struct timerd *t, struct timer *r)
 	callback_fired(&t->room, r, now);
 	tell(t, slice_buf(&t->room));
 	t->n.fired++;
+	stats_add(STAT_FIRED, 1);
+	if (!t->virtual_clock)
+		stats_observe(HISTOGRAM_LATENESS, now > r->item.due ? (uint64_t)(now - r->item.due) : 0, 1);
 	timer_free(r);
 }
 
@@ -98,6 +102,7 @@ schedule(struct timerd *t, bool recovered)
 	callback_cancelled(&t->room, old, s->version, t->virtual_clock ? t->now : clock_now());
 	tell(t, slice_buf(&t->room));
 	t->n.cancelled++;
+	stats_add(STAT_CANCELLED, 1);
 	timer_free(old);
 }
 
@@ -291,6 +296,9 @@ run(struct timerd *t)
 		 * grow. */
 		more = !held && !fire(t, now, OUT_FULL + 4 * got);
 		flush(t);
+		int64_t next = timers_next(t->timers);
+		stats_set(STAT_PENDING, timers_count(t->timers));
+		stats_set(STAT_NEXT_DUE, t->virtual_clock || next == WHEEL_NEVER ? 0 : (uint64_t)next);
 	} while (!finished(t));
 }
 
@@ -375,6 +383,7 @@ main(int argc, char **argv)
 		die(EXIT_PERMANENT, "unexpected argument \"%s\": events are read from standard input", argv[first]);
 
 	io_init();
+	stats_open("timerd");
 	t.virtual_clock = clock == 1;
 	t.style = text_style((enum format)format, STDOUT_FILENO);
 	t.timers = timers_new();

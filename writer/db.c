@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "io.h"
 #include "log.h"
+#include "stats.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -219,6 +220,7 @@ db_connect(struct db *db)
 		if (!told)
 			log_warn("could not connect to the database, trying again for up to %llu s: %s",
 			    (unsigned long long)shared.deadline_s, db_error(db));
+		stats_add(STAT_RETRIES, 1);
 		int64_t until = clock_now() + pause / 2 + random_below((unsigned)pause);
 		while (clock_now() < until && !io_stopping()) {
 			struct pollfd none[2];

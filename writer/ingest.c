@@ -11,6 +11,7 @@
 #include "log.h"
 #include "part.h"
 #include "recall.h"
+#include "stats.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,7 @@ range_commit(struct ingest *g, struct batch *b, size_t from, size_t to)
 		if (status == DB_DATA)
 			break;
 		/* What passes may take its time; a batch that never gets through must end somewhere all the same. */
+		stats_add(STAT_RETRIES, 1);
 		if (tries++ > 0) {
 			struct pollfd none[1];
 			io_wait(none, 0, clock_now() + (tries < 8 ? 20000 << tries : 5000000));

@@ -7,6 +7,7 @@
 #include "intake.h"
 #include "log.h"
 #include "sql.h"
+#include "stats.h"
 #include "tell.h"
 
 #include <stdlib.h>
@@ -146,6 +147,7 @@ source_enter(struct run *r, const struct batch *b)
 		if (clock_now() - start > db_deadline() || io_stopping())
 			die(EXIT_TEMPORARY, "the database cannot be reached: %s", db_error(db));
 		log_warn("trying again to take hold of the source: %s", db_error(db));
+		stats_add(STAT_RETRIES, 1);
 		db_reset(db);
 		struct pollfd none[1];
 		io_wait(none, 0, clock_now() + 50000);
@@ -242,10 +244,16 @@ batch_run(struct run *r, struct batch *b)
 		tell_rest(r);
 		source_enter(r, b);
 	}
+	int64_t start = clock_now();
 	r->idle.out = r->telling || r->out.buf.len ? r->out.fd : -1;
 	db_idle(&r->idle);
 	enum ingest_status status = ingest_batch(&r->ingest, b);
 	db_idle(NULL);
+	if (status == INGEST_OK) {
+		stats_add(STAT_BATCHES, 1);
+		stats_observe(HISTOGRAM_BATCH, b->n - b->begins - b->ends, 1);
+		stats_observe(HISTOGRAM_COMMIT, (uint64_t)(clock_now() - start), 1);
+	}
 	/* What was committed is told even where the next could not be. */
 	tell_rest(r);
 	if (status != INGEST_OK)
@@ -283,6 +291,7 @@ run_main(const struct writer_options *o)
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
 		r.ingest.lane[i] = db_new("acctflow writer");
 	out_open(&r.out, STDOUT_FILENO);
+	stats_open("writer");
 	r.intake = (struct intake){.in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES},
 	    .most = o->batch,
 	    .virtual_clock = o->clock == 1,

@@ -8,6 +8,7 @@
 #include "record.h"
 #include "source.h"
 #include "sql.h"
+#include "stats.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,6 +45,12 @@ struct settle {
 	/* The last `indexed`: delivered once the line after it is another than the `cancelled` that belongs to it. */
 	int64_t open; /* -1: none */
 	struct buf open_source;
+	/* For statusd: of the updates that passed last, when all of them were ingested, and how many they are. */
+	char ingested[TIME_TEXT];
+	uint64_t same;
+	bool virtual_clock;
+	struct slice recent[STATS_EVENTS]; /* lines of this pass, the last ones */
+	size_t recent_n;
 };
 
 static void
@@ -80,6 +87,72 @@ open_close(struct settle *s)
 	return true;
 }
 
+/* Notes how long those took that were ingested at the same time. */
+static void
+same_observe(struct settle *s)
+{
+	int64_t t;
+	if (s->same && time_parse((struct slice){s->ingested, TIME_TEXT - 1}, &t) == 0) {
+		int64_t took = clock_now() - t;
+		stats_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, s->same);
+	}
+	s->same = 0;
+}
+
+/* Counts an `indexed` with those before it; a read of writer's gives all its updates one time. */
+static void
+same_count(struct settle *s)
+{
+	struct slice t = s->record.m[M_INGESTED_AT];
+	if (s->virtual_clock || t.n != TIME_TEXT + 1 || record_has(&s->record, M_REPLAYED))
+		return;
+	if (memcmp(s->ingested, t.p + 1, TIME_TEXT - 1) != 0) {
+		same_observe(s);
+		memcpy(s->ingested, t.p + 1, TIME_TEXT - 1);
+	}
+	s->same++;
+}
+
+/* Shows the last events of a pass. */
+static void
+recent_show(struct settle *s)
+{
+	static const struct {
+		const char *event;
+		enum member at;
+	} shown[] = {{"indexed", M_INGESTED_AT}, {"fired", M_FIRED_AT}, {"cancelled", M_CANCELLED_AT},
+	    {"rejected", M_INGESTED_AT}};
+	static const enum member members[] = {
+	    M_EVENT, M_ID, M_VERSION, M_ACCOUNT_TYPE, M_SOURCE, M_OFFSET, M_REASON, M_SUPERSEDED_BY, M_LATENESS_US};
+	struct buf text[STATS_EVENTS] = {0};
+	struct slice events[STATS_EVENTS] = {0};
+	struct record *r = &s->record;
+	size_t first = s->recent_n > STATS_EVENTS ? s->recent_n - STATS_EVENTS : 0, n = 0;
+	for (size_t i = first; i < s->recent_n; i++) {
+		size_t k = 0;
+		if (record_parse_line(s->recent[i % STATS_EVENTS], r) != 0)
+			continue;
+		while (k < sizeof shown / sizeof *shown && !record_is(r, M_EVENT, shown[k].event))
+			k++;
+		if (k == sizeof shown / sizeof *shown)
+			continue;
+		struct buf *b = &text[n];
+		for (size_t m = 0; m < sizeof members / sizeof *members; m++)
+			if (record_has(r, members[m])) {
+				buf_printf(b, "%c\"%s\":", m ? ',' : '{', member_name[members[m]]);
+				buf_slice(b, r->m[members[m]]);
+			}
+		buf_text(b, ",\"at\":");
+		buf_slice(b, record_has(r, shown[k].at) ? r->m[shown[k].at] : SLICE("null"));
+		buf_char(b, '}');
+		events[n++] = slice_buf(b);
+	}
+	stats_events(events, n);
+	for (size_t i = 0; i < n; i++)
+		buf_free(&text[i]);
+	s->recent_n = 0;
+}
+
 /* Notes what a passed event means. Returns false where it belongs to another source than the load has. */
 static bool
 note(struct settle *s, struct slice line)
@@ -94,8 +167,10 @@ note(struct settle *s, struct slice line)
 	if (!record_is(r, M_EVENT, "cancelled") && !open_close(s))
 		return false;
 	s->ended |= record_is(r, M_EVENT, "end");
-	if (record_is(r, M_EVENT, "begin"))
+	if (record_is(r, M_EVENT, "begin")) {
 		s->ended = false;
+		s->virtual_clock = record_is(r, M_CLOCK, "virtual");
+	}
 	if (record_is(r, M_EVENT, "fired")) {
 		if (record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0)
 			return true;
@@ -109,6 +184,8 @@ note(struct settle *s, struct slice line)
 			continue;
 		if (!record_has(r, M_SOURCE) || record_integer(r, M_OFFSET, VERSION_MAX, &offset) != 0)
 			return true;
+		if (i == 0)
+			same_count(s);
 		s->open = (int64_t)offset;
 		s->open_source.len = 0;
 		buf_slice(&s->open_source, record_text(r, M_SOURCE, &s->room));
@@ -139,12 +216,16 @@ pass(struct settle *s)
 		if (s->holds)
 			break;
 		text_record(&s->out.buf, s->style, s->held);
+		s->recent[s->recent_n++ % STATS_EVENTS] = s->held;
 		if (out_full(&s->out) && out_flush(&s->out) != 0)
 			out_failed();
 		more = ++s->next->events < MOST_HELD;
 	}
 	if (out_flush(&s->out) != 0)
 		out_failed();
+	same_observe(s);
+	if (stats_shown())
+		recent_show(s);
 	return more && !s->holds;
 }
 
@@ -233,6 +314,7 @@ load_settle(struct settle *s, struct load *l)
 		if (clock_now() - start > db_deadline() || (io_stopping() && tries > 3))
 			die(EXIT_TEMPORARY, "the database cannot be reached: %s", db_error(s->db));
 		log_warn("trying to record again: %s", db_error(s->db));
+		stats_add(STAT_RETRIES, 1);
 		db_reset(s->db);
 	}
 }
@@ -255,6 +337,7 @@ settle_main(const struct writer_options *o)
 		log_source(o->source);
 	}
 	out_open(&s.out, STDOUT_FILENO);
+	stats_open("settle");
 	/* The one before may have been killed in the middle of a line. */
 	if (o->resume && !s.style.people)
 		buf_char(&s.out.buf, '\n');
