@@ -27,13 +27,16 @@ PQ_CFLAGS = $(shell pkg-config --cflags libpq)
 LIBS_reader = $(shell pkg-config --libs yaml-0.1)
 LIBS_timerd = $(LIBS_reader)
 LIBS_writer = $(LIBS_reader) $(shell pkg-config --libs libpq libcjson)
+LIBS_statusd = $(LIBS_reader) $(shell pkg-config --libs libmicrohttpd)
 
-PROGRAMS = reader writer timerd
+PROGRAMS = reader writer timerd statusd
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 OBJECTS = $(foreach p,$(PROGRAMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))
 UNITS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c)) $(FUZZ:%=$(BUILD)/unit/fuzz-%)
 FUZZ = record split events config numbers spool
 SQL = $(sort $(wildcard sql/*.sql))
+# What statusd serves as it is, each under its own name; a library's file from where Debian installs it.
+ASSETS = $(wildcard statusd/page.*)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -97,6 +100,17 @@ $(BUILD)/sql.h: $(SQL) Makefile
 		sed -e 's/\\/\\\\/g; s/"/\\"/g; s/^/\t"/; s/$$/\\n"/' $$f; echo '	;'; done > $@
 
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c)): $(BUILD)/sql.h
+
+# The page's files, as C: name, bytes, size.
+$(BUILD)/assets.h: $(ASSETS) Makefile
+	@mkdir -p $(@D)
+	@{ i=0; for f in $(ASSETS); do i=$$((i + 1)); printf 'static const unsigned char asset_%d[] = {' $$i; \
+		od -An -v -tu1 "$$f" | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '0};'; done; \
+	echo 'static const struct { const char *name; const unsigned char *bytes; unsigned long size; } assets[] = {'; \
+	i=0; for f in $(ASSETS); do i=$$((i + 1)); printf '{"%s", asset_%d, sizeof asset_%d - 1},\n' "$${f##*/}" $$i $$i; done; \
+	echo '};'; } > $@
+
+$(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
 
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
 units: $(UNITS)

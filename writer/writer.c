@@ -105,6 +105,13 @@ static const struct option_spec specs[] = {
 	.max = INT64_MAX,
 	.given = &options.token_given,
 	.help = "the claim, as the verb claim printed it"},
+    {.name = "interval",
+	.type = OPTION_COUNT,
+	.value = &options.interval,
+	.argument = "SECONDS",
+	.min = 1,
+	.max = 3600,
+	.help = "status: again and again, as name=value lines, for statusd"},
     {.name = "strict", .type = OPTION_FLAG, .value = &options.strict, .help = "exit 1 if anything was rejected"},
     {0},
 };
@@ -139,20 +146,28 @@ conninfo_find(const struct writer_options *o)
 			return "";
 	if (o->config_database && *o->config_database)
 		return o->config_database;
-	char path[4096], line[4096];
+	char path[4096];
+	static char line[4096];
 	snprintf(path, sizeof path, "%s/run/db", o->home);
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return "";
 	bool read = fgets(line, sizeof line, f) != NULL;
 	fclose(f);
-	return read ? mem_string((struct slice){line, strcspn(line, "\n")}) : "";
+	line[read ? strcspn(line, "\n") : 0] = '\0';
+	return line;
+}
+
+void
+writer_configure(const struct writer_options *o, uint64_t deadline)
+{
+	db_configure(conninfo_find(o), o->password_file, deadline);
 }
 
 struct db *
 writer_connect(const struct writer_options *o, const char *application)
 {
-	db_configure(conninfo_find(o), o->password_file, o->deadline);
+	writer_configure(o, o->deadline);
 	struct db *db = db_new(application);
 	enum db_status status = db_connect(db);
 	if (status != DB_OK && io_stopping())
@@ -191,7 +206,7 @@ roles_main(const struct writer_options *o)
 static int
 status_main(const struct writer_options *o)
 {
-	return show_main(o, sql_status, o->source);
+	return o->interval ? watch_main(o) : show_main(o, sql_status, o->source);
 }
 
 static int

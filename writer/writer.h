@@ -11,12 +11,15 @@ enum { STOP_READS = 8 }; /* told to stop: the most that is still read of what is
 struct writer_options {
 	const char *database, *config_database, *password_file, *home, *source, *type;
 	const char *operand; /* history's account id */
-	uint64_t batch, lanes, deadline, token;
+	uint64_t batch, lanes, deadline, token, interval;
 	bool token_given, resume, strict;
 	int clock; /* 1: virtual */
 	int64_t epoch;
 	int format;
 };
+
+/* Tells db.h where the database is, and how long it is tried. */
+void writer_configure(const struct writer_options *o, uint64_t deadline);
 
 /* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
 struct db *writer_connect(const struct writer_options *o, const char *application);
@@ -25,6 +28,7 @@ struct db *writer_connect(const struct writer_options *o, const char *applicatio
 int run_main(const struct writer_options *o);
 int settle_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
+int watch_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
 int show_main(const struct writer_options *o, const char *sql, const char *argument);
 

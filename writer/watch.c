@@ -1,0 +1,190 @@
+/* The verb status --interval: what statusd wants to know, again and again over one connection, as blocks of
+ * `name=value` lines that a blank line ends. It goes on whatever the database does, and changes nothing there. What
+ * costs a pass over a relation is asked only when something has changed, and so rarely that it takes a fortieth of the
+ * time. */
+#include "writer.h"
+
+#include "clock.h"
+#include "log.h"
+#include "migrate.h"
+#include "sql.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	SHARE = 40,
+	AT_LEAST_US = 60 * 1000000, /* asked so often even where nothing seems to have changed */
+	TIMEOUT_S = 30,
+};
+
+/* A statement that is asked from time to time. */
+struct question {
+	const char *sql;
+	struct buf changed; /* the mark that it was asked at */
+	int64_t next, until;
+};
+
+struct watch {
+	struct db *db;
+	struct out out;
+	int64_t interval;
+	struct buf changed; /* when any source moved last, and how far */
+	bool pending;
+	struct question outcomes, rejects, richest, reasons;
+};
+
+static void
+say(struct watch *w, const char *name, struct slice value)
+{
+	buf_printf(&w->out.buf, "%s=", name);
+	buf_slice(&w->out.buf, value);
+	buf_char(&w->out.buf, '\n');
+}
+
+/* Says the only row of a result, each column as a line. */
+static void
+say_row(struct watch *w, int result)
+{
+	for (int c = 0; c < db_columns(w->db, result); c++)
+		say(w, db_column(w->db, result, c), db_text(w->db, result, 0, c));
+}
+
+/* Ends a block; the next one comes within so long. */
+static void
+block_end(struct watch *w, int64_t within)
+{
+	buf_printf(&w->out.buf, "next=%lld\n\n", (long long)(within / 1000000 + 1));
+	if (out_flush(&w->out) != 0)
+		out_failed();
+}
+
+/* The schema's version; 0 where there is none. */
+static enum db_status
+schema_read(struct db *db, int64_t *version)
+{
+	*version = 0;
+	enum db_status status = db_exec(db,
+	    "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'acctflow' AND "
+	    "c.relname = 'migrations'",
+	    NULL, 0);
+	if (status != DB_OK || db_rows(db, 0) == 0)
+		return status;
+	status = db_exec(db, "SELECT max(version) FROM acctflow.migrations", NULL, 0);
+	if (status == DB_OK)
+		*version = db_i64(db, 0, 0, 0);
+	return status;
+}
+
+static bool
+is_due(const struct watch *w, struct question *q)
+{
+	int64_t now = clock_now();
+	bool moved = !slice_same(slice_buf(&q->changed), slice_buf(&w->changed));
+	if (now < q->next || !(moved || now >= q->until || (w->pending && q == &w->outcomes)))
+		return false;
+	q->changed.len = 0;
+	buf_slice(&q->changed, slice_buf(&w->changed));
+	return true;
+}
+
+/* Asks, where it is time to, in a block of its own. */
+static enum db_status
+ask(struct watch *w, struct question *q)
+{
+	struct db_param p[1] = {0};
+	char now[TIME_TEXT];
+	if (!is_due(w, q))
+		return DB_OK;
+	block_end(w, TIMEOUT_S * INT64_C(1000000));
+	int64_t start = clock_now();
+	time_format(start, now);
+	db_set_text(&p[0], slice_of(now));
+	enum db_status status = db_exec(w->db, q->sql, p, q == &w->outcomes);
+	db_params_free(p, 1);
+	int64_t took = clock_now() - start;
+	q->next = start + (took * SHARE > w->interval ? took * SHARE : w->interval) - w->interval / 4;
+	q->until = q->next + AT_LEAST_US;
+	if (status == DB_OK)
+		say_row(w, 0);
+	/* It took too long: that need not be told every time, and the rest is known. */
+	if (status == DB_RETRY && strcmp(db_sqlstate(w->db), "57014") == 0) {
+		log_debug("gave up a count that took more than %d s", TIMEOUT_S);
+		status = DB_OK;
+	}
+	if (status == DB_OK && q == &w->outcomes)
+		w->pending = db_rows(w->db, 0) && db_i64(w->db, 0, 0, 2) > 0;
+	return status;
+}
+
+static enum db_status
+look(struct watch *w)
+{
+	int64_t version;
+	char set[64];
+	enum db_status status = db_connect(w->db);
+	if (status != DB_OK)
+		return status;
+	status = schema_read(w->db, &version);
+	if (status != DB_OK)
+		return status;
+	buf_printf(&w->out.buf, "schema=%lld\nschema.wanted=%d\n", (long long)version, migrate_version());
+	if (version != migrate_version())
+		return DB_OK;
+	snprintf(set, sizeof set, "SET statement_timeout = '%ds'", TIMEOUT_S);
+	db_queue(w->db, set, NULL, 0);
+	db_queue(w->db, sql_watch, NULL, 0);
+	status = db_run(w->db);
+	if (status != DB_OK)
+		return status;
+	say_row(w, 1);
+	w->changed.len = 0;
+	for (int c = 0; c < 7; c++) {
+		buf_slice(&w->changed, db_text(w->db, 1, 0, c));
+		buf_char(&w->changed, ' ');
+	}
+	struct question *const all[] = {&w->outcomes, &w->rejects, &w->reasons, &w->richest};
+	for (size_t i = 0; status == DB_OK && i < sizeof all / sizeof *all; i++)
+		status = ask(w, all[i]);
+	return status;
+}
+
+int
+watch_main(const struct writer_options *o)
+{
+	struct watch w = {
+	    .interval = (int64_t)o->interval * 1000000,
+	    .outcomes = {.sql = sql_watch_outcomes},
+	    .rejects = {.sql = sql_watch_rejects},
+	    .reasons = {.sql = sql_watch_reasons},
+	    .richest = {.sql = sql_watch_richest},
+	};
+	out_open(&w.out, STDOUT_FILENO);
+	w.db = db_new("acctflow status");
+	while (!io_stopping()) {
+		int64_t start = clock_now();
+		/* Found anew each time: the private Postgres may only be there later. */
+		writer_configure(o, 0);
+		enum db_status status = look(&w);
+		if (status != DB_OK) {
+			say(&w, "error", slice_of(db_error(w.db)));
+			db_reset(w.db);
+		}
+		block_end(&w, w.interval);
+		/* Nobody reads any more: noticed at once. */
+		struct pollfd p = {.fd = w.out.fd};
+		while (!io_stopping() && !p.revents && clock_now() < start + w.interval)
+			io_wait(&p, 1, start + w.interval);
+		if (p.revents)
+			break;
+	}
+	buf_free(&w.changed);
+	buf_free(&w.outcomes.changed);
+	buf_free(&w.rejects.changed);
+	buf_free(&w.reasons.changed);
+	buf_free(&w.richest.changed);
+	buf_free(&w.out.buf);
+	db_free(w.db);
+	return EXIT_OK;
+}
