@@ -108,7 +108,7 @@ $(BUILD)/assets.h: $(ASSETS) Makefile
 		od -An -v -tu1 "$$f" | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '0};'; done; \
 	echo 'static const struct { const char *name; const unsigned char *bytes; unsigned long size; } assets[] = {'; \
 	i=0; for f in $(ASSETS); do i=$$((i + 1)); printf '{"%s", asset_%d, sizeof asset_%d - 1},\n' "$${f##*/}" $$i $$i; done; \
-	echo '};'; } > $@
+	echo '{0}};'; } > $@
 
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
 

@@ -44,7 +44,7 @@ asset_find(const char *path, struct http_answer *a)
 {
 	if (strcmp(path, "/") == 0)
 		path = "/page.html";
-	for (size_t i = 0; i < sizeof assets / sizeof *assets; i++)
+	for (size_t i = 0; assets[i].name; i++)
 		if (is_named(path, assets[i].name)) {
 			a->type = type_of(assets[i].name);
 			a->keep = true;
