@@ -22,6 +22,8 @@ supervisor=$root/supervisor
 export PATH=$bin:$PATH ACCTFLOW_BIN=$bin ACCTFLOW_HOME=$BATS_TEST_TMPDIR/var
 # The user's own settings are none of the tests' business: an empty configuration file, no PG* but what we set.
 export ACCTFLOW_CONFIG=/dev/null LC_ALL=C TZ=UTC
+# Whoever wants statusd lets it take any port.
+export ACCTFLOW_LISTEN=none
 unset ACCTFLOW_DB ACCTFLOW_LOG_LEVEL ACCTFLOW_LOG_FORMAT ACCTFLOW_FORMAT ACCTFLOW_ANCHOR ACCTFLOW_CLOCK ACCTFLOW_EPOCH NO_COLOR \
 	"${!PG@}"
 

@@ -17,6 +17,7 @@ our $bin = abs_path($ENV{BIN} // "$root/bin") // "$root/bin";
 our $supervisor = "$root/supervisor";
 our ($work, $home, $keep, $socket);
 my $owner = 0;
+$ENV{ACCTFLOW_LISTEN} //= 'none';
 
 delete @ENV{grep { /^(PG|ACCTFLOW_)/ } keys %ENV};
 @ENV{qw(LC_ALL TZ ACCTFLOW_CONFIG ACCTFLOW_BIN)} = ('C', 'UTC', '/dev/null', $bin);
