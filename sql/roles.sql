@@ -44,6 +44,6 @@ GRANT INSERT (id, version, callback_time_ms, ingested_at, source_offset, tokens,
 GRANT INSERT (name), UPDATE (seed, arrival, delay_ms, speed, clock, fingerprint, started_at, complete)
     ON acctflow.source_inputs TO acctflow_writer;
 GRANT INSERT (name, lane),
-    UPDATE (token, owner_pid, owner_start, committed_offset, indexed, stale, duplicate, conflict, rejected, ingested_at, updated_at)
+    UPDATE (token, owner_pid, owner_start, committed_offset, indexed, stale, duplicate, conflict, rejected, ingested_at, updated_at, xid)
     ON acctflow.source_lanes TO acctflow_writer;
 GRANT INSERT (name), UPDATE (token, delivered_offset, updated_at) ON acctflow.source_deliveries TO acctflow_writer;

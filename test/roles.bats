@@ -81,7 +81,7 @@ relation source_inputs acctflow_writer SELECT
 relation source_inputs acctflow_writer UPDATE (arrival clock complete delay_ms fingerprint seed speed started_at)
 relation source_lanes acctflow_writer INSERT (lane name)
 relation source_lanes acctflow_writer SELECT
-relation source_lanes acctflow_writer UPDATE (committed_offset conflict duplicate indexed ingested_at owner_pid owner_start rejected stale token updated_at)
+relation source_lanes acctflow_writer UPDATE (committed_offset conflict duplicate indexed ingested_at owner_pid owner_start rejected stale token updated_at xid)
 relation sources acctflow_reader SELECT
 relation sources acctflow_writer SELECT
 schema acctflow acctflow_reader USAGE
@@ -278,9 +278,14 @@ accounts_current ok
 history ok
 pending ok
 rejected ok
+rejects_recall ok
 richest ok
 status ok
-updates_known ok'
+updates_known ok
+watch ok
+watch_reasons ok
+watch_rejects ok
+watch_richest ok'
 	same "$(each outsider | grep -v ' 42501$')" ''
 	same "$(each outsider | wc -l)" "$(cd "$root/sql" && printf '%s\n' [a-z]*.sql | grep -vcx -e roles.sql -e updates_copy.sql)"
 	for user in report outsider; do

@@ -36,7 +36,8 @@ part_guard(struct attempt *t, struct part *p)
 	struct batch *b = t->b;
 	db_queue(p->db, "BEGIN", NULL, 0);
 	/* A plan made for these very arrays would begin with copies of them. */
-	db_queue(p->db, "SELECT pg_current_xact_id()::text, set_config('plan_cache_mode', 'force_generic_plan', true)",
+	db_queue(p->db,
+	    "SELECT pg_current_xact_id()::text, pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)",
 	    NULL, 0);
 	if (t->sourced)
 		source_lock(p->db, &t->g->source, p->lane, p->lane_last, q);
@@ -86,8 +87,7 @@ part_guard_read(struct attempt *t, struct part *p)
 		/* They come in the order in which they were sent, though nothing promises that. */
 		while (at < p->accounts_n && !slice_same(t->b->accounts[p->accounts[at]].id, id))
 			at++;
-		struct account *a =
-		    at < p->accounts_n ? &t->b->accounts[p->accounts[at++]] : batch_account(t->b, id);
+		struct account *a = at < p->accounts_n ? &t->b->accounts[p->accounts[at++]] : batch_account(t->b, id);
 		if (!a)
 			continue;
 		a->won = true;
