@@ -136,6 +136,7 @@ claim*)
 	: >"$state/done"
 	;;
 status*) echo '{"status":1,"rejected":0}' ;;
+sources*) echo '{"rejected":0}' ;;
 richest*) echo '{"richest":1}' ;;
 *)
 	"$state/die" writer || exit

@@ -531,6 +531,22 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 s          3        3      0          0         0         0      1          1        1          2             no'
 }
 
+@test "sources: what is kept of each, without a look at any account" {
+	for name in s t; do
+		{
+			placed $name 0 a 1
+			placed $name 1 a 1
+		} | writer | writer settle >/dev/null
+	done
+	held 'LOCK TABLE acctflow.accounts, acctflow.account_updates, acctflow.callbacks_fired, acctflow.rejected_updates IN ACCESS EXCLUSIVE MODE'
+	ok timeout 60 writer sources
+	same "$output" '{"source":"s","read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"rejected":0,"committed":1,"delivered":1,"complete":false}
+{"source":"t","read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"rejected":0,"committed":1,"delivered":1,"complete":false}'
+	ok timeout 60 writer sources --source t --format text
+	same "${lines[1]%% *}" t
+	same "${#lines[@]}" 2
+}
+
 @test "an update that arrives alone is committed at once, and told only then" {
 	feed run
 	placed s 0 a 1 >&5

@@ -46,7 +46,7 @@ static const struct option_spec specs[] = {
 	.type = OPTION_TEXT,
 	.value = &options.source,
 	.argument = "NAME",
-	.help = "claim, pending, status, rejected, settle --resume: this source only"},
+	.help = "claim, pending, status, sources, rejected, settle --resume: this source only"},
     {.name = "type",
 	.letter = 't',
 	.type = OPTION_TEXT,
@@ -126,6 +126,7 @@ static const struct program program = {
 	    "  migrate       make the schema, or bring it up to date\n"
 	    "  roles         print the SQL that makes roles which own, write and read it: writer roles | psql\n"
 	    "  status        one line a source: counts, offsets, what is pending\n"
+	    "  sources       the same, but for what is pending, at no cost\n"
 	    "  richest       of each account type the account with the most tokens\n"
 	    "  history ID    all versions of an account\n"
 	    "  rejected      what was rejected, and why\n"
@@ -210,6 +211,12 @@ status_main(const struct writer_options *o)
 }
 
 static int
+sources_main(const struct writer_options *o)
+{
+	return show_main(o, sql_sources, o->source);
+}
+
+static int
 richest_main(const struct writer_options *o)
 {
 	return show_main(o, sql_richest, o->type);
@@ -237,6 +244,7 @@ static const struct {
     {"migrate", migrate_main, false},
     {"roles", roles_main, false},
     {"status", status_main, false},
+    {"sources", sources_main, false},
     {"richest", richest_main, false},
     {"history", history_main, true},
     {"rejected", rejected_main, false},

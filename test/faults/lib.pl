@@ -136,7 +136,7 @@ sub role {
 	my $name = $1;
 	return $name unless $name eq 'writer';
 	for (@argv[1 .. $#argv]) {
-		return $_ if /^(settle|claim|pending|status|richest)$/;
+		return $_ if /^(settle|claim|pending|status|sources|richest)$/;
 	}
 	return $name;
 }
