@@ -116,6 +116,8 @@ $(cat in)"
 	fails 111 writer settle --resume <short
 	err_has 'the input ended without `end`'
 	fails 111 writer settle --resume </dev/null
+	ok writer settle --resume <<<'{"event":"summary","fired":0}'
+	same "$output" $'\n{"event":"summary","fired":0}'
 	ok writer settle <short
 	# By hand the end of input is the end.
 	ok writer <short

@@ -166,7 +166,8 @@ note(struct settle *s, struct slice line)
 		return true;
 	if (!record_is(r, M_EVENT, "cancelled") && !open_close(s))
 		return false;
-	s->ended |= record_is(r, M_EVENT, "end");
+	/* timerd's last word says that it saw the end of its input, also where that was no reader's. */
+	s->ended |= record_is(r, M_EVENT, "end") || record_is(r, M_EVENT, "summary");
 	if (record_is(r, M_EVENT, "begin")) {
 		s->ended = false;
 		s->virtual_clock = record_is(r, M_CLOCK, "virtual");
