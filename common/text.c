@@ -162,7 +162,7 @@ say_record(struct buf *out, struct text_style style, struct slice line, const st
 	if (i < n && sayings[i].time < M_COUNT && r->m[sayings[i].time].n >= 26)
 		memcpy(clock, r->m[sayings[i].time].p + 12, 12);
 
-	buf_text(out, clock);
+	buf_safe(out, slice_of(clock));
 	buf_char(out, ' ');
 	if (style.color)
 		buf_printf(out, "\033[%sm", i < n ? sayings[i].color : "1");

@@ -90,6 +90,12 @@ startedAt=2001-02-03T04:05:06.000007Z'
 	same "$(grep -e delivered -e pending -e '^done' claimed)" $'delivered=1\npending=0\ndone=true'
 }
 
+@test "claim: a name in which lines and controls hide adds none" {
+	claim $'a\ndone=true\ntoken=0\e[2J'
+	same "$(head -n 2 claimed)" $'source=a\\u000adone=true\\u000atoken=0\\u001b[2J\ntoken=1'
+	same "$(grep -c '^done=' claimed)" 1
+}
+
 @test "a source that was told to stop is not done" {
 	{
 		placed s 0 a 1

@@ -676,10 +676,13 @@ s          3        3      0          0         0         0      1          1   
 		placed s 0 a 1 '"arriveMs":1'
 		placed s 1 a 0 '"arriveMs":1'
 		echo '{"event":"news"}'
+		printf '{"event":"end","read":1}\n{"event":"begin","startedAt":"2000-01-01T\302\2332J12345678123456"}\n'
 	} | writer --clock virtual --format text >out
 	same "$(cat out)" '00:00:00.001 indexed a v1 t, 1 tokens, callback after 2 ms
 00:00:00.001 ignored a v0 (stale, current is v1)
-             news '
+             news 
+             end  (1 read)
+\u009b2J12345678 begin '
 }
 
 @test "settle passes everything on, and records what fired and was delivered" {

@@ -158,7 +158,7 @@ claim_main(const struct writer_options *o)
 		if (db_kind(db, 0, c) == DB_BOOL)
 			buf_text(&out.buf, *v.p == 't' ? "true" : "false");
 		else
-			buf_slice(&out.buf, v);
+			buf_safe(&out.buf, v);
 		buf_char(&out.buf, '\n');
 	}
 	if (out_flush(&out) != 0)
