@@ -26,18 +26,19 @@ static void
 row_json(struct buf *out, struct db *db, int result, int row)
 {
 	cJSON *object = cJSON_CreateObject();
-	for (int c = 0; c < db_columns(db, result); c++) {
+	const cJSON *added = object;
+	for (int c = 0; added && c < db_columns(db, result); c++) {
 		const char *text = db_text(db, result, row, c).p, *name = db_column(db, result, c);
 		if (db_null(db, result, row, c))
-			cJSON_AddNullToObject(object, name);
+			added = cJSON_AddNullToObject(object, name);
 		else if (db_kind(db, result, c) == DB_BOOL)
-			cJSON_AddBoolToObject(object, name, *text == 't');
+			added = cJSON_AddBoolToObject(object, name, *text == 't');
 		else if (db_kind(db, result, c) == DB_TEXT)
-			cJSON_AddStringToObject(object, name, text);
+			added = cJSON_AddStringToObject(object, name, text);
 		else
-			cJSON_AddRawToObject(object, name, text);
+			added = cJSON_AddRawToObject(object, name, text);
 	}
-	char *line = object ? cJSON_PrintUnformatted(object) : NULL;
+	char *line = added ? cJSON_PrintUnformatted(object) : NULL;
 	if (!line)
 		die(EXIT_TEMPORARY, "out of memory");
 	buf_text(out, line);
