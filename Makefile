@@ -40,7 +40,7 @@ ASSETS = $(wildcard statusd/page.*)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run test bench check faults soak fuzz fuzzers install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run test bench check faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -48,7 +48,7 @@ help:
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and every system call'
-	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang'
+	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make postgres the private database, left running until ./supervisor stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
@@ -113,7 +113,7 @@ $(BUILD)/assets.h: $(ASSETS) Makefile
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
 
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
-units: $(UNITS)
+units: $(UNITS) $(BUILD)/documents
 .SECONDEXPANSION:
 unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/unit/$1.c))
 $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
@@ -132,6 +132,9 @@ $(BUILD)/fuzz/%: $(BUILD)/test/fuzz/%.o $$(call fuzz_with,$$*) $(COMMON)
 	@mkdir -p $(@D)
 	$(fuzz_link) -fsanitize=fuzzer -o $@ $^ $(LIBS_writer)
 fuzzers: $(FUZZ:%=$(BUILD)/fuzz/%)
+# Documents for test/verdict.bats.
+$(BUILD)/documents: $(BUILD)/test/fuzz/documents.o $(COMMON)
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader)
 
 fuzz: T ?= 60
 fuzz: packages
@@ -159,6 +162,12 @@ soak: packages
 	BIN=$(BIN) test/faults/stopped --seconds 30 --updates 400000
 	BIN=$(BIN) test/faults/writers --updates 1000000 --accounts 100000
 	test/faults/mutants
+
+# Random streams with hostile records through whole pipelines, against the model. SEED=N begins with that one.
+sweep: SEEDS ?= 10000
+sweep: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	BIN=$(BIN) test/sweep --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 # The timer structure against libev: made by test/bench/run, where libev is there.
 $(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(BUILD)/timerd/wheel.o $(COMMON)

@@ -281,3 +281,9 @@ mint|330|39|6BhkGCMV" ]] || {
 		FROM acctflow.sources s, acctflow.callbacks GROUP BY s.indexed")" t
 	same "$(sql "SELECT s.conflict + s.rejected = count(*) FROM acctflow.sources s, acctflow.rejected_updates GROUP BY s.conflict, s.rejected")" t
 }
+
+@test "fifty random streams with hostile records in them (make sweep: as many as you like)" {
+	database
+	ok "$root/test/sweep" --seeds 50 --db "host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE"
+	has '50 seeds, 0 differences'
+}
