@@ -56,7 +56,7 @@ db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 	if (!options)
 		die(EXIT_PERMANENT, "not a connection string: %.*s", (int)strcspn(message, "\n"), message);
 	for (PQconninfoOption *o = options; o->keyword; o++)
-		if (o->val && (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
+		if (o->val && *o->dispchar == '*') /* password, sslpassword, what a newer libpq may hold for secret */
 			die(EXIT_PERMANENT,
 			    "the connection string has a %s in it, where others can read it; use --password-file or "
 			    "PGPASSFILE",
@@ -150,11 +150,14 @@ classify_refusal(struct db *db)
 		}
 	}
 	error_keep(db, message, NULL);
-	/* No answer from a server: not there (yet), or a wrong name or file, which only a person can tell apart. */
-	return PQconnectionNeedsPassword(db->conn) || strstr(message, "fe_sendauth") ||
-		       strncmp(message, "invalid ", 8) == 0
-		   ? DB_FATAL
-		   : DB_RETRY;
+	/* No answer from a server: not there (yet), or a wrong name or file, which only a person can tell apart. But no
+	 * password, or one side's TLS settings or certificate not to the other's liking: that stays so. */
+	static const char *const lasting[] = {"fe_sendauth", "certificate verify failed", "certificate file",
+	    "server certificate for", "private key file", "SSL was required", "alert unknown ca", "alert certificate"};
+	bool lasts = PQconnectionNeedsPassword(db->conn) || strncmp(message, "invalid ", 8) == 0;
+	for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
+		lasts |= strstr(message, lasting[i]) != NULL;
+	return lasts ? DB_FATAL : DB_RETRY;
 }
 
 static enum db_status
