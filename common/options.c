@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "config.h"
+#include "confine.h"
 #include "log.h"
 #include "scan.h"
 
@@ -18,6 +19,7 @@ const char *const acctflow_version = ACCTFLOW_VERSION;
 
 static const char *config_path;
 static int log_level = LOG_INFO, log_format;
+static bool no_sandbox;
 
 /* What every program takes, behind its own options. */
 static const struct option_spec common[] = {
@@ -41,12 +43,17 @@ static const struct option_spec common[] = {
 	.argument = "text|json",
 	.help = "how it is said (default: text)",
 	.key = "log-format"},
+    {.name = "no-sandbox",
+	.type = OPTION_FLAG,
+	.value = &no_sandbox,
+	.help = "for debugging: keep the rights that are given up otherwise",
+	.key = "no-sandbox"},
     {0},
 };
 
 /* The names that may stand at the top level of the configuration file, whichever programs use them. */
 static const char *const shared_keys[] = {
-    "database", "password_file", "home", "clock", "epoch", "format", "log-level", "log-format", NULL};
+    "database", "password_file", "home", "clock", "epoch", "format", "log-level", "log-format", "no-sandbox", NULL};
 static const char *const sections[] = {"reader", "writer", "timerd", "statusd", "supervisor", NULL};
 
 struct reading {
@@ -310,6 +317,8 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	env_set(common);
 	arguments_walk(&t, &r, argc, argv, true);
 	log_set((enum log_level)log_level, log_format == 1);
+	if (no_sandbox)
+		confine_never();
 	free(t.long_options);
 	free(t.specs);
 	buf_free(&t.letters);

@@ -138,6 +138,25 @@ fingerprint_check(const char *path, const char *fingerprint)
 	buf_free(&now);
 }
 
+void
+inputs_confine(struct confine *c, char *const *paths, int n, bool follow)
+{
+	for (int i = 0; i < n; i++) {
+		if (is_stdin(paths[i]))
+			continue;
+		if (!follow) {
+			confine_read(c, paths[i]);
+			continue;
+		}
+		char *copy = mem_string(slice_of(paths[i])), *real = realpath(paths[i], NULL);
+		confine_read(c, dirname(copy));
+		if (real)
+			confine_read(c, dirname(real));
+		free(copy);
+		free(real);
+	}
+}
+
 static void
 watch_file(struct input *in)
 {

@@ -3,6 +3,7 @@
  * time. Everything behind it may rely on what passes here. */
 #include "arrive.h"
 #include "clock.h"
+#include "confine.h"
 #include "hold.h"
 #include "input.h"
 #include "log.h"
@@ -202,13 +203,12 @@ segment_begin(struct reader *rd, const struct input *in, bool fresh)
 	segment_start(rd, &head);
 }
 
-/* Opens the spool where reading is to go on. The seed it was begun with holds. */
+/* Finds in the spool where reading is to go on. The seed it was begun with holds. */
 static void
 spool_start(struct reader *rd)
 {
 	struct spool *s = &rd->spool;
 	struct spool_head head;
-	spool_open(s);
 	if (!spool_find(s, rd->arrive.mode == ARRIVAL_OFFSET ? 0 : rd->from, &head))
 		return;
 	if (rd->seeded && head.seed != rd->arrive.seed)
@@ -470,6 +470,19 @@ prepare(struct reader *rd, char *const *paths, int n, struct buf *name, struct b
 	rd->first = rd->catching_up && rd->catch_up >= rd->from ? rd->catch_up + 1 : rd->from;
 }
 
+/* From here on the inputs can be read, the spool written, and nothing else opened. Nothing of the input was looked at.
+ */
+static void
+confine(const struct reader *rd, char *const *paths, int n)
+{
+	struct confine c;
+	confine_begin(&c, CONFINE_CALLS);
+	inputs_confine(&c, paths, n, rd->follow);
+	if (rd->spool.path)
+		confine_write(&c, rd->spool.path);
+	confine_end(&c);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -528,6 +541,9 @@ main(int argc, char **argv)
 	prepare(&rd, paths, n, &name, &head);
 
 	tell_init(&rd.teller, (enum format)rd.format, slice_of(rd.source));
+	if (rd.spool.path)
+		spool_open(&rd.spool);
+	confine(&rd, paths, n);
 	if (rd.spool.path)
 		spool_start(&rd);
 	rd.start = clock_now();

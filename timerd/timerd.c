@@ -5,6 +5,7 @@
  * nobody. */
 #include "callback.h"
 #include "clock.h"
+#include "confine.h"
 #include "io.h"
 #include "log.h"
 #include "stats.h"
@@ -388,6 +389,9 @@ main(int argc, char **argv)
 	t.style = text_style((enum format)format, STDOUT_FILENO);
 	t.timers = timers_new();
 	out_open(&t.out, STDOUT_FILENO);
+	struct confine confine;
+	confine_begin(&confine, CONFINE_CALLS);
+	confine_end(&confine);
 	run(&t);
 
 	int code = EXIT_OK;
