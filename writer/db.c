@@ -618,3 +618,16 @@ db_server_version(const struct db *db)
 {
 	return PQserverVersion(db->conn);
 }
+
+void
+db_setting(const struct db *db, const char *keyword, struct buf *value)
+{
+	PQconninfoOption *all = PQconninfo(db->conn);
+	if (!all)
+		die(EXIT_TEMPORARY, "out of memory");
+	value->len = 0;
+	for (const PQconninfoOption *o = all; o->keyword; o++)
+		if (o->val && strcmp(o->keyword, keyword) == 0)
+			buf_text(value, o->val);
+	PQconninfoFree(all);
+}

@@ -115,6 +115,9 @@ bool db_null(const struct db *db, int result, int row, int column);
 struct slice db_text(const struct db *db, int result, int row, int column);
 int64_t db_i64(const struct db *db, int result, int row, int column); /* -1 where null */
 
+/* Puts a parameter of the connection, as it is in force, into *value; nothing where it has none. */
+void db_setting(const struct db *db, const char *keyword, struct buf *value);
+
 /* The last error in one line, and its SQLSTATE ("" if there is none). */
 const char *db_error(const struct db *db);
 const char *db_sqlstate(const struct db *db);

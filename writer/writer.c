@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "log.h"
 #include "migrate.h"
+#include "reach.h"
 #include "source.h"
 #include "sql.h"
 
@@ -179,6 +180,7 @@ writer_connect(const struct writer_options *o, const char *application)
 		die(EXIT_TEMPORARY,
 		    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
 		    (unsigned long long)o->deadline, db_error(db));
+	reach_confine(db);
 	migrate(db);
 	return db;
 }
