@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static unsigned long at, seen;
-static int on, ready;
+static int on, ready, count_fd = -1;
 
 static void *(*next_malloc)(size_t);
 static void *(*next_calloc)(size_t, size_t);
@@ -71,6 +71,9 @@ start(void)
 	const char *text = getenv("FAULTS_MALLOC_AT");
 	find();
 	at = text ? strtoul(text, NULL, 10) : 0;
+	/* Now: later the program may open nothing any more. */
+	const char *path = getenv("FAULTS_MALLOC_COUNT");
+	count_fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
 	on = getenv("FAULTS_MALLOC_ON") != NULL;
 	unsetenv("LD_PRELOAD");
 	ready = 1;
@@ -79,13 +82,11 @@ start(void)
 __attribute__((destructor)) static void
 stop(void)
 {
-	const char *path = getenv("FAULTS_MALLOC_COUNT");
 	char text[32];
 	ready = 0;
-	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
 	int n = snprintf(text, sizeof text, "%lu\n", seen);
-	if (fd >= 0 && write(fd, text, (size_t)n) == n)
-		close(fd);
+	if (count_fd >= 0 && write(count_fd, text, (size_t)n) == n)
+		close(count_fd);
 }
 
 void *
