@@ -36,7 +36,7 @@ UNITS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c)) $(FU
 FUZZ = record split events config numbers spool
 SQL = $(sort $(wildcard sql/*.sql))
 # What statusd serves as it is, each under its own name; a library's file from where Debian installs it.
-ASSETS = $(wildcard statusd/page.*)
+ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.js
 
 .DELETE_ON_ERROR:
 .SECONDARY:

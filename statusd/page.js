@@ -4,8 +4,8 @@
 'use strict';
 
 const PERIOD = 1000; // ms between an answer and the next question
-const PATIENCE = 5000; // ms until a question counts as not answered, and a loop as stuck
-const WINDOW = 600; // s that a plot shows
+const PATIENCE = 5000; // ms until a question counts as not answered
+const SHORTEST = 60; // seconds that a plot shows where fewer are known
 const LONGEST = 72; // characters of an id that are shown; of a longer one its head and tail
 const LONGEST_TEXT = 240; // of a reason, a message, a record
 
@@ -90,6 +90,12 @@ const time = (title, get) => ({title, get: (row, now) => clock(get(row), now), k
 const foreign = (title, get, longest) => ({title, get, longest, kind: 'foreign'});
 const plain = (title, get) => ({title, get, kind: ''});
 
+function event_detail(row) {
+	if (row.event === 'fired') return `${duration(row.latenessUs / 1e6)} late`;
+	if (row.event === 'cancelled') return `superseded by ${count(row.supersededBy)}`;
+	return row.reason ?? row.accountType;
+}
+
 const TABLES = {
 	due: {
 		none: 'Nothing is pending.',
@@ -112,13 +118,13 @@ const TABLES = {
 	rejects: {
 		none: 'None.',
 		columns: [time('At', row => row.at), foreign('Reason', row => row.reason, LONGEST_TEXT),
-			foreign('Record', row => row.raw, LONGEST_TEXT),
+			foreign('Record', row => (row.rawEncoding === 'base64' ? 'base64: ' : '') + row.raw, LONGEST_TEXT),
 			foreign('Source', row => row.source), number('Offset', row => row.offset)],
 	},
 	events: {
 		none: 'None yet.',
 		columns: [time('At', row => row.at), plain('Event', row => row.event), foreign('Account', row => row.id),
-			number('Version', row => row.version), foreign('Type', row => row.accountType),
+			number('Version', row => row.version), foreign('Detail', event_detail, LONGEST_TEXT),
 			foreign('Source', row => row.source), number('Offset', row => row.offset)],
 	},
 	sources: {
@@ -193,9 +199,10 @@ function rate(values) {
 
 // A stage's card: what it is called, how it is, its first figure large, the others below.
 function stages_of(answer) {
-	const {series = {}, lag = {}, latency = {}, totals = {}, database = {}} = answer;
+	const {series = {}, lag = {}, latency = {}, totals = {}, database = {}, input} = answer;
 	const own = {
-		reader: [['read', rate(series.read)]],
+		reader: [['read', rate(series.read)],
+			...input?.size ? [['of its input', `${decimals.format(100 * input.bytes / input.size)} %`]] : []],
 		writer: [['indexed', rate(series.indexed)], ['lag', `${count(lag.records)} records, ${duration(lag.seconds)}`],
 			['commit, p99', duration(latency.commit?.p99)]],
 		timerd: [['fired', rate(series.fired)], ['lateness, p99', duration(latency.lateness?.p99)],
@@ -203,15 +210,14 @@ function stages_of(answer) {
 		settle: [['arrival to told, p99', duration(latency.arrivalToTold?.p99)]],
 	};
 	const stages = (answer.programs ?? []).map(program => {
-		const ticked = since(program.tickAt, answer.time), running = program.state === 'running';
-		const stuck = running && ticked * 1000 > PATIENCE;
-		const last = running && program.startedAt ?
-			['up for', duration(since(program.startedAt, answer.time))] : ['last seen', clock(program.tickAt, answer.time)];
+		const stopped = program.state === 'stopped', good = program.state === 'running';
 		return {
-			name: program.name, state: stuck ? `stuck for ${duration(Math.floor(ticked))}` : program.state,
-			good: running && !stuck, idle: program.state === 'stopped',
-			figures: [...own[program.name] ?? [['', '']], last, ['restarts', count(program.restarts)],
-				['process', running ? String(program.pid) : '–']],
+			name: program.name, good, idle: stopped,
+			state: stopped || good ? program.state :
+				`${program.state} for ${duration(Math.floor(since(program.tickAt, answer.time)))}`,
+			figures: [...own[program.name] ?? [['', '']], stopped ? ['last seen', clock(program.tickAt, answer.time)] :
+				['up for', duration(Math.floor(since(program.startedAt, answer.time)))],
+			['restarts', count(program.restarts)], ['process', String(program.pid ?? '–')]],
 		};
 	});
 	stages.push({
@@ -246,7 +252,7 @@ function stage_fill(card, stage) {
 const perSecond = value => `${count(value)} /s`;
 const PLOTS = [
 	{title: 'Records a second', series: ['read', 'indexed', 'fired', 'rejected'], unit: perSecond, axis: count},
-	{title: 'Lag, records read and not yet told', series: ['lag'], unit: count},
+	{title: 'Lag, records read and not committed', series: ['lag'], unit: count},
 	{title: 'Lateness of callbacks, 99th percentile', series: ['latenessP99'], names: ['lateness'], unit: duration},
 	{title: 'Pending callbacks', series: ['pending'], unit: count},
 ];
@@ -308,7 +314,7 @@ function plot_fill(plot, series) {
 		...plot.series.map(name => series[name]?.[i - size + series[name].length] ?? null)]);
 	const most = plot.data.reduce((a, row) => Math.max(a, ...row.slice(1)), 0);
 	plot.graph.updateOptions({
-		file: plot.data, dateWindow: [end - WINDOW * 1000, end],
+		file: plot.data, dateWindow: [end - Math.max(size - 1, SHORTEST) * step, end],
 		valueRange: [0, most > 0 ? most * 1.1 : 1],
 	});
 	plot_caption(plot);
@@ -330,10 +336,10 @@ function plots_colour() {
 const DUE = {0: 'overdue', 1: 'within 1 s', 10: '1 to 10 s', 60: '10 to 60 s', 600: '1 to 10 min', 3600: '10 to 60 min',
 	86400: '1 to 24 h', null: 'later'};
 
-// What each number is, in the order in which they add up.
+// What each number is. Of the last ones, which take longer to count, some are older: no sum is promised.
 const TOTALS = [['read', 'Read'], ['indexed', '= indexed'], ['stale', '+ stale'], ['duplicate', '+ duplicate'],
-	['conflict', '+ conflict'], ['rejected', '+ rejected'], ['indexed', 'Indexed'], ['fired', '= fired'],
-	['cancelled', '+ cancelled'], ['pending', '+ pending'], ['restarts', 'Restarts']];
+	['conflict', '+ conflict'], ['rejected', '+ rejected'], ['fired', 'Fired'], ['cancelled', 'Cancelled'],
+	['pending', 'Pending'], ['restarts', 'Restarts']];
 
 let last = null; // the last answer
 let paused = false;
