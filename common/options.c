@@ -270,17 +270,17 @@ arguments_walk(struct getopt_tables *t, const struct reading *r, int argc, char 
 			printf("%s (acctflow) %s\n", r->program->name, acctflow_version);
 			exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_TEMPORARY);
 		}
-		if (c == '?' || c == ':') {
-			if (optopt >= 256 || (optopt && tables_find(t, optopt)))
-				die(EXIT_PERMANENT, "option \"%s\" %s; see %s --help", last,
-				    optopt >= 256 && tables_find(t, optopt)->type == OPTION_FLAG ? "takes no value"
-												 : "wants a value",
-				    r->program->name);
+		bool wrong = c == '?' || c == ':';
+		const struct option_spec *spec = !wrong ? tables_find(t, c) : optopt ? tables_find(t, optopt) : NULL;
+		if (wrong && spec)
+			die(EXIT_PERMANENT, "option \"%s\" %s; see %s --help", last,
+			    optopt >= 256 && spec->type == OPTION_FLAG ? "takes no value" : "wants a value",
+			    r->program->name);
+		if (!spec) {
 			char letter[3] = {'-', (char)optopt, '\0'};
 			die(EXIT_PERMANENT, "unknown option \"%s\"; see %s --help", optopt ? letter : last,
 			    r->program->name);
 		}
-		const struct option_spec *spec = tables_find(t, c);
 		char where[64];
 		snprintf(where, sizeof where, "--%s", spec->name);
 		if (set || spec->value == &config_path)
@@ -296,6 +296,7 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	log_init(program->name);
 	tables_add(&t, specs);
 	tables_add(&t, common);
+	/* The common table is not empty. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	t.long_options[t.n] = (struct option){"help", no_argument, NULL, 'h'};
 	t.long_options[t.n + 1] = (struct option){"version", no_argument, NULL, 'V'};
 	t.long_options[t.n + 2] = (struct option){0};

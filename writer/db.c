@@ -78,7 +78,7 @@ wait_for(struct pollfd *fds, int n, int64_t deadline)
 	fds[n] = (struct pollfd){.fd = idle ? idle->in : -1, .events = POLLIN};
 	fds[n + 1] = (struct pollfd){.fd = idle ? idle->out : -1, .events = POLLOUT};
 	io_wait(fds, n + 2, deadline);
-	if (fds[n].revents || fds[n + 1].revents)
+	if (idle && (fds[n].revents || fds[n + 1].revents))
 		idle->fn(idle->context, fds[n].revents != 0, fds[n + 1].revents != 0);
 }
 
