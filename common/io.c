@@ -82,6 +82,7 @@ io_wait(struct pollfd *fds, int n, int64_t deadline)
 		}
 		ready = ppoll(all, (nfds_t)n + 1, timeout, NULL);
 		stats_tick();
+		log_settle(false);
 	} while (ready == 0 && again);
 	if (ready < 0 && errno != EINTR)
 		die(EXIT_TEMPORARY, "could not poll: %m");

@@ -46,6 +46,87 @@ log_source(const char *source)
 	log_source_name = source ? strdup(source) : NULL;
 }
 
+/* What repeats is limited by where in the program it is said, which its format tells: so many lines in a window, the
+ * rest is counted. */
+enum { SITES = 16, BURST = 20, WINDOW_US = 10000000 };
+static struct site {
+	const char *format;
+	enum log_level level;
+	int64_t since;
+	unsigned said, held;
+	char last[200];
+} sites[SITES];
+static bool holding;
+
+static void __attribute__((format(printf, 2, 3))) log_more(enum log_level level, const char *format, ...);
+
+static void
+site_end(struct site *s)
+{
+	char number[32], *p = number + sizeof number - 1;
+	*p = '\0';
+	for (unsigned n = s->held, i = 0; s->held && (n || i == 0); n /= 10, i++) {
+		if (i && i % 3 == 0)
+			*--p = ',';
+		*--p = (char)('0' + n % 10);
+	}
+	if (s->held)
+		log_more(s->level, "… and %s more, the last: %s", p, s->last);
+	s->held = s->said = 0;
+}
+
+void
+log_settle(bool all)
+{
+	if (!holding)
+		return;
+	int64_t now = clock_now();
+	bool left = false;
+	for (struct site *s = sites; s < sites + SITES; s++) {
+		if (s->held && (all || now - s->since >= WINDOW_US))
+			site_end(s);
+		left |= s->held > 0;
+	}
+	holding = left;
+}
+
+static void
+settle_at_exit(void)
+{
+	log_settle(true);
+}
+
+/* Whether a line may be said now; else it is counted. */
+static bool __attribute__((format(printf, 2, 0))) admit(enum log_level level, const char *format, va_list ap)
+{
+	int64_t now = clock_now();
+	struct site *s = sites;
+	for (struct site *i = sites; i < sites + SITES; i++) {
+		if (i->format == format) {
+			s = i;
+			break;
+		}
+		s = i->since < s->since ? i : s;
+	}
+	if (s->format != format || now - s->since >= WINDOW_US) {
+		site_end(s);
+		*s = (struct site){.format = format, .level = level, .since = now};
+	}
+	if (s->said < BURST) {
+		s->said++;
+		return true;
+	}
+	static bool registered;
+	if (!registered)
+		atexit(settle_at_exit);
+	registered = holding = true;
+	s->held++;
+	int saved = errno;
+	vsnprintf(s->last, sizeof s->last, format, ap);
+	errno = saved;
+	return false;
+}
+
 static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level, const char *format, va_list ap)
 {
 	/* Fixed rooms, large enough for every byte escaped: the message may be that memory is out. */
@@ -89,6 +170,19 @@ log_at(enum log_level level, const char *format, ...)
 {
 	if (!log_wants(level))
 		return;
+	va_list ap, again;
+	va_start(ap, format);
+	va_copy(again, ap);
+	/* Who wants to see everything does. */
+	if (log_limit >= LOG_DEBUG || admit(level, format, again))
+		log_line(level, format, ap);
+	va_end(again);
+	va_end(ap);
+}
+
+static void
+log_more(enum log_level level, const char *format, ...)
+{
 	va_list ap;
 	va_start(ap, format);
 	log_line(level, format, ap);

@@ -24,12 +24,18 @@ bool log_wants(enum log_level level);
 /* Sets the `source=` that all later lines carry; NULL for none. Copied. */
 void log_source(const char *source);
 
-/* printf-like, %m included; no period and no newline at the end. */
+/* Below level debug a line that repeats, by its format, is held back from the twenty-first in ten seconds on.
+ * printf-like, %m included; no period and no newline at the end. */
 void log_at(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+#define log_trace(...) log_at(LOG_TRACE, __VA_ARGS__)
+
+/* Lines that were held back because they repeat are told as a number once their time is over, or now; called by io_wait
+ * and at exit. */
+void log_settle(bool all);
 
 /* Logs an error and exits with `code`. */
 _Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

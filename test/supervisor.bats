@@ -79,10 +79,10 @@ nothing_runs() {
 	done
 }
 
-# What is left in the state folder hinders no one: no socket, no fifo, no pids, empty lock files.
+# What is left in the state folder hinders no one: no socket, no fifo, no pids, empty lock files; but for what statusd sees.
 nothing_left() {
 	same "$(find "$ACCTFLOW_HOME/" -type p -o -type s)" ''
-	same "$(find "$ACCTFLOW_HOME/run/" -type f -size +0)" ''
+	same "$(find "$ACCTFLOW_HOME/run/" -type f -size +0 ! -name '*.stats' ! -name restarts)" ''
 	same "$(find "$ACCTFLOW_HOME/run/" -name 'pids' -o -name 'claim')" ''
 }
 

@@ -253,6 +253,7 @@ batch_run(struct run *r, struct batch *b)
 		stats_add(STAT_BATCHES, 1);
 		stats_observe(HISTOGRAM_BATCH, b->n - b->begins - b->ends, 1);
 		stats_observe(HISTOGRAM_COMMIT, (uint64_t)(clock_now() - start), 1);
+		log_trace("committed a batch records=%zu us=%lld", b->n, (long long)(clock_now() - start));
 	}
 	/* What was committed is told even where the next could not be. */
 	tell_rest(r);
