@@ -39,9 +39,10 @@ struct reader {
 	struct hold hold;
 	uint64_t ordinal; /* of the next record */
 	uint64_t told, refused;
-	uint64_t bytes; /* of the inputs before this one */
-	uint64_t first; /* the first ordinal that is waited for */
-	uint64_t base;	/* when the one before it arrived: the timeline starts anew there */
+	const struct input *in; /* that is read now; NULL: none */
+	uint64_t bytes;		/* of those before it */
+	uint64_t first;		/* the first ordinal that is waited for */
+	uint64_t base;		/* when the one before it arrived: the timeline starts anew there */
 	int64_t start;
 	bool enough; /* --count is reached */
 	bool halted; /* told to stop before all was told */
@@ -56,13 +57,21 @@ epoch_set(const char *text, void *value)
 	return time_parse(slice_of(text), value);
 }
 
+/* Shows how far it is. */
+static void
+show(const struct reader *rd)
+{
+	stats_set(STAT_TOLD, rd->from + rd->told);
+	stats_set(STAT_BYTES, rd->bytes + (rd->in && rd->in->got ? rd->in->got - split_left(&rd->split) : 0));
+}
+
 /* Waits until one of what it waits for is ready, a signal comes or the time is reached. Everything is told first; a
  * reader of ours that goes away meanwhile is noticed. */
 static void
 rest(struct reader *rd, int fd, int64_t deadline)
 {
 	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = rd->teller.out.fd}};
-	stats_set(STAT_TOLD, rd->from + rd->told);
+	show(rd);
 	tell_flush(&rd->teller);
 	io_wait(p, 2, deadline);
 	if (p[1].revents & (POLLERR | POLLHUP)) {
@@ -248,7 +257,7 @@ spool_fill(struct reader *rd, struct input *in)
 {
 	struct spool *s = &rd->spool;
 	struct pollfd p = {.fd = in->fd, .events = POLLIN};
-	stats_set(STAT_TOLD, rd->from + rd->told);
+	show(rd);
 	/* The last line of a file lacked its newline, and another file followed. */
 	if (!spool_ready(s) && s->next != UINT64_MAX) {
 		split_end(&rd->split);
@@ -290,8 +299,7 @@ static bool
 fill(struct reader *rd, struct input *in)
 {
 	struct pollfd p = {.fd = in->fd, .events = POLLIN};
-	stats_set(STAT_TOLD, rd->from + rd->told);
-	stats_set(STAT_BYTES, rd->bytes + in->got);
+	show(rd);
 	if (io_wait(&p, 1, 0) == 0 && !io_stopping())
 		rest(rd, in->fd, -1);
 	if (io_stopping())
@@ -374,7 +382,9 @@ inputs_read(struct reader *rd, char *const *paths, int n)
 			rd->code = EXIT_PERMANENT;
 			return;
 		}
+		rd->in = &in;
 		input_read(rd, &in);
+		rd->in = NULL;
 		rd->bytes += in.got;
 		input_close(&in);
 	}
@@ -407,7 +417,7 @@ begin(struct reader *rd, const char *arrival)
 static void
 end(struct reader *rd)
 {
-	stats_set(STAT_TOLD, rd->from + rd->told);
+	show(rd);
 	struct buf *b = tell_open(&rd->teller);
 	buf_text(b, "{\"event\":\"end\",\"source\":");
 	buf_json(b, slice_of(rd->source));

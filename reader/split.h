@@ -68,6 +68,13 @@ void split_save(struct split *s, uint64_t state[SPLIT_STATE], struct slice *rest
  * -1 where they are not there or the state is none. */
 ssize_t split_load(struct split *s, int fd, bool lines_only, const uint64_t state[SPLIT_STATE]);
 
+/* How many bytes were read and are not taken yet. */
+static inline uint64_t
+split_left(const struct split *s)
+{
+	return s->in.buf.len - s->in.at;
+}
+
 /* The line of the record's first byte, from 1. */
 uint64_t split_line(struct split *s);
 void split_free(struct split *s);

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "options.h"
 #include "pipeline.h"
+#include "show.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 struct statusd {
 	const char *listen, *home, *writer;
 	uint64_t most_lag;
+	int show;
 	struct pipeline pipeline;
 };
 
@@ -129,6 +131,49 @@ url_keep(const struct statusd *d, const char *url)
 	fclose(f);
 }
 
+/* For --show: what a turn of the loop prints, each second. Returns false at the end. */
+enum { SHOW_NOTHING, SHOW_STATUS, SHOW_WATCH, SHOW_PROGRESS, SHOW_LINES };
+
+static bool
+print(struct statusd *d)
+{
+	static struct buf b;
+	static unsigned turn;
+	struct pipeline *p = &d->pipeline;
+	bool goes_on = true, tty = isatty(STDOUT_FILENO) == 1;
+	struct buf why = {0};
+	b.len = 0;
+	turn++;
+	switch (d->show) {
+	case SHOW_STATUS:
+		/* Until the database has answered, or is known not to. */
+		if (turn < 5 && !p->report.settled)
+			break;
+		/* fallthrough */
+	case SHOW_WATCH:
+		pipeline_ready(p, d->most_lag, &why);
+		buf_text(&b, d->show == SHOW_WATCH && tty ? "\033[H\033[2J" : "");
+		show_status(p, &why, d->show == SHOW_WATCH, &b);
+		goes_on = d->show == SHOW_WATCH;
+		break;
+	case SHOW_PROGRESS:
+		buf_text(&b, "\r\033[K");
+		if (turn > 2)
+			show_progress(p, &b);
+		buf_char(&b, '\r');
+		break;
+	case SHOW_LINES:
+		if (turn % 10 == 0 && show_progress(p, &b))
+			buf_char(&b, '\n');
+		break;
+	default:
+		break;
+	}
+	buf_free(&why);
+	return (b.len == 0 || write(STDOUT_FILENO, b.p, b.len) >= 0) && goes_on;
+}
+
+/* h is NULL for --show; what shows only progress does not ask the database. */
 static void
 run(struct statusd *d, struct http *h)
 {
@@ -136,19 +181,25 @@ run(struct statusd *d, struct http *h)
 	int64_t next = clock_now();
 	while (!io_stopping()) {
 		if (clock_now() >= next) {
-			report_tend(r);
+			if (d->show < SHOW_PROGRESS)
+				report_tend(r);
 			pipeline_second(&d->pipeline);
-			next += 1000000;
+			if (!h && !print(d))
+				break;
+			next += d->show == SHOW_STATUS ? 200000 : 1000000;
 			if (next < clock_now())
 				next = clock_now() + 1000000;
 		}
-		struct pollfd fds[] = {{.fd = http_fd(h), .events = POLLIN}, {.fd = r->fd, .events = POLLIN}};
-		int64_t deadline = http_deadline(h);
+		struct pollfd fds[] = {{.fd = h ? http_fd(h) : -1, .events = POLLIN}, {.fd = r->fd, .events = POLLIN}};
+		int64_t deadline = h ? http_deadline(h) : -1;
 		io_wait(fds, 2, deadline >= 0 && deadline < next ? deadline : next);
 		if (fds[1].revents)
 			report_read(r);
-		http_run(h);
+		if (h)
+			http_run(h);
 	}
+	if (d->show == SHOW_PROGRESS && write(STDOUT_FILENO, "\r\033[K", 4) < 0)
+		log_debug("could not clear the line: %m");
 }
 
 int
@@ -178,6 +229,11 @@ main(int argc, char **argv)
 		.value = &d.writer,
 		.argument = "FILE",
 		.help = "the program that asks the database (default: the one beside this)"},
+	    {.name = "show",
+		.type = OPTION_CHOICE,
+		.value = &d.show,
+		.argument = "none|status|watch|progress|lines",
+		.help = "print it instead: once, each second, only how far reader is in one line or in some"},
 	    {0},
 	};
 	static const struct program program = {
@@ -191,9 +247,14 @@ main(int argc, char **argv)
 	int at = options_read(&program, specs, argc, argv);
 	if (at < argc)
 		die(EXIT_PERMANENT, "unexpected argument \"%s\"; see statusd --help", argv[at]);
-	if (strcmp(d.listen, "none") == 0)
+	if (!d.show && strcmp(d.listen, "none") == 0)
 		return EXIT_OK;
 	pipeline_init(&d.pipeline, d.home, d.writer ? d.writer : writer_find());
+	if (d.show) {
+		run(&d, NULL);
+		report_end(&d.pipeline.report);
+		return EXIT_OK;
+	}
 	struct http *h = http_start(d.listen, answer, &d, &error);
 	if (!h)
 		die(EXIT_PERMANENT, "%s", buf_cstr(&error));

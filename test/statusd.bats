@@ -221,6 +221,7 @@ metrics_equal_sql() {
 	database
 	mkfifo "$BATS_TEST_TMPDIR/more"
 	exec {hold}<>"$BATS_TEST_TMPDIR/more"
+	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":1,"version":1}' >&"$hold"
 	run_start - <"$BATS_TEST_TMPDIR/more"
 	for name in reader writer timerd settle; do
 		retry 200 metric_is "up{program=\"$name\"}" 1
@@ -281,7 +282,7 @@ metrics_equal_sql() {
 	serve
 	retry 100 is 200 /readyz
 	for i in 1 2 3; do
-		perl -MIO::Socket::INET -e 'my @s; for (1 .. 400) { my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0])
+		perl -MIO::Socket::INET -e '$| = 1; my @s; for (1 .. 400) { my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0])
 			or next; $s->autoflush; print $s $_ % 3 == 0 ? "GET /met" : $_ % 3 == 1 ? "\0\xff\r\n\r\n" : ""; push @s, $s }
 			print "there\n"; $SIG{PIPE} = "IGNORE"; while (1) { for (@s) { print $_ "x" } select undef, undef, undef, 0.2 }' \
 			"$port" >"$BATS_TEST_TMPDIR/there$i" 2>/dev/null 3>&- &

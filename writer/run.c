@@ -249,11 +249,12 @@ batch_run(struct run *r, struct batch *b)
 	db_idle(&r->idle);
 	enum ingest_status status = ingest_batch(&r->ingest, b);
 	db_idle(NULL);
-	if (status == INGEST_OK) {
+	size_t records = b->n - b->begins - b->ends;
+	if (status == INGEST_OK && records) {
 		stats_add(STAT_BATCHES, 1);
-		stats_observe(HISTOGRAM_BATCH, b->n - b->begins - b->ends, 1);
+		stats_observe(HISTOGRAM_BATCH, records, 1);
 		stats_observe(HISTOGRAM_COMMIT, (uint64_t)(clock_now() - start), 1);
-		log_trace("committed a batch records=%zu us=%lld", b->n, (long long)(clock_now() - start));
+		log_trace("committed a batch records=%zu us=%lld", records, (long long)(clock_now() - start));
 	}
 	/* What was committed is told even where the next could not be. */
 	tell_rest(r);
