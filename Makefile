@@ -40,13 +40,14 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run test bench check faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run test bench load check faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
 	@echo 'make test     set up all that is needed, then run every test'
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
+	@echo 'make load     RATE=2000 SECONDS=30: streams at that rate; latency, lag and memory, printed and plotted'
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and every system call'
 	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
@@ -147,6 +148,10 @@ check:
 bench: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate
 	@BIN=$(BIN) BUILD=$(BUILD) test/bench/run
+
+load: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	@BIN=$(BIN) BUILD=$(BUILD) test/load/run
 
 # Strikes at a run's processes, and what must be the same afterwards: see doc/recovery.md. SEED=N repeats one.
 faults: N ?= 200

@@ -14,7 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { LOOK_US = 100000, DISK_US = 5000000 };
+enum { LOOK_US = 100000, DISK_US = 5000000, ANSWER_US = 3000000 };
 
 const char *const program_names[PROGRAMS] = {"reader", "writer", "timerd", "settle"};
 const char *const series_names[SERIES] = {"read", "indexed", "fired", "rejected", "lag", "pending", "latenessP99"};
@@ -124,6 +124,16 @@ value(const struct pipeline *p, enum program_index program, enum stats_value whi
 	return p->program[program].known ? p->program[program].stats.value[which] : 0;
 }
 
+/* Looks at one program's file. */
+static void
+program_look(struct pipeline *p, int i)
+{
+	struct watched *w = &p->program[i];
+	int found = stats_read(p->run, program_names[i], &w->stats);
+	w->known = found >= 0;
+	w->running = found == 1;
+}
+
 /* How far the database is behind what reader told: in records, and since when, by the seconds that are kept. */
 static void
 lag_look(struct pipeline *p)
@@ -154,14 +164,19 @@ pipeline_look(struct pipeline *p)
 	if (now - p->now < LOOK_US)
 		return;
 	p->now = now;
-	for (int i = 0; i < PROGRAMS; i++) {
-		struct watched *w = &p->program[i];
-		int found = stats_read(p->run, program_names[i], &w->stats);
-		w->known = found >= 0;
-		w->running = found == 1;
-	}
+	for (int i = 0; i < PROGRAMS; i++)
+		program_look(p, i);
 	restarts_read(p);
 	disk_look(p);
+	/* Told now against committed a second ago would look like lag. */
+	if (now - p->report.committed_at > ANSWER_US || !p->program[READER].running)
+		lag_look(p);
+}
+
+void
+pipeline_answered(struct pipeline *p)
+{
+	program_look(p, READER);
 	lag_look(p);
 }
 

@@ -72,6 +72,9 @@ void pipeline_init(struct pipeline *p, const char *home, const char *writer);
 /* Looks at the programs' files, where that is a tenth of a second ago. */
 void pipeline_look(struct pipeline *p);
 
+/* The database has answered: how far is it behind now? */
+void pipeline_answered(struct pipeline *p);
+
 /* Once a second: looks, and keeps the second. */
 void pipeline_second(struct pipeline *p);
 

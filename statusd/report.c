@@ -184,6 +184,7 @@ line_take(struct report *r, struct slice line)
 	}
 	r->schema = strcmp(name, "schema") == 0 ? (int64_t)number : r->schema;
 	r->schema_wanted = strcmp(name, "schema.wanted") == 0 ? (int64_t)number : r->schema_wanted;
+	r->committed_at = strcmp(name, "committed") == 0 ? clock_now() : r->committed_at;
 	r->counted |= strcmp(name, "rejected") == 0;
 	if (strcmp(name, "outcomes.undelivered") == 0)
 		outcomes_take(r, number);

@@ -19,6 +19,7 @@ struct report {
 	uint64_t reason[REASONS];
 	struct buf sources, pending_by_due, richest, rejects; /* JSON arrays */
 	struct buf committed;				      /* NAME:OFFSET of each source, the names in hex */
+	int64_t committed_at;				      /* when that was said */
 	/* Its own. */
 	const char *writer;
 	int pid, fd;

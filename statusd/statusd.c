@@ -193,8 +193,11 @@ run(struct statusd *d, struct http *h)
 		struct pollfd fds[] = {{.fd = h ? http_fd(h) : -1, .events = POLLIN}, {.fd = r->fd, .events = POLLIN}};
 		int64_t deadline = h ? http_deadline(h) : -1;
 		io_wait(fds, 2, deadline >= 0 && deadline < next ? deadline : next);
+		int64_t committed = r->committed_at;
 		if (fds[1].revents)
 			report_read(r);
+		if (r->committed_at != committed)
+			pipeline_answered(&d->pipeline);
 		if (h)
 			http_run(h);
 	}
