@@ -51,6 +51,12 @@ function count(value) {
 	return Number.isInteger(value) || Math.abs(value) >= 100 ? integers.format(Math.round(value)) : decimals.format(value);
 }
 
+// For JSON.parse: versions go beyond what a double holds; such an integer stays its digits.
+function exact(key, value, context) {
+	return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER && /^\d+$/.test(context?.source ?? '') ?
+		context.source : value;
+}
+
 function duration(seconds) {
 	if (!Number.isFinite(seconds)) return '–';
 	const size = Math.abs(seconds);
@@ -374,7 +380,7 @@ function answer_show(answer) {
 function gone_show(why) {
 	const text = last ? ` since ${clock(last.answer.time, last.answer.time)} UTC` : '';
 	const age = last ? `${duration(Math.round((performance.now() - last.at) / 1000))} ago. All figures below are of then.` : '';
-	verdict_put('gone', `statusd does not answer${text}`, age, [why]);
+	verdict_put('gone', `No answer from statusd${text}`, age, [why]);
 }
 
 async function poll() {
@@ -382,7 +388,7 @@ async function poll() {
 		try {
 			const response = await fetch('api/status', {cache: 'no-store', signal: AbortSignal.timeout(PATIENCE)});
 			if (!response.ok) throw new Error(`It answered with HTTP status ${response.status}.`);
-			const answer = await response.json();
+			const answer = JSON.parse(await response.text(), exact);
 			if (!paused) {
 				last = {answer, at: performance.now()};
 				answer_show(answer);
