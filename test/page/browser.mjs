@@ -8,6 +8,7 @@
 //
 // PAGE_MODULES is the folder of playwright-core and axe-core, CHROMIUM the browser.
 import assert from 'node:assert/strict';
+import {execFileSync} from 'node:child_process';
 import {createRequire} from 'node:module';
 import {readFileSync} from 'node:fs';
 
@@ -58,9 +59,14 @@ export async function until(page, what, condition, argument) {
 	try {
 		await page.waitForFunction(condition, argument, {timeout: PATIENCE});
 	} catch (error) {
-		const text = await page.evaluate(() => document.body.innerText.slice(0, 3000)).catch(() => '(no page)');
-		throw new Error(`${what}: ${error.message.split('\n')[0]}; the page says:\n${text}`);
+		const text = await page.evaluate(() => document.body.innerText.replace(/\s+/g, ' ').slice(0, 2000)).catch(() => '(no page)');
+		throw new Error(`never came true: ${what} (${error.message.split('\n')[0]}); the page says: ${text}`);
 	}
+}
+
+// Runs what is done to the pipeline.
+export function act(command) {
+	execFileSync('sh', ['-c', command], {stdio: 'ignore'});
 }
 
 export function close() {

@@ -119,7 +119,7 @@ for (const width of [1280, 360]) {
 	await verdict(page, 'bad', script);
 	now = 500;
 	await verdict(page, 'gone', 'HTTP status 500');
-	assert.match(await page.locator('#sentence').textContent(), /^statusd does not answer since \d\d:\d\d:\d\d UTC$/);
+	assert.match(await page.locator('#sentence').textContent(), /^No answer from statusd since \d\d:\d\d:\d\d UTC$/);
 	now = {};
 	await verdict(page, 'bad', 'Not ready');
 	now = {...answer, ready: true, reasons: []};
