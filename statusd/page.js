@@ -229,7 +229,7 @@ function stages_of(answer) {
 	stages.push({
 		name: 'Postgres', state: database.reachable ? 'reachable' : 'not reachable', good: database.reachable,
 		figures: [['retries', count(totals.retries)], ['schema', count(database.schema)],
-			['asked', clock(database.askedAt, answer.time)], ...database.error ? [['error', database.error]] : []],
+			['asked', clock(database.askedAt, answer.time)]], // why it is not reachable is among the reasons
 	}, {
 		name: 'Disk', state: '', good: true,
 		figures: [['free', bytes(answer.diskFreeBytes)], ['spool', bytes(answer.spoolBytes)]],
@@ -306,9 +306,8 @@ function plot_caption(plot) {
 		const known = plot.data.map(row => row[i + 1]).filter(Number.isFinite);
 		const value = at ? at[i + 1] : known.at(-1);
 		const figure = Number.isFinite(value) ? plot.unit(value) : 'unknown';
-		const most = known.length ? plot.unit(known.reduce((a, b) => Math.max(a, b))) : 'unknown';
-		put(line, at ? `${plot.names[i]} ${figure} at ${at[0].toISOString().slice(11, 19)}` :
-			`${plot.names[i]} ${figure}, at most ${most}`);
+		const most = known.length ? `, at most ${plot.unit(known.reduce((a, b) => Math.max(a, b)))}` : '';
+		put(line, `${plot.names[i]} ${figure}${at ? ` at ${at[0].toISOString().slice(11, 19)}` : most}`);
 	});
 }
 
@@ -317,7 +316,8 @@ function plot_fill(plot, series) {
 	const size = Math.max(0, ...plot.series.map(name => series[name]?.length ?? 0));
 	if (Number.isNaN(end)) return;
 	plot.data = Array.from({length: size}, (unused, i) => [new Date(end - (size - 1 - i) * step),
-		...plot.series.map(name => series[name]?.[i - size + series[name].length] ?? null)]);
+		...plot.series.map(name => series[name]?.[i - size + series[name].length])
+			.map(value => Number.isFinite(value) ? value : null)]);
 	const most = plot.data.reduce((a, row) => Math.max(a, ...row.slice(1)), 0);
 	plot.graph.updateOptions({
 		file: plot.data, dateWindow: [end - Math.max(size - 1, SHORTEST) * step, end],

@@ -40,8 +40,3 @@ child() {
 update() {
 	printf '{"id":"%s","accountType":"t","tokens":%d,"callbackTimeMs":%d,"version":%d}\n' "$1" "$2" "$3" "$2"
 }
-
-# metric NAME: its value, as statusd says now.
-metric() {
-	curl -fsS --noproxy '*' "${url}metrics" | sed -n "s/^$1 //p"
-}
