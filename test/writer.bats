@@ -503,8 +503,13 @@ t                 1        2  c   null'
 	same "$(writer history a)" '{"id":"a","version":1,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"y":2},"ingestedAt":"2000-01-01T00:00:00.001000Z","state":"cancelled","settledAt":"2000-01-01T00:00:00.002000Z","changed":null,"source":"s","offset":0}
 {"id":"a","version":3,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":[],"ingestedAt":"2000-01-01T00:00:00.003000Z","state":"stale","settledAt":null,"changed":null,"source":"s","offset":2}
 {"id":"a","version":4,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","state":"pending","settledAt":null,"changed":["y", "z"],"source":"s","offset":1}'
-	ok writer history nobody
+	ok writer history $'no\nbody'
 	same "$output" ''
+	err_has ' warn writer['
+	err_has ' no account "no\u000abody"'
+	ok writer history --format text nobody
+	same "${output%% *}" id
+	same "${#lines[@]}" 1
 }
 
 @test "status and pending: of all, of one source, for people" {
@@ -796,6 +801,26 @@ b|1|fired|2000-01-01 00:00:00.002+00'
 	(($(peak) < size + size / 4 + 4096))
 	exec 5>&-
 	ended 0
+}
+
+@test "memory does not grow with what is shown" {
+	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers have a memory of their own'
+	writer migrate
+	sql "INSERT INTO acctflow.rejected_updates SELECT 's', i, 'a reason', repeat('x', 1000), 'utf8', 1000, now() FROM generate_series(1, 60000) i"
+	mkfifo shown
+	for format in json text; do
+		writer rejected --format $format >shown 3>&- &
+		pid=$!
+		exec 5<shown
+		# All but what the pipe holds: then it stands still.
+		same "$(head -n 50000 <&5 | tail -n 1 | wc -l)" 1
+		size=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
+		echo "$size kB"
+		((size > 0 && size < 40000))
+		same "$(tail -c 1 <&5 | wc -l)" 1
+		exec 5>&-
+		ended 0
+	done
 }
 
 @test "while the database stands still, the input waits" {

@@ -27,6 +27,8 @@ struct db {
 	bool ran;				 /* what was queued was run: the next statement begins anew */
 	bool path;				 /* the first result to come is of DB_PATH, and nobody's */
 	bool (*step)(struct db *, bool *unsent); /* goes on with what was started; true when that is over */
+	void (*row)(void *);			 /* of db_each */
+	void *row_context;
 	bool copying;
 	struct slice copy_left;
 	enum db_status status;
@@ -336,6 +338,12 @@ results_take(struct db *db)
 				continue;
 			}
 			break;
+		case PGRES_SINGLE_TUPLE:
+			db->results[0] = r;
+			db->done = 1;
+			db->row(db->row_context);
+			db->done = 0;
+			break;
 		case PGRES_FATAL_ERROR:
 			note_error(db, r);
 			if (own_error(db, r))
@@ -507,6 +515,16 @@ enum db_status
 db_exec(struct db *db, const char *sql, const struct db_param *params, int n)
 {
 	db_queue(db, sql, params, n);
+	return db_run(db);
+}
+
+enum db_status
+db_each(struct db *db, const char *sql, const struct db_param *params, int n, void (*row)(void *context), void *context)
+{
+	db_queue(db, sql, params, n);
+	db->failed = db->failed || PQsetSingleRowMode(db->conn) != 1;
+	db->row = row;
+	db->row_context = context;
 	return db_run(db);
 }
 

@@ -100,6 +100,11 @@ int64_t db_deadline(void);
 /* Queue one statement and run it. */
 enum db_status db_exec(struct db *db, const char *sql, const struct db_param *params, int n);
 
+/* Runs one query, and calls row(context) for each row as it comes, which is row 0 of result 0 then: memory does not
+ * grow with them. Afterwards result 0 has the columns and no rows. */
+enum db_status db_each(
+    struct db *db, const char *sql, const struct db_param *params, int n, void (*row)(void *context), void *context);
+
 /* Runs several statements without parameters, as migrations have them. */
 enum db_status db_script(struct db *db, const char *sql);
 

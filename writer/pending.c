@@ -1,5 +1,6 @@
-/* What is pending, told as events: to a restarted timerd, and to whoever asks. Read
- * through a cursor: there may be millions. */
+/* What is pending, told as events: to a restarted timerd, and to whoever asks. Row by
+ * row, as there may be millions; not through a cursor, which no two processes of the
+ * server would work for. */
 #include "writer.h"
 
 #include "clock.h"
@@ -9,41 +10,43 @@
 
 #include <unistd.h>
 
-static void
-check(struct db *db, enum db_status status)
-{
-	if (status != DB_OK)
-		die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not read what is pending: %s",
-		    db_error(db));
-}
+struct telling {
+	struct db *db;
+	struct out *out;
+	struct text_style style;
+	struct buf line;
+};
 
 static void
-row_tell(struct db *db, int row, struct buf *line)
+row_tell(void *context)
 {
+	struct telling *t = context;
+	struct db *db = t->db;
 	struct item it = {
-	    .id = db_text(db, 0, row, 0),
-	    .version = db_i64(db, 0, row, 1),
-	    .account_type = db_text(db, 0, row, 2),
-	    .callback_ms = (uint64_t)db_i64(db, 0, row, 4),
-	    .data = db_text(db, 0, row, 5),
-	    .offset = db_i64(db, 0, row, 7),
-	    .trace = db_text(db, 0, row, 8),
-	    .ingested_at = db_i64(db, 0, row, 9),
+	    .id = db_text(db, 0, 0, 0),
+	    .version = db_i64(db, 0, 0, 1),
+	    .account_type = db_text(db, 0, 0, 2),
+	    .callback_ms = (uint64_t)db_i64(db, 0, 0, 4),
+	    .data = db_text(db, 0, 0, 5),
+	    .offset = db_i64(db, 0, 0, 7),
+	    .trace = db_text(db, 0, 0, 8),
+	    .ingested_at = db_i64(db, 0, 0, 9),
 	};
-	scan_integer(db_text(db, 0, row, 3), UINT64_MAX, &it.tokens);
-	line->len = 0;
-	buf_text(line, "{\"event\":\"pending\"");
-	tell_update(line, &it, db_text(db, 0, row, 6));
-	buf_char(line, '}');
+	scan_integer(db_text(db, 0, 0, 3), UINT64_MAX, &it.tokens);
+	t->line.len = 0;
+	buf_text(&t->line, "{\"event\":\"pending\"");
+	tell_update(&t->line, &it, db_text(db, 0, 0, 6));
+	buf_char(&t->line, '}');
+	text_record(&t->out->buf, t->style, slice_buf(&t->line));
+	if (out_full(t->out) && out_flush(t->out) != 0)
+		out_failed();
 }
 
 void
 pending_tell(struct db *db, struct out *out, struct text_style style, const struct slice *source, int64_t delivered)
 {
+	struct telling t = {.db = db, .out = out, .style = style};
 	struct db_param p[2] = {0};
-	struct buf sql = {0}, line = {0};
-	buf_text(&sql, "DECLARE acctflow_pending NO SCROLL CURSOR FOR ");
-	buf_text(&sql, sql_pending);
 	if (source)
 		db_set_text(&p[0], *source);
 	else
@@ -52,23 +55,14 @@ pending_tell(struct db *db, struct out *out, struct text_style style, const stru
 		db_set_i64(&p[1], delivered);
 	else
 		db_set_null(&p[1]);
-	db_queue(db, "BEGIN READ ONLY", NULL, 0);
-	db_queue(db, buf_cstr(&sql), p, 2);
-	check(db, db_run(db));
-	for (int rows = 1; rows > 0;) {
-		check(db, db_exec(db, "FETCH 2000 FROM acctflow_pending", NULL, 0));
-		rows = db_rows(db, 0);
-		for (int i = 0; i < rows; i++) {
-			row_tell(db, i, &line);
-			text_record(&out->buf, style, slice_buf(&line));
-		}
-		if (out_flush(out) != 0)
-			out_failed();
-	}
-	check(db, db_exec(db, "COMMIT", NULL, 0));
+	enum db_status status = db_each(db, sql_pending, p, 2, row_tell, &t);
+	if (status != DB_OK)
+		die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not read what is pending: %s",
+		    db_error(db));
+	if (out_flush(out) != 0)
+		out_failed();
 	db_params_free(p, 2);
-	buf_free(&sql);
-	buf_free(&line);
+	buf_free(&t.line);
 }
 
 int

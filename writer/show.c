@@ -14,7 +14,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COLUMN_MOST = 48 };
+enum { COLUMN_MOST = 48, TABLE_ROWS = 1000 };
+
+/* Rows are shown as they come. A table's columns need some rows at once to be wide enough. */
+struct show {
+	struct db *db;
+	struct out out;
+	bool people;
+	uint64_t rows;
+	struct buf cells, room; /* of the rows that are held, each cell a line */
+	size_t held, *widest;
+};
 
 _Noreturn static void
 failed(struct db *db, enum db_status status)
@@ -79,59 +89,91 @@ cell(struct buf *room, struct db *db, int result, int row, int column)
 	return slice_buf(room);
 }
 
+/* Holds a row of the table; -1: the heading. */
 static void
-rows_table(struct buf *out, struct db *db, int result)
+row_hold(struct show *s, int row)
 {
-	int columns = db_columns(db, result), rows = db_rows(db, result);
-	size_t *widest = mem_alloc((size_t)columns * sizeof *widest);
-	struct buf room = {0};
+	int columns = db_columns(s->db, 0);
+	if (!s->widest) {
+		s->widest = mem_alloc((size_t)columns * sizeof *s->widest);
+		memset(s->widest, 0, (size_t)columns * sizeof *s->widest);
+		if (row >= 0)
+			row_hold(s, -1);
+	}
 	for (int c = 0; c < columns; c++) {
-		widest[c] = 0;
-		for (int r = -1; r < rows; r++) {
-			size_t n = width(cell(&room, db, result, r, c));
-			widest[c] = n > widest[c] ? n : widest[c];
-		}
+		struct slice text = cell(&s->room, s->db, 0, row, c);
+		size_t n = width(text);
+		s->widest[c] = n > s->widest[c] ? n : s->widest[c];
+		buf_slice(&s->cells, text);
+		buf_char(&s->cells, '\n');
 	}
-	for (int r = -1; r < rows; r++) {
+	s->held++;
+}
+
+/* Prints the rows that are held, each column as wide as it ever was. */
+static void
+table_print(struct show *s)
+{
+	int columns = db_columns(s->db, 0);
+	const char *p = s->cells.p;
+	for (; s->held > 0; s->held--) {
 		for (int c = 0; c < columns; c++) {
-			struct slice s = cell(&room, db, result, r, c);
-			size_t pad = widest[c] - width(s);
-			bool right = db_kind(db, result, c) == DB_NUMBER;
+			struct slice text = {p, (size_t)((const char *)rawmemchr(p, '\n') - p)};
+			size_t pad = s->widest[c] - width(text);
+			bool right = db_kind(s->db, 0, c) == DB_NUMBER;
 			bool last = c == columns - 1;
-			buf_printf(out, "%s%*s", c ? "  " : "", right ? (int)pad : 0, "");
-			buf_slice(out, s);
-			buf_printf(out, "%*s", right || last ? 0 : (int)pad, "");
+			buf_printf(&s->out.buf, "%s%*s", c ? "  " : "", right ? (int)pad : 0, "");
+			buf_slice(&s->out.buf, text);
+			buf_printf(&s->out.buf, "%*s", right || last ? 0 : (int)pad, "");
+			p += text.n + 1;
 		}
-		buf_char(out, '\n');
+		buf_char(&s->out.buf, '\n');
 	}
-	buf_free(&room);
-	free(widest);
+	s->cells.len = 0;
+}
+
+static void
+row_show(void *context)
+{
+	struct show *s = context;
+	s->rows++;
+	if (!s->people)
+		row_json(&s->out.buf, s->db, 0, 0);
+	else
+		row_hold(s, 0);
+	if (s->held >= TABLE_ROWS)
+		table_print(s);
+	if (out_full(&s->out) && out_flush(&s->out) != 0)
+		out_failed();
 }
 
 int
 show_main(const struct writer_options *o, const char *sql, const char *argument)
 {
-	struct db *db = writer_connect(o, "acctflow show");
+	struct show s = {.db = writer_connect(o, "acctflow show")};
 	struct db_param p[1] = {0};
-	struct out out;
-	out_open(&out, STDOUT_FILENO);
+	out_open(&s.out, STDOUT_FILENO);
+	s.people = text_style((enum format)o->format, STDOUT_FILENO).people;
 	if (argument)
 		db_set_text(&p[0], slice_of(argument));
 	else
 		db_set_null(&p[0]);
-	enum db_status status = db_exec(db, sql, p, 1);
+	enum db_status status = db_each(s.db, sql, p, 1, row_show, &s);
 	if (status != DB_OK)
-		failed(db, status);
-	if (text_style((enum format)o->format, STDOUT_FILENO).people)
-		rows_table(&out.buf, db, 0);
-	else
-		for (int i = 0; i < db_rows(db, 0); i++)
-			row_json(&out.buf, db, 0, i);
-	if (out_flush(&out) != 0)
+		failed(s.db, status);
+	if (s.people && s.rows == 0)
+		row_hold(&s, -1);
+	table_print(&s);
+	if (out_flush(&s.out) != 0)
 		out_failed();
+	if (o->operand && s.rows == 0)
+		log_warn("no account \"%s\"", o->operand);
 	db_params_free(p, 1);
-	buf_free(&out.buf);
-	db_free(db);
+	buf_free(&s.out.buf);
+	buf_free(&s.cells);
+	buf_free(&s.room);
+	free(s.widest);
+	db_free(s.db);
 	return EXIT_OK;
 }
 
