@@ -474,6 +474,20 @@ relations_of_virtual() {
 	nothing_left
 }
 
+@test "run -: a broken array is finished to its place, callbacks too, and leaves nothing behind" {
+	database
+	for clock in real virtual; do
+		printf '[%s,%s, oops' "$(updates 1 1 | sed 's/"callbackTimeMs":[0-9]*/"callbackTimeMs":2500/')" "$(updates 2 2)" >broken
+		fails 100 bash -c "'$supervisor' run --arrival none --clock $clock --source $clock - <broken"
+		err_has 'unexpected character'
+		same "$(sql "SELECT read, complete, committed_offset, delivered_offset FROM acctflow.sources WHERE name = '$clock'")" '2|t|1|1'
+		same "$(sql "SELECT count(*) FROM acctflow.callbacks WHERE state = 'pending'")" 0
+		nothing_left
+	done
+	fails 100 bash -c "'$supervisor' run --source empty - </dev/null"
+	nothing_left
+}
+
 @test "run --follow: offsets run on over renames, whenever reader is killed" {
 	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'too slow with sanitizers to be struck in time'
 	database
