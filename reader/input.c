@@ -213,13 +213,28 @@ input_close(struct input *in)
 		close(in->inotify);
 }
 
+/* Takes what inotify has to say, of which only one thing is not looked up: how often a file was put at the path. */
+static void
+events_take(struct input *in)
+{
+	_Alignas(struct inotify_event) char events[4096];
+	const char *slash = strrchr(in->path, '/'), *name = slash ? slash + 1 : in->path;
+	ssize_t n;
+	while ((n = read(in->inotify, events, sizeof events)) > 0)
+		for (size_t at = 0; at < (size_t)n;) {
+			struct inotify_event e;
+			memcpy(&e, events + at, sizeof e);
+			at += sizeof e;
+			in->placed += (e.mask & (IN_CREATE | IN_MOVED_TO)) && e.len && strcmp(events + at, name) == 0;
+			at += e.len;
+		}
+}
+
 enum input_state
 input_look(struct input *in)
 {
-	char events[4096];
 	struct stat own, there;
-	while (read(in->inotify, events, sizeof events) > 0)
-		continue;
+	events_take(in);
 	/* The path first: all that was written before the file was moved away is then seen behind it. */
 	bool moved = stat(in->path, &there) == 0 && S_ISREG(there.st_mode);
 	if (fstat(in->fd, &own) != 0)
@@ -237,11 +252,17 @@ input_look(struct input *in)
 void
 input_next(struct input *in)
 {
+	if (in->placed > 1)
+		log_warn("%u files were at \"%s\" since the one that was read to its end; what stood in those before "
+			 "the last "
+			 "one is not read: it was renamed faster than it was followed",
+		    in->placed, in->path);
 	inotify_rm_watch(in->inotify, in->watch);
 	close(in->fd);
 	in->fd = in->next;
 	in->next = -1;
 	in->got = 0;
+	in->placed = 0;
 	watch_file(in);
 }
 

@@ -17,6 +17,7 @@ struct input {
 	int next;    /* the file that took this one's place at its path, or -1 */
 	int inotify; /* -1: it is not followed */
 	int watch;
+	unsigned placed; /* how many files were put at the path since this one was opened */
 };
 
 /* Refuses what does not exist (unless `away`), may not be read, is a directory, or (follow) is no file. */

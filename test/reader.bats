@@ -697,6 +697,31 @@ rejects() {
 	grep -q 'is another file now' err
 }
 
+@test "--follow says when a file came and went unseen" {
+	update a 1 >f
+	reader -a none --follow f >out 2>err &
+	pid=$!
+	retry 100 told out 2
+	# Each seen: nothing to say.
+	for id in b c; do
+		mv f f.1
+		update $id 1 >f
+		retry 100 grep -q "\"id\":\"$id\"" out
+	done
+	run ! grep ' warn ' err
+	kill -STOP $pid
+	mv f f.1
+	update d 1 >f
+	mv f f.2
+	update e 1 >f
+	kill -CONT $pid
+	retry 100 grep -q '"id":"e"' out
+	kill $pid
+	ended $pid
+	[[ $(ids <out) = 'a b c e ' ]]
+	grep -q ' warn reader.* 2 files were at "f" since the one that was read to its end' err
+}
+
 @test "--follow refuses what cannot be followed" {
 	{
 		update a 1
