@@ -11,10 +11,9 @@ WITH heads AS (
     WHERE a.source = $1 AND a.source_offset > $2
 )
 SELECT u.id, u.version, u.account_type, u.tokens, u.callback_time_ms, u.data, u.source, u.source_offset, u.trace,
-       (extract(epoch FROM u.ingested_at) * 1000000)::bigint,
-       (extract(epoch FROM u.ingested_at) * 1000000)::bigint + u.callback_time_ms * 1000 AS due
+       (extract(epoch FROM u.ingested_at) * 1000000)::bigint
 FROM heads h
 JOIN acctflow.account_updates u ON u.id = h.id AND u.version = h.version
 WHERE ($1::text IS NULL OR u.source = $1)
   AND NOT EXISTS (SELECT FROM acctflow.callbacks_fired f WHERE f.id = u.id AND f.version = u.version)
-ORDER BY due, u.source, u.source_offset
+ORDER BY u.ingested_at + u.callback_time_ms * interval '1 millisecond', u.source, u.source_offset
