@@ -66,8 +66,10 @@ void db_free(struct db *db);
  * or when told to stop, DB_FATAL where retrying cannot help (db_error says what). */
 enum db_status db_connect(struct db *db);
 
-/* Fixes the search_path for the rest of a transaction. db_queue sees to it by itself, db_script does not. */
-#define DB_PATH "pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+/* Fixes for the rest of a transaction the search_path, and that nothing is compiled first, which takes longer than it
+ * saves. db_queue sees to it by itself, db_script does not. */
+#define DB_PATH                                                                                                        \
+	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', true)"
 
 /* Queues a statement for the next db_run. The SQL text must live until then; the parameters are sent at once. */
 void db_queue(struct db *db, const char *sql, const struct db_param *params, int n);
