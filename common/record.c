@@ -72,6 +72,15 @@ name_compare(const void *a, const void *b)
 	return memcmp(x->p, y->p, x->n);
 }
 
+static void
+given_twice(struct record *r, struct slice name, const char *at)
+{
+	if (r->fault.why)
+		return;
+	r->fault = (struct scan_fault){"member name given twice", at};
+	r->member = name;
+}
+
 /* Remembers a name that the contract does not have. Few are compared at once, many are sorted at the end: the time a
  * record takes must not grow with the square of its members. */
 static void
@@ -79,8 +88,8 @@ other_add(struct record *r, struct slice name, const char *at)
 {
 	enum { FEW = 16 };
 	for (size_t i = 0; r->other_len < FEW && i < r->other_len; i++)
-		if (slice_same(r->other[i], name) && !r->fault.why)
-			r->fault = (struct scan_fault){"member name given twice", at};
+		if (slice_same(r->other[i], name))
+			given_twice(r, name, at);
 	if (r->other_len == r->other_cap) {
 		r->other_cap = r->other_cap ? r->other_cap * 2 : FEW;
 		r->other = mem_grow(r->other, r->other_cap * sizeof *r->other);
@@ -95,8 +104,8 @@ others_check(struct record *r, const char *start)
 		return;
 	qsort(r->other, r->other_len, sizeof *r->other, name_compare);
 	for (size_t i = 1; i < r->other_len; i++)
-		if (slice_same(r->other[i - 1], r->other[i]) && !r->fault.why)
-			r->fault = (struct scan_fault){"member name given twice", start};
+		if (slice_same(r->other[i - 1], r->other[i]))
+			given_twice(r, r->other[i], start);
 }
 
 /* Puts one member in its place. The name's token has its quotes. */
@@ -114,8 +123,7 @@ member_put(struct record *r, struct slice token, bool escaped, struct slice valu
 	if (m == M_COUNT) {
 		other_add(r, name, token.p);
 	} else if (r->m[m].n) {
-		if (!r->fault.why)
-			r->fault = (struct scan_fault){"member name given twice", token.p};
+		given_twice(r, name, token.p);
 	} else {
 		r->m[m] = value;
 		r->set |= UINT64_C(1) << m;
@@ -143,7 +151,10 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 			buf_reserve(&r->names, (size_t)(end - token.p));
 		p = s->end;
 		s->spaced = false;
+		bool refused = s->refuse.why;
 		status = scan_value(p, end, 1, s);
+		if (status == SCAN_BAD || (s->refuse.why && !refused))
+			r->member = (struct slice){token.p + 1, token.n - 2};
 		if (status != SCAN_OK)
 			return status;
 		/* Once something is to be refused the members no longer matter, and a bad name has no text to compare.
@@ -171,6 +182,7 @@ record_parse(const char *p, const char *end, struct record *r)
 	for (; r->set; r->set &= r->set - 1)
 		r->m[__builtin_ctzll(r->set)] = (struct slice){0};
 	r->fault = (struct scan_fault){0};
+	r->member = (struct slice){0};
 	r->other_len = r->names.len = 0;
 	if (p == end)
 		return SCAN_MORE;
@@ -208,8 +220,10 @@ record_parse_line(struct slice line, struct record *r)
 		break;
 	}
 	p = scan_space(r->end, end, &ignored);
-	if (p != end)
+	if (p != end) {
 		r->fault = (struct scan_fault){"more text behind the value", p};
+		r->member = (struct slice){0};
+	}
 	return r->fault.why ? -1 : 0;
 }
 
@@ -346,10 +360,20 @@ update_free(struct update *u)
 }
 
 void
+record_fault(struct buf *b, const struct record *r)
+{
+	enum { SHOWN = 64 };
+	buf_safe(b, (struct slice){r->member.p, r->member.n < SHOWN ? r->member.n : SHOWN});
+	buf_text(b, r->member.n > SHOWN ? "…: " : r->member.n ? ": " : "");
+	buf_text(b, r->fault.why);
+}
+
+void
 record_reason(struct buf *reason, const struct record *r, const char *start)
 {
 	reason->len = 0;
-	buf_printf(reason, "%s, at byte %zu", r->fault.why, (size_t)(r->fault.at - start) + 1);
+	record_fault(reason, r);
+	buf_printf(reason, ", at byte %zu", (size_t)(r->fault.at - start) + 1);
 }
 
 static void

@@ -54,6 +54,7 @@ struct record {
 	bool spaced[M_COUNT];	 /* there is white space between the value's tokens */
 	const char *end;	 /* one past the object */
 	struct scan_fault fault; /* SCAN_BAD: why it is not JSON. SCAN_OK: why it must be refused, or NULL */
+	struct slice member;	 /* the name of the member that the fault is of, as it stands there; empty: of none */
 	/* The rest is the parser's own, kept to be used again. */
 	struct slice *other;
 	size_t other_len, other_cap;
@@ -114,7 +115,10 @@ struct update {
 int update_read(const struct record *r, struct update *u, struct buf *reason);
 void update_free(struct update *u);
 
-/* The reason for a record that could not be parsed: the fault in words, with its byte in the record, from 1. */
+/* Appends what is wrong with a record that could not be parsed: which member, and why. Safe to print. */
+void record_fault(struct buf *b, const struct record *r);
+
+/* The reason for it: the fault in words, with its byte in the record, from 1. */
 void record_reason(struct buf *reason, const struct record *r, const char *start);
 
 /* Appends `"raw":…,"rawBytes":…,"rawEncoding":…`: up to RAW_BYTES of the text as UTF-8, or as base64 where it is not

@@ -303,7 +303,8 @@ element(struct split *s)
 			record_reason(&s->reason, &s->record, p);
 		return SPLIT_RECORD;
 	case SCAN_BAD:
-		return broken(s, s->record.fault.at, s->record.fault.why);
+		record_fault(&s->reason, &s->record);
+		return broken(s, s->record.fault.at, buf_cstr(&s->reason));
 	case SCAN_DEEP:
 		skip_start(s, too_deep);
 		return skip(s);

@@ -171,14 +171,14 @@ rejects() {
 	rejects 'trace: not a string' "$(update a 1 '"trace":1')"
 	rejects 'event: not allowed in an update' "$(update a 1 '"event":"end"')"
 	rejects 'event: not allowed in an update' "$(update a 1 '"\u0065vent":"end"')"
-	rejects 'member name given twice' "$(update a 1 '"\u0069d":"b"')"
-	rejects 'member name given twice' "$(update a 1 '"other":1,"other":2')"
+	rejects 'id: member name given twice' "$(update a 1 '"\u0069d":"b"')"
+	rejects 'other: member name given twice' "$(update a 1 '"other":1,"other":2')"
 	rejects 'not an object' '"[1]"'
 	rejects 'not an object' 7
 	rejects 'not JSON' '{"id":'
 	rejects 'unknown word' 'nil'
 	rejects 'more text behind the value' "$(update a 1) $(update b 1)"
-	rejects 'number with a leading zero' "$(update a 01)"
+	rejects 'version: number with a leading zero' "$(update a 01)"
 }
 
 @test "what Postgres cannot store is rejected in its place, the stream goes on" {
@@ -187,9 +187,9 @@ rejects() {
 		["1${big}"]='number of more than 1,000 digits' ['1e1000']='number of more than 1,000 digits'
 		['1e-1001']='number of more than 1,000 digits' [$'"\xff"']='invalid UTF-8' [$'"\xed\xa0\x80"']='invalid UTF-8')
 	for d in "${!data[@]}"; do
-		rejects "${data[$d]}" "$(update a 1 "\"data\":$d")"
+		rejects "data: ${data[$d]}" "$(update a 1 "\"data\":$d")"
 		run --separate-stderr reader -a none -S x <<<"[$(update a 1 "\"data\":$d"),$(update after 1)]"
-		[[ $status = 0 && ${lines[1]} = '{"event":"rejected","source":"x","offset":0,"reason":"'"${data[$d]}"* ]]
+		[[ $status = 0 && ${lines[1]} = '{"event":"rejected","source":"x","offset":0,"reason":"data: '"${data[$d]}"* ]]
 		[[ ${lines[2]} = '{"source":"x","offset":1,"id":"after"'* ]]
 	done
 	reader -a none <<<"$(update a 1 '"data":["\ud83d\ude00",1e999]')" | grep -q '"data":\["\\ud83d\\ude00",1e999\]'
@@ -232,7 +232,7 @@ rejects() {
 	broken '[,1]' 0 "line 1, column 2, byte offset 1: unexpected character"
 	broken '[1 2]' 1 "line 1, column 4, byte offset 3: expected ',' or ']' behind an element"
 	broken '[1}' 1 "line 1, column 3, byte offset 2: expected ',' or ']'"
-	broken '[{"a":[}]}, 2]' 0 "line 1, column 8, byte offset 7: unexpected character"
+	broken '[{"a":[}]}, 2]' 0 "line 1, column 8, byte offset 7: a: unexpected character"
 	broken '[{"a":1,}]' 0 "line 1, column 9, byte offset 8: expected a member name in quotes"
 	broken '["a\nb"]' 0 "line 1, column 4, byte offset 3: line end inside a string"
 	broken '[1] [2]' 1 "line 1, column 5, byte offset 4: more text behind the array"

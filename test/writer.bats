@@ -325,12 +325,12 @@ null'
 rejected - unknown word, at byte 1 8 utf8 
 rejected - version: missing 58 utf8 
 rejected - version: not an integer of digits only, 0 to 9223372036854775807 71 utf8 
-rejected - invalid UTF-8, at byte 8 10 base64 
+rejected - id: invalid UTF-8, at byte 8 10 base64 
 rejected - version: out of range 0 to 9223372036854775807 89 utf8 
-rejected - \\u0000 in a string, which Postgres cannot store, at byte 9 16 utf8 
+rejected - id: \\u0000 in a string, which Postgres cannot store, at byte 9 16 utf8 
 indexed e - - - '
 	same "$(sql 'SELECT count(*), count(source), count(source_offset), min(raw_bytes) FROM acctflow.rejected_updates')" '6|0|0|8'
-	same "$(sql "SELECT raw, raw_encoding FROM acctflow.rejected_updates WHERE reason LIKE 'invalid%'")" 'eyJpZCI6Iv8ifQ==|base64'
+	same "$(sql "SELECT raw, raw_encoding FROM acctflow.rejected_updates WHERE reason LIKE 'id: invalid%'")" 'eyJpZCI6Iv8ifQ==|base64'
 	same "$(sql "SELECT raw FROM acctflow.rejected_updates WHERE reason LIKE 'unknown%'")" 'not JSON'
 	fails 1 writer --strict <in
 	has '"event":"rejected"'
