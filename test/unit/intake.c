@@ -266,8 +266,8 @@ test_rejects(void)
 	tap_ok(b.n == 4 && slice_is(b.items[0].reason, "accountType: missing") &&
 		   slice_is(b.items[0].line, "{\"id\":\"a\"}") && b.items[0].total == 10,
 	    "a record that breaks a rule: which, and what it was");
-	tap_ok(
-	    slice_is(b.items[1].reason, "id: unexpected character, at byte 7"), "a line that is not JSON: why, and where");
+	tap_ok(slice_is(b.items[1].reason, "id: unexpected character, at byte 7"),
+	    "a line that is not JSON: why, and where");
 	tap_ok(b.items[2].kind == ITEM_REJECTED && slice_is(b.items[2].reason, "longer than 16 MiB") &&
 		   b.items[2].line.n == RAW_BYTES && b.items[2].total == 100001,
 	    "a line too long: its beginning, and its length");
