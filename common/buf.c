@@ -131,6 +131,8 @@ is_control(uint32_t c)
 void
 buf_safe(struct buf *b, struct slice s)
 {
+	if (s.n == 0)
+		return;
 	const char *p = s.p, *end = s.p + s.n;
 	while (p < end) {
 		uint32_t c;
