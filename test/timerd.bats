@@ -460,3 +460,13 @@ exits() {
 	refuses 'option "--resume=1" takes no value' --resume=1
 	refuses 'unexpected argument "f": events are read from standard input' f
 }
+
+@test "an indexed event that cannot be read drops nobody's callback" {
+	{
+		indexed 0 a 1 0 400
+		indexed 1 b 1 1 400 | sed 's/"id":"b",//; s/}$/,"firedAt":"'"$(at 1)"'"}/'
+	} >events
+	ok timerd --clock virtual <events
+	err_has '"id" is missing or wrong'
+	same "$(grep -c '"event":"fired".*"id":"a"' <<<"$output")" 1
+}

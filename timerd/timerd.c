@@ -86,7 +86,8 @@ fire(struct timerd *t, int64_t now, size_t most)
 	return true;
 }
 
-static void
+/* Sets the record's callback. Returns false where the record does not have what that needs. */
+static bool
 schedule(struct timerd *t, bool recovered)
 {
 	struct schedule *s = &t->schedule;
@@ -95,16 +96,17 @@ schedule(struct timerd *t, bool recovered)
 	if (wrong) {
 		log_warn("line %llu: \"%s\" is missing or wrong, so no callback is set",
 		    (unsigned long long)t->in.number, wrong);
-		return;
+		return false;
 	}
 	if (!timers_set(t->timers, s->id, s->version, s->due, recovered, s->content, &old) || !old)
-		return;
+		return true;
 	t->room.len = 0;
 	callback_cancelled(&t->room, old, s->version, t->virtual_clock ? t->now : clock_now());
 	tell(t, slice_buf(&t->room));
 	t->n.cancelled++;
 	stats_add(STAT_CANCELLED, 1);
 	timer_free(old);
+	return true;
 }
 
 static void
@@ -112,9 +114,9 @@ on_indexed(struct timerd *t, struct slice line)
 {
 	tell(t, line);
 	t->n.indexed++;
-	schedule(t, slice_is(t->record.m[M_REPLAYED], "true"));
+	bool set = schedule(t, slice_is(t->record.m[M_REPLAYED], "true"));
 	/* Recorded as fired before it was told again: by a run that took up what was pending, without the input. */
-	if (record_has(&t->record, M_FIRED_AT) && t->schedule.id.n)
+	if (set && record_has(&t->record, M_FIRED_AT))
 		timers_drop(t->timers, t->schedule.id, t->schedule.version);
 }
 
