@@ -107,6 +107,7 @@ inputs() {
 			: >out
 			exec 6< <(perl -e 'while (sysread STDIN, my $c, 1 + rand 9000) { syswrite STDOUT, $c; select undef, undef, undef, rand 0.003 }' <$input)
 			for ((kills = 0; ; kills++)); do
+				: >part # or one killed before it even began would seem to have told what the one before did
 				reader --clock virtual -s 3 --spool d --from "$(wc -l <out)" <&6 >part &
 				started=$!
 				# At any moment, but later and later, or it would never be done.
