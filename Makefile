@@ -40,7 +40,7 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run test bench load check faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run test bench load check coverage faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -48,6 +48,7 @@ help:
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
 	@echo 'make load     RATE=2000 SECONDS=30: streams at that rate; latency, lag and memory, printed and plotted'
+	@echo 'make coverage the tests once more, counted by line'
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and every system call'
 	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
@@ -144,6 +145,12 @@ fuzz: packages
 
 check:
 	test/check
+
+# A build of its own, whose programs count the lines they run through; MINIMUM=90 is the least share that passes.
+COVERAGE = BUILD=build/coverage BIN=build/coverage/bin HARDEN=-fPIE CFLAGS='-O0 -g --coverage -DACCTFLOW_NO_SANDBOX'
+coverage: packages
+	@$(MAKE) --no-print-directory $(COVERAGE) build units build/coverage/bin/generate
+	$(COVERAGE) test/coverage
 
 bench: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate
