@@ -123,6 +123,8 @@ refused() {
 	refused 'config.yaml": line 1: expected a mapping' reader in
 	printf -- '- 1\n' >config.yaml
 	refused 'config.yaml": line 1: expected a plain value' reader in
+	printf '%080d: 1\n' 7 >config.yaml
+	refused 'config.yaml": line 1: name too long' reader in
 	printf 'a: "b\n' >config.yaml
 	refused 'config.yaml": line [12]: ' reader in
 	printf '\x00\xff' >config.yaml

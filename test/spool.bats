@@ -201,6 +201,8 @@ inputs() {
 	err_has '--spool is for standard input'
 	fails 100 reader --spool f <f
 	err_has 'could not open folder "f"'
+	fails 100 reader --spool none/d <f
+	err_has 'could not make folder "none/d": No such file or directory'
 	fails 100 reader --spool d -s 1 </dev/null
 	err_has 'was begun with --seed'
 	echo rubbish >d/00000000000000000000

@@ -181,6 +181,26 @@ exits() {
 		same "$(head -n 1 <<<"$output")" "$(cat events)"
 		has '"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":0,'
 	done
+	for member in '"id":7' '"source":7' '"offset":-1' '"trace":7'; do
+		indexed 0 a 1 0 1 '"trace":"t"' | sed "s/${member%:*}:[^,}]*/$member/" >events
+		ok timerd --clock virtual <events
+		err_has "line 1: ${member%:*} is missing or wrong, so no callback is set"
+		same "$(head -n 1 <<<"$output")" "$(cat events)"
+	done
+}
+
+@test "what is told again as fired by now does not fire again, whether it was pending or is set anew" {
+	{
+		scheduled pending 0 a 1 "$(at 0)" "$(at 400)"
+		scheduled pending 1 b 1 "$(at 1)" "$(at 401)"
+		indexed 0 a 1 0 400 "\"firedAt\":\"$(at 400)\",\"replayed\":true"
+		indexed 2 c 1 2 400 "\"firedAt\":\"$(at 402)\",\"replayed\":true"
+		indexed 3 d 1 3 400
+		ends true
+	} >events
+	ok timerd --clock virtual <events
+	same "$(outcomes <<<"$output")" 'indexed a v1;indexed c v1;indexed d v1;fired b v1;fired d v1'
+	has '"restored":2,"fired":2,"cancelled":0,"pending":0}'
 }
 
 @test "real clock: never early, in order of due time" {
@@ -426,6 +446,13 @@ exits() {
 00:00:01.050 fired ID1 v3 mint, 3 tokens {\"of\":3} (0.0 ms late)
              summary indexed:2, stale:0, duplicate:0, conflict:0, rejected:0, restored:0, fired:1, cancelled:1, pending:0"
 	has "$output"
+	{
+		indexed 0 ID1 1 550 400 '"replayed":true'
+		scheduled pending 1 ID2 1 "$(at 560)" "$(at 960)"
+	} >events
+	ok timerd --clock virtual --format text <events
+	has 'indexed ID1 v1 mint, 1 tokens, callback after 400 ms (replayed)'
+	has 'fired ID2 v1 mint, 1 tokens {"of":1} (0.0 ms late) (recovered)'
 	ACCTFLOW_FORMAT=text ACCTFLOW_CLOCK=virtual ok timerd --format json <events
 	has '{"event":"fired"'
 }

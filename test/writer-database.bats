@@ -54,6 +54,18 @@ backends() {
 	err_has 'Connection refused'
 }
 
+@test "a server that takes connections and says nothing is given up at the deadline" {
+	mkdir dumb
+	perl -MIO::Socket::UNIX -e 'my $door = IO::Socket::UNIX->new(Local => "dumb/.s.PGSQL.5432", Listen => 9) or die "listen: $!";
+		my @held; while (my $one = $door->accept) { push @held, $one }' 3>&- 5>&- 6>&- &
+	others+=($!)
+	retry 100 test -S dumb/.s.PGSQL.5432
+	for verb in run status; do
+		PGHOST=$PWD/dumb fails 111 writer --deadline 1 $verb </dev/null
+		err_has 'could not connect to the database within 1 s: no answer in time; is it running'
+	done
+}
+
 @test "told to stop while the database is not there it ends at once" {
 	PGHOST=$BATS_TEST_TMPDIR/none feed run
 	retry 100 grep -q 'trying again' err

@@ -715,6 +715,47 @@ b|1|fired|2000-01-01 00:00:00.002+00'
 	same "$(writer settle --format text <in | tail -n 3 | head -n 1)" '00:00:00.002 fired b v1 t, 1 tokens null (0.0 ms late)'
 }
 
+@test "settle passes on what it cannot make sense of, but for a line that is longer than any event" {
+	{
+		echo '{"event":"fired","id":"a","firedAt":"2000-01-01T00:00:00Z"}'
+		echo '{"event":"fired","id":"a","version":1,"firedAt":"yesterday"}'
+		echo '{"event":"indexed","id":"a","version":1}'
+		echo '{"event":"fired","id":"a","version":2,"firedAt":"2000-01-01T00:00:00Z"}'
+	} >in
+	{
+		head -n 2 in
+		head -c 68000000 /dev/zero | tr '\0' x
+		echo
+		tail -n 2 in
+	} | writer settle >out 2>err
+	cmp in out
+	grep -q 'dropped a line of 68000000 bytes: longer than any event' err
+	same "$(sql 'SELECT id, version FROM acctflow.callbacks_fired')" 'a|2'
+}
+
+@test "a schema that somebody took a piece out of: what the database says, exit 100" {
+	placed s 0 a 1 | writer >/dev/null
+	sql 'ALTER TABLE acctflow.callbacks_fired RENAME TO elsewhere'
+	for verb in status pending 'claim --source s'; do
+		# shellcheck disable=SC2086 # verbs have operands
+		fails 100 writer $verb
+		err_has 'relation "acctflow.callbacks_fired" does not exist'
+	done
+	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >in
+	fails 100 writer settle <in
+	err_has 'the database refused: relation "acctflow.callbacks_fired" does not exist'
+	# What was passed on was passed on.
+	same "$output" "$(<in)"
+	sql 'ALTER TABLE acctflow.source_lanes RENAME TO nowhere'
+	placed s 1 a 2 >in
+	for how in '' --resume; do
+		# shellcheck disable=SC2086 # an option or none
+		fails 100 writer $how <in
+		err_has 'the database refused: relation "acctflow.source_lanes" does not exist'
+		same "$output" ''
+	done
+}
+
 @test "settle passes events on while the database does not answer" {
 	writer migrate
 	feed settle
