@@ -10,6 +10,8 @@
 
 cluster_make() {
 	local initdb
+	# Its tests would take it from each other.
+	BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	# A short path, for the socket, that user postgres may enter.
 	CLUSTER=$(mktemp -d /tmp/acctflow-cluster.XXXXXX)
 	initdb=$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1) || initdb=$(command -v initdb)

@@ -266,7 +266,7 @@ refusing() {
 	sql "CREATE SEQUENCE IF NOT EXISTS refused" >/dev/null
 	sql "ALTER SEQUENCE refused RESTART"
 	sql "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-		\$\$BEGIN IF nextval('refused') <= $2 THEN RAISE EXCEPTION 'refused on purpose' USING ERRCODE = '$1'; END IF; RETURN NULL; END\$\$"
+		\$\$BEGIN IF nextval('public.refused') <= $2 THEN RAISE EXCEPTION 'refused on purpose' USING ERRCODE = '$1'; END IF; RETURN NULL; END\$\$"
 	sql "CREATE OR REPLACE TRIGGER refuse AFTER INSERT ON acctflow.account_updates EXECUTE FUNCTION refuse()"
 }
 
