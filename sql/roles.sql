@@ -29,7 +29,7 @@ REVOKE ALL ON SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 REVOKE ALL ON ALL TABLES IN SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 GRANT USAGE ON SCHEMA acctflow TO acctflow_writer, acctflow_reader;
 
--- Reporting: the relations for queries, and what writer's verbs status, richest, history, rejected and pending need.
+-- Reporting: the relations for queries, and what those of writer's verbs need that only look.
 GRANT SELECT ON acctflow.accounts, acctflow.account_updates, acctflow.callbacks, acctflow.callbacks_fired,
     acctflow.rejected_updates, acctflow.sources, acctflow.migrations TO acctflow_reader;
 

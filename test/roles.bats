@@ -179,7 +179,7 @@ relations() {
 @test "the whole pipeline and every verb as the writer: the same as the superuser has" {
 	PGUSER=pipeline pipe
 	relations >relations.pipeline
-	for verb in status richest rejected pending 'history 6BhkGCMVMyrjEEkrASJcLxfAvoW43g6BubxjpeUyZFoz' 'status --source s'; do
+	for verb in status sources richest rejected pending 'history 6BhkGCMVMyrjEEkrASJcLxfAvoW43g6BubxjpeUyZFoz' 'status --source s'; do
 		for user in pipeline report acctflow; do
 			# shellcheck disable=SC2086 # verbs have operands
 			PGUSER=$user writer $verb | sed 's/"rejectedAt":"[^"]*"//' >"saw.$user"
@@ -280,6 +280,7 @@ pending ok
 rejected ok
 rejects_recall ok
 richest ok
+sources ok
 status ok
 updates_known ok
 watch ok
