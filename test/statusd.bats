@@ -313,7 +313,7 @@ metrics_equal_sql() {
 	source "$supervisor"
 	logs=$BATS_TEST_TMPDIR/log/x.log
 	mkdir "${logs%/*}"
-	yes "$(printf '2026-01-01T00:00:00Z info writer[1] %05000d' 0)" | head -n 12500 | logs_keep 2>&1
+	logs_keep < <(yes "$(printf '2026-01-01T00:00:00Z info writer[1] %05000d' 0)" | head -n 12500) 2>&1
 	same "$(echo "${logs%/*}"/*)" "$logs $logs.1 $logs.2 $logs.3 $logs.4"
 	(($(stat -c %s "$logs.1") <= 10000000))
 	same "$({ echo '2026-01-01T00:00:00Z warn writer[1] w' && echo '{"time":"x","level":"info","program":"y"}' && echo odd; } | logs_keep 2>&1)" \
