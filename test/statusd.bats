@@ -23,6 +23,7 @@ teardown() {
 }
 
 # Starts statusd by itself, and waits until it has asked the database; its pid is $statusd, its port $port.
+# shellcheck disable=SC2120 # options of its own
 serve() {
 	rm -f "$ACCTFLOW_HOME/run/statusd.url"
 	"$bin/statusd" --home "$ACCTFLOW_HOME" "$@" 2>"$BATS_TEST_TMPDIR/statusd.err" 3>&- &
@@ -228,7 +229,7 @@ metrics_equal_sql() {
 		stopped=$(child "$name")
 		kill -STOP "$stopped"
 		retry 200 is 503 /healthz
-		[[ $page == "$name[$stopped] has stood still for "* ]]
+		[[ $page == "${name}[$stopped] has stood still for "* ]]
 		retry 20 is 503 /readyz
 		kill -CONT "$stopped"
 		retry 100 is 200 /healthz

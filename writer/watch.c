@@ -1,7 +1,7 @@
 /* The verb status --interval: what statusd wants to know, again and again over one connection, as blocks of
  * `name=value` lines that a blank line ends. It goes on whatever the database does, and changes nothing there. What
- * costs a pass over a relation is asked only when something has changed, and so rarely that it takes a fortieth of the
- * time. */
+ * costs a pass over a relation is asked only when something has changed, and so rarely that it takes a small share of
+ * the time: the least while the pipeline works, more once it rests, when the figures are to become exact. */
 #include "writer.h"
 
 #include "clock.h"
@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 enum {
-	SHARE = 40,
+	SHARE_BUSY = 150, /* that part of the time each */
+	SHARE_RESTING = 40,
+	SHARE_BEHIND = 10,	    /* resting, and what was asked last is not so any more */
 	AT_LEAST_US = 60 * 1000000, /* asked so often even where nothing seems to have changed */
 	TIMEOUT_S = 30,
 };
@@ -23,7 +25,7 @@ enum {
 struct question {
 	const char *sql;
 	struct buf changed; /* the mark that it was asked at */
-	int64_t next, until;
+	int64_t asked, took;
 };
 
 struct watch {
@@ -31,7 +33,7 @@ struct watch {
 	struct out out;
 	int64_t interval;
 	struct buf changed; /* when any source moved last, and how far */
-	bool pending;
+	bool pending, busy; /* something is pending; something moved since the last look */
 	struct question outcomes, rejects, richest, reasons;
 };
 
@@ -80,9 +82,12 @@ schema_read(struct db *db, int64_t *version)
 static bool
 is_due(const struct watch *w, struct question *q)
 {
-	int64_t now = clock_now();
 	bool moved = !slice_same(slice_buf(&q->changed), slice_buf(&w->changed));
-	if (now < q->next || !(moved || now >= q->until || (w->pending && q == &w->outcomes)))
+	int64_t share = w->busy ? SHARE_BUSY : moved ? SHARE_BEHIND : SHARE_RESTING;
+	int64_t since = clock_now() - q->asked;
+	if (since < share * q->took || since < w->interval - w->interval / 4)
+		return false;
+	if (!moved && since < AT_LEAST_US && !(w->pending && q == &w->outcomes))
 		return false;
 	q->changed.len = 0;
 	buf_slice(&q->changed, slice_buf(&w->changed));
@@ -103,9 +108,8 @@ ask(struct watch *w, struct question *q)
 	db_set_text(&p[0], slice_of(now));
 	enum db_status status = db_exec(w->db, q->sql, p, q == &w->outcomes);
 	db_params_free(p, 1);
-	int64_t took = clock_now() - start;
-	q->next = start + (took * SHARE > w->interval ? took * SHARE : w->interval) - w->interval / 4;
-	q->until = q->next + AT_LEAST_US;
+	q->asked = start;
+	q->took = clock_now() - start;
 	if (status == DB_OK)
 		say_row(w, 0);
 	/* It took too long: that need not be told every time, and the rest is known. */
@@ -139,11 +143,14 @@ look(struct watch *w)
 	if (status != DB_OK)
 		return status;
 	say_row(w, 1);
-	w->changed.len = 0;
+	struct buf before = w->changed;
+	w->changed = (struct buf){0};
 	for (int c = 0; c < 7; c++) {
 		buf_slice(&w->changed, db_text(w->db, 1, 0, c));
 		buf_char(&w->changed, ' ');
 	}
+	w->busy = !slice_same(slice_buf(&before), slice_buf(&w->changed));
+	buf_free(&before);
 	struct question *const all[] = {&w->outcomes, &w->rejects, &w->reasons, &w->richest};
 	for (size_t i = 0; status == DB_OK && i < sizeof all / sizeof *all; i++)
 		status = ask(w, all[i]);
