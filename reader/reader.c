@@ -553,11 +553,11 @@ main(int argc, char **argv)
 	tell_init(&rd.teller, (enum format)rd.format, slice_of(rd.source));
 	if (rd.spool.path)
 		spool_open(&rd.spool);
+	stats_open("reader");
 	confine(&rd, paths, n);
 	if (rd.spool.path)
 		spool_start(&rd);
 	rd.start = clock_now();
-	stats_open("reader");
 	stats_source(slice_of(rd.source));
 	stats_set(STAT_TOLD, rd.from);
 	stats_set(STAT_SIZE, inputs_size(&rd, paths, n));

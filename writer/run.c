@@ -289,11 +289,11 @@ run_main(const struct writer_options *o)
 	struct batch batches[3] = {0}; /* one is filled, one is in flight, one is told */
 	r.ingest = (struct ingest){
 	    .lanes = (unsigned)o->lanes, .resume = o->resume, .last = INT64_MIN, .source = {.token = -1}};
+	stats_open("writer"); /* before the rest of the files is given up */
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
 		r.ingest.lane[i] = db_new("acctflow writer");
 	out_open(&r.out, STDOUT_FILENO);
-	stats_open("writer");
 	r.intake = (struct intake){.in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES},
 	    .most = o->batch,
 	    .virtual_clock = o->clock == 1,

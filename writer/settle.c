@@ -331,6 +331,7 @@ settle_main(const struct writer_options *o)
 	load_clear(&s.loads[0]);
 	load_clear(&s.loads[1]);
 	s.next = &s.loads[0];
+	stats_open("settle"); /* before the rest of the files is given up */
 	s.db = writer_connect(o, "acctflow settle");
 	if (o->source && o->token_given) {
 		buf_text(&s.source.name, o->source);
@@ -338,7 +339,6 @@ settle_main(const struct writer_options *o)
 		log_source(o->source);
 	}
 	out_open(&s.out, STDOUT_FILENO);
-	stats_open("settle");
 	/* The one before may have been killed in the middle of a line. */
 	if (o->resume && !s.style.people)
 		buf_char(&s.out.buf, '\n');
