@@ -321,6 +321,10 @@ results_take(struct db *db)
 				db->status = DB_RETRY;
 				return true;
 			}
+			/* The statement behind that of the path is in its turn now, which is when it can be asked for.
+			 */
+			if (db->row)
+				PQsetSingleRowMode(db->conn);
 			continue;
 		}
 		switch (PQresultStatus(r)) {
@@ -522,10 +526,13 @@ enum db_status
 db_each(struct db *db, const char *sql, const struct db_param *params, int n, void (*row)(void *context), void *context)
 {
 	db_queue(db, sql, params, n);
-	db->failed = db->failed || PQsetSingleRowMode(db->conn) != 1;
+	if (!db->failed && !db->path)
+		PQsetSingleRowMode(db->conn);
 	db->row = row;
 	db->row_context = context;
-	return db_run(db);
+	enum db_status status = db_run(db);
+	db->row = NULL;
+	return status;
 }
 
 enum db_status
