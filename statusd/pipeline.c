@@ -25,7 +25,7 @@ pipeline_init(struct pipeline *p, const char *home, const char *writer)
 	p->home = home;
 	snprintf(p->run, sizeof p->run, "%s/run", home);
 	p->lag_records = -1;
-	report_init(&p->report, writer);
+	report_start(&p->report, writer);
 }
 
 /* One line of the supervisor's list: `MICROSECONDS PROGRAM CAUSE…`. */

@@ -7,33 +7,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { IN_MOST = 1 << 20, BACKOFF_LEAST = 1000000, BACKOFF_MOST = 30000000 };
+enum { IN_MOST = 1 << 20, LONG_US = 60000000 /* after which a writer that ends is started again at once */ };
 
 const char *const report_reasons[REASONS] = {
     "id", "accountType", "tokens", "callbackTimeMs", "version", "arriveMs", "json", "other"};
 
-void
-report_init(struct report *r, const char *writer)
-{
-	*r = (struct report){.writer = writer, .fd = -1, .backoff = BACKOFF_LEAST, .start_at = clock_now()};
-	buf_text(&r->error, "not asked yet");
-}
-
 static _Noreturn void
-child_run(const char *writer, int out)
+writer_run(const char *writer, int out)
 {
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	/* Nobody is told of us any more when statusd is gone. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);
@@ -43,60 +37,79 @@ child_run(const char *writer, int out)
 	_exit(127);
 }
 
-static void
-child_start(struct report *r)
-{
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC) != 0) {
-		log_warn("could not make a pipe: %m");
-		return;
-	}
-	r->pid = fork();
-	if (r->pid == 0)
-		child_run(r->writer, ends[1]);
-	close(ends[1]);
-	if (r->pid < 0) {
-		log_warn("could not start \"%s\": %m", r->writer);
-		close(ends[0]);
-		r->pid = 0;
-		return;
-	}
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	r->fd = ends[0];
-	r->in.len = 0;
-	r->failed = false;
-	r->expected = clock_now() + 10 * INT64_C(1000000);
-}
-
-static void
-child_end(struct report *r)
+/* Waits until writer has ended; ends it, and us, where nobody reads any more. (Not by a signal at statusd's death: that
+ * has given up signals to whom it started before.) */
+static int
+writer_wait(pid_t pid, int out)
 {
 	int status = 0;
-	if (!r->pid)
-		return;
-	close(r->fd);
-	r->fd = -1;
-	kill(r->pid, SIGKILL);
-	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
+	struct pollfd p[] = {{.fd = pidfd_open(pid, 0), .events = POLLIN}, {.fd = out}};
+	while (poll(p, 2, -1) < 0 && errno == EINTR)
 		continue;
-	if (WIFEXITED(status) && WEXITSTATUS(status)) {
-		r->error.len = 0;
-		buf_printf(&r->error, "writer status exited %d", WEXITSTATUS(status));
+	if (p[1].revents) {
+		kill(pid, SIGKILL);
+		_exit(0);
 	}
-	r->pid = 0;
-	r->start_at = clock_now() + r->backoff;
-	r->backoff = r->backoff * 2 < BACKOFF_MOST ? r->backoff * 2 : BACKOFF_MOST;
+	close(p[0].fd);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return status;
+}
+
+/* Runs writer again and again, and says in its stead when it has ended. */
+static _Noreturn void
+launcher_run(const char *writer, int in, int out)
+{
+	close(in); /* or we would be one who reads */
+	for (unsigned pause = 1;; pause = pause < 16 ? 2 * pause : 30) {
+		int64_t start = clock_now();
+		pid_t pid = fork();
+		if (pid == 0)
+			writer_run(writer, out);
+		int status = pid > 0 ? writer_wait(pid, out) : 0;
+		if (clock_now() - start > LONG_US)
+			pause = 1;
+		struct buf b = {0};
+		if (pid < 0)
+			buf_printf(&b, "\nerror=could not start writer status: %s\n", strerror(errno));
+		else if (WIFEXITED(status))
+			buf_printf(&b, "\nerror=writer status exited %d\n", WEXITSTATUS(status));
+		else
+			buf_printf(&b, "\nerror=writer status was killed by signal %d\n", WTERMSIG(status));
+		buf_printf(&b, "next=%u\n\n", pause);
+		if (write(out, b.p, b.len) < 0)
+			_exit(0);
+		buf_free(&b);
+		sleep(pause);
+	}
+}
+
+void
+report_start(struct report *r, const char *writer)
+{
+	int ends[2];
+	*r = (struct report){.fd = -1, .expected = clock_now() + 10 * INT64_C(1000000)};
+	buf_text(&r->error, "not asked yet");
+	if (!writer)
+		return;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		die(EXIT_TEMPORARY, "could not make a pipe: %m");
+	pid_t pid = fork();
+	if (pid == 0)
+		launcher_run(writer, ends[0], ends[1]);
+	if (pid < 0)
+		die(EXIT_TEMPORARY, "could not start a process: %m");
+	close(ends[1]);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	r->fd = ends[0];
 }
 
 void
 report_tend(struct report *r)
 {
-	int64_t now = clock_now();
-	/* One that says nothing may wait for a server that does not either: that is told, but it goes on waiting. */
-	if (r->pid && now > r->expected && r->error.len == 0)
+	/* One that says nothing may wait for a server that does not either. */
+	if (clock_now() > r->expected && r->error.len == 0)
 		buf_text(&r->error, "no answer in time");
-	if (!r->pid && now >= r->start_at)
-		child_start(r);
 }
 
 static void
@@ -128,7 +141,6 @@ block_take(struct report *r, uint64_t next)
 	if (!r->failed) {
 		r->error.len = 0;
 		r->answered = now;
-		r->backoff = BACKOFF_LEAST;
 	}
 	r->failed = false;
 	r->expected = now + (int64_t)next * 1000000 + 4 * INT64_C(1000000);
@@ -199,11 +211,8 @@ report_read(struct report *r)
 	ssize_t n = read(r->fd, r->in.p + r->in.len, 64 << 10);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || r->in.len > IN_MOST) {
-		log_debug("writer status has ended");
-		child_end(r);
-		return;
-	}
+	if (n <= 0 || r->in.len > IN_MOST)
+		die(EXIT_TEMPORARY, "nobody asks the database any more");
 	r->in.len += (size_t)n;
 	size_t at = 0;
 	const char *newline;
@@ -236,9 +245,8 @@ report_committed(struct report *r, struct slice source)
 }
 
 void
-report_end(struct report *r)
+report_free(struct report *r)
 {
-	child_end(r);
 	struct buf *const all[] = {
 	    &r->error, &r->sources, &r->pending_by_due, &r->richest, &r->rejects, &r->committed, &r->in};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -21,18 +21,17 @@ struct report {
 	struct buf committed;				      /* NAME:OFFSET of each source, the names in hex */
 	int64_t committed_at;				      /* when that was said */
 	/* Its own. */
-	const char *writer;
-	int pid, fd;
-	int64_t start_at, backoff;
+	int fd;
 	bool failed; /* an error line came in this block */
 	uint64_t outcomes_indexed, outcomes_fired, outcomes_pending;
 	struct buf in;
 };
 
-/* `writer` is the program's path, kept by pointer. */
-void report_init(struct report *r, const char *writer);
+/* `writer` is the program's path; NULL: nothing is asked. Forks a process that runs writer whenever it does not run:
+ * what statusd gives up later, files and the network, that one needs. */
+void report_start(struct report *r, const char *writer);
 
-/* Starts the child where there is none and it is time to. Call once a second. */
+/* Notes where no answer comes. Call once a second. */
 void report_tend(struct report *r);
 
 /* Reads what is there at r->fd (-1: nothing to wait for). */
@@ -41,6 +40,6 @@ void report_read(struct report *r);
 /* The offset that is committed of a source; -1: none, -2: unknown. */
 int64_t report_committed(struct report *r, struct slice source);
 
-void report_end(struct report *r);
+void report_free(struct report *r);
 
 #endif

@@ -3,6 +3,7 @@
  * and by way of writer at the database. One loop, one thread; whatever its clients do, the pipeline does not notice. */
 #include "assets.h"
 #include "clock.h"
+#include "confine.h"
 #include "http.h"
 #include "io.h"
 #include "log.h"
@@ -181,8 +182,7 @@ run(struct statusd *d, struct http *h)
 	int64_t next = clock_now();
 	while (!io_stopping()) {
 		if (clock_now() >= next) {
-			if (d->show < SHOW_PROGRESS)
-				report_tend(r);
+			report_tend(r);
 			pipeline_second(&d->pipeline);
 			if (!h && !print(d))
 				break;
@@ -203,6 +203,16 @@ run(struct statusd *d, struct http *h)
 	}
 	if (d->show == SHOW_PROGRESS && write(STDOUT_FILENO, "\r\033[K", 4) < 0)
 		log_debug("could not clear the line: %m");
+}
+
+/* All that is still wanted of files is to read the state folder; the socket is open. */
+static void
+confine(const char *home)
+{
+	struct confine c;
+	confine_begin(&c, 0);
+	confine_read(&c, home);
+	confine_end(&c);
 }
 
 int
@@ -252,20 +262,20 @@ main(int argc, char **argv)
 		die(EXIT_PERMANENT, "unexpected argument \"%s\"; see statusd --help", argv[at]);
 	if (!d.show && strcmp(d.listen, "none") == 0)
 		return EXIT_OK;
-	pipeline_init(&d.pipeline, d.home, d.writer ? d.writer : writer_find());
-	if (d.show) {
-		run(&d, NULL);
-		report_end(&d.pipeline.report);
-		return EXIT_OK;
-	}
-	struct http *h = http_start(d.listen, answer, &d, &error);
-	if (!h)
+	const char *writer = d.show >= SHOW_PROGRESS ? NULL : d.writer ? d.writer : writer_find();
+	pipeline_init(&d.pipeline, d.home, writer);
+	struct http *h = d.show ? NULL : http_start(d.listen, answer, &d, &error);
+	if (!h && !d.show)
 		die(EXIT_PERMANENT, "%s", buf_cstr(&error));
-	log_info("listening on %s", http_url(h));
-	url_keep(&d, http_url(h));
+	if (h) {
+		log_info("listening on %s", http_url(h));
+		url_keep(&d, http_url(h));
+	}
+	confine(d.home);
 	run(&d, h);
-	http_stop(h);
-	report_end(&d.pipeline.report);
+	if (h)
+		http_stop(h);
+	report_free(&d.pipeline.report);
 	buf_free(&error);
 	return EXIT_OK;
 }
