@@ -68,6 +68,9 @@ for (const width of [1280, 360]) {
 		const back = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
 		assert.equal(back[0] < 128, dark, `background ${back}`);
 
+		// One thing is read aloud when it changes, and only that.
+		assert.deepEqual(await page.$$eval('[role=status], [role=alert], [aria-live]', all => all.map(element => element.id)), ['sentence']);
+
 		// A keyboard reaches all that can be used, and one sees where it is.
 		const reached = [];
 		for (let i = 0; i < 6; i++) {
