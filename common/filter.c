@@ -72,13 +72,13 @@ add_by_argument(scmp_filter_ctx filter)
 	    {kill, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC)},
 	    {allow, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
 	    {kill, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC)},
-	    {allow, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD)},
-	    {allow, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS)},
+	    {allow, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD, 0)},
+	    {allow, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS, 0)},
 	    /* abort(3), by which the C library's own checks end a program. */
-	    {allow, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, self)},
-	    {kill, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, self)},
+	    {allow, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, self, 0)},
+	    {kill, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, self, 0)},
 	    /* Limits may be asked for, not set. */
-	    {allow, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0)},
+	    {allow, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0, 0)},
 	};
 	int result = 0;
 	for (size_t i = 0; i < sizeof rules / sizeof *rules && result == 0; i++)
