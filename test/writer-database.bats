@@ -263,8 +263,8 @@ backends() {
 
 # refusing STATE TIMES: the next so many batches are refused with that SQLSTATE.
 refusing() {
-	sql "CREATE SEQUENCE IF NOT EXISTS refused" >/dev/null
-	sql "ALTER SEQUENCE refused RESTART"
+	sql "CREATE SEQUENCE IF NOT EXISTS public.refused" >/dev/null
+	sql "ALTER SEQUENCE public.refused RESTART"
 	sql "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
 		\$\$BEGIN IF nextval('public.refused') <= $2 THEN RAISE EXCEPTION 'refused on purpose' USING ERRCODE = '$1'; END IF; RETURN NULL; END\$\$"
 	sql "CREATE OR REPLACE TRIGGER refuse AFTER INSERT ON acctflow.account_updates EXECUTE FUNCTION refuse()"
