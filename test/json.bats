@@ -96,3 +96,45 @@ doc() {
 	ok "$root/test/conformance" "$suite" --refused '^y_(object_escaped_null_in_key|string_null_escape)$=\u0000'
 	same "$output" '95 y, 188 n, 35 i, 0 r, 2 refused; 0 differences'
 }
+
+@test "eight times the rubbish costs no more than its share of processor time" {
+	# Quadratic would be 64 times; linear is eight, and what starting costs is taken off. Through a pipe, so that it comes
+	# in pieces.
+	cat >measure <<'END'
+use strict;
+use warnings;
+my $long = 1 << 20;
+my %kind = (
+	'opening brackets' => sub { '[' x $_[0] }, 'brackets in a line' => sub { '0' . '[' x $_[0] },
+	'objects without end' => sub { '[' . '{"a":' x ($_[0] / 5) }, 'a string without end' => sub { '["' . 'x' x $_[0] },
+	'backslashes' => sub { '["' . '\\' x $_[0] }, 'escapes' => sub { '["' . '\\u0041' x ($_[0] / 6) }, 'digits' => sub { '[' . '1' x $_[0] },
+	'digits in a line' => sub { '1' x $_[0] . "\n" }, 'white space' => sub { " \n" x ($_[0] / 2) }, 'no UTF-8' => sub { "\"\xff" . "\xff" x $_[0] },
+	'short lines' => sub { ('x' x 999 . "\n") x ($_[0] / 1000) }, 'a comma too many' => sub { '[' . '[],' x ($_[0] / 3) },
+	'members' => sub { '{' . join(',', map { "\"$_\":0" } 1 .. $_[0] / 10) . "}\n" },
+	'the same member' => sub { '{' . '"a":0,' x ($_[0] / 6) . '"a":0}' . "\n" },
+	'escaped members' => sub { '[{' . join(',', map { "\"\\u0061$_\":0" } 1 .. $_[0] / 16) . '}]' },
+	'deep and closed' => sub { '[' . '[' x ($_[0] / 2) . ']' x ($_[0] / 2) . ']' },
+);
+my $bad = 0;
+sub cost {
+	my ($text) = @_;
+	my $before = (times)[2] + (times)[3];
+	open my $reader, '|-', 'reader -a none -S s --format json - >/dev/null 2>&1' or die;
+	$SIG{PIPE} = 'IGNORE';
+	print $reader $text;
+	close $reader;
+	die "ended with $?\n" if $? & 127;
+	return (times)[2] + (times)[3] - $before;
+}
+my $start = cost("0\n");
+for my $kind (sort keys %kind) {
+	my ($small, $large) = map { cost($kind{$kind}->($_ * $long)) - $start } 1, 8;
+	# The clock's ticks are 10 ms.
+	my $right = $large <= 24 * ($small > 0.01 ? $small : 0.01);
+	printf "%s: %.2f s, %.2f s%s\n", $kind, $small, $large, $right ? '' : ' TOO MUCH';
+	$bad = 1 unless $right;
+}
+exit $bad;
+END
+	ok perl measure
+}
