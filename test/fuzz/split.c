@@ -26,7 +26,8 @@ transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts,
 	split_start(&s, FEED_FD, lines_only);
 	while ((status = split_next(&s)) == SPLIT_RECORD || status == SPLIT_MORE) {
 		if (status == SPLIT_RECORD) {
-			buf_printf(out, "%llu %llu ", (unsigned long long)split_line(&s), (unsigned long long)s.total);
+			buf_printf(out, "%llu %llu %zu ", (unsigned long long)split_line(&s),
+			    (unsigned long long)s.total, s.raw.n);
 			check(s.raw.n == s.total || (s.raw.n < s.total && s.raw.n <= RAW_BYTES && s.reason.len));
 			if (!s.reason.len && record_has(&s.record, M_ID))
 				buf_slice(out, s.record.m[M_ID]);
@@ -75,7 +76,8 @@ transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts,
 	buf_free(&next);
 }
 
-/* Takes "LINE TOTAL …\n=RAW\n" off the front of what was written down. Returns false where there is no more record. */
+/* Takes "LINE TOTAL SHOWN …\n=RAW\n" off the front of what was written down. Returns false where there is no more
+ * record. */
 static bool
 entry(struct slice *written, uint64_t *number, uint64_t *total, struct slice *raw)
 {
@@ -84,14 +86,10 @@ entry(struct slice *written, uint64_t *number, uint64_t *total, struct slice *ra
 	char *p;
 	*number = strtoull(written->p, &p, 10);
 	*total = strtoull(p, &p, 10);
+	size_t n = strtoull(p, &p, 10);
 	/* A name may not hold a newline, so that this is the record's. */
 	p = memchr(p, '\n', written->n - (size_t)(p - written->p));
-	check(p && p[1] == '=');
-	size_t n = *total < RAW_BYTES ? *total : RAW_BYTES;
-	/* A whole record is shown as long as it is. */
-	const char *newline = p + 2 + n;
-	if (*total > n && *total <= RECORD_BYTES && newline < written->p + written->n && *newline != '\n')
-		n = *total;
+	check(p && p[1] == '=' && n < written->n);
 	*raw = (struct slice){p + 2, n};
 	check(raw->p + n < written->p + written->n && raw->p[n] == '\n');
 	written->n -= (size_t)(raw->p + n + 1 - written->p);
