@@ -49,7 +49,7 @@ help:
 	@echo 'make bench    measure                      make check      formatters and static analysers'
 	@echo 'make load     RATE=2000 SECONDS=30: streams at that rate; latency, lag and memory, printed and plotted'
 	@echo 'make coverage the tests once more, counted by line'
-	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and every system call'
+	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and all of test/faults'
 	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make postgres the private database, left running until ./supervisor stop'
