@@ -24,7 +24,7 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(
 
 # Each third-party library has one door: only its users' objects see its headers, only they link it.
 PQ_CFLAGS = $(shell pkg-config --cflags libpq)
-LIBS_reader = $(shell pkg-config --libs yaml-0.1 libseccomp)
+LIBS_reader = $(shell pkg-config --libs yaml-0.1)
 LIBS_timerd = $(LIBS_reader)
 LIBS_writer = $(LIBS_reader) $(shell pkg-config --libs libpq libcjson)
 LIBS_statusd = $(LIBS_reader) $(shell pkg-config --libs libmicrohttpd)
@@ -102,6 +102,14 @@ $(BUILD)/sql.h: $(SQL) Makefile
 		sed -e 's/\\/\\\\/g; s/"/\\"/g; s/^/\t"/; s/$$/\\n"/' $$f; echo '	;'; done > $@
 
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c)): $(BUILD)/sql.h
+
+# The filters of system calls, as C.
+$(BUILD)/filter-rules.h: common/filter/rules.c common/filter.h
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(LDFLAGS) -o $(BUILD)/filter-rules $< $(shell pkg-config --libs libseccomp)
+	$(BUILD)/filter-rules > $@
+
+$(BUILD)/common/filter.o: $(BUILD)/filter-rules.h
 
 # The page's files, as C: name, bytes, size.
 $(BUILD)/assets.h: $(ASSETS) Makefile

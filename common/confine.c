@@ -163,7 +163,7 @@ confine_end(struct confine *c)
 	}
 	if (c->flags & CONFINE_CALLS)
 		filter_error = filter_load(c->reads, c->writes);
-	if (filter_error == ENOMEM || c->error == ENOMEM)
+	if (c->error == ENOMEM)
 		die(EXIT_TEMPORARY, "out of memory");
 	if (!c->error && !filter_error)
 		return;
