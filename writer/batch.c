@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 4 << 20 };
+enum { TEXT_BYTES = 15 << 19 };
 
 const char *const outcome_name[] = {"indexed", "stale", "duplicate", "conflict"};
 
