@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +32,13 @@ static void
 restart_take(struct pipeline *p, const char *line)
 {
 	struct restart *r = &p->restart[p->restarts % RESTARTS_SHOWN];
-	if (sscanf(line, "%" SCNd64 " %31s %31[^\n]", &r->at, r->program, r->cause) != 3)
+	char *program, *cause;
+	int64_t at = strtoll(line, &program, 10);
+	if (program == line || *program++ != ' ' || !(cause = strchr(program, ' ')))
 		return;
+	r->at = at;
+	snprintf(r->program, sizeof r->program, "%.*s", (int)(cause - program), program);
+	snprintf(r->cause, sizeof r->cause, "%s", cause + 1);
 	p->restarts++;
 	size_t i = 0;
 	while (

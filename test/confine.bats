@@ -188,8 +188,8 @@ confined() {
 
 @test "a kernel that lacks the means is named in one warning, and all goes on" {
 	command -v strace >/dev/null || skip 'no strace'
-	local without=(strace -qq -o trace -e trace=landlock_create_ruleset,seccomp,prctl
-		-e inject=landlock_create_ruleset:error=EOPNOTSUPP -e inject=seccomp,prctl:error=EINVAL)
+	local without=(strace -qq -o trace -e 'trace=landlock_create_ruleset,seccomp,prctl'
+		-e inject=landlock_create_ruleset:error=EOPNOTSUPP -e 'inject=seccomp,prctl:error=EINVAL')
 	ok "${without[@]}" timerd <in
 	err_has 'warn timerd'
 	err_has 'Landlock: Operation not supported: seccomp: Invalid argument'

@@ -343,6 +343,8 @@ results_take(struct db *db)
 			}
 			break;
 		case PGRES_SINGLE_TUPLE:
+			if (!db->row)
+				break;
 			db->results[0] = r;
 			db->done = 1;
 			db->row(db->row_context);

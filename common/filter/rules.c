@@ -110,30 +110,33 @@ add_rules(scmp_filter_ctx filter, bool reads, bool writes)
 	return result ? result : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
 }
 
-/* Prints one filter as an array of that name. */
+/* Prints one filter as an array of that name. `program` is its file meanwhile. */
 static int
-print(const char *name, bool reads, bool writes)
+print(const char *name, bool reads, bool writes, FILE *program)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-	FILE *program = tmpfile();
 	struct sock_filter f;
-	if (!filter || !program || add_rules(filter, reads, writes) != 0 ||
-	    seccomp_export_bpf(filter, fileno(program)) != 0)
+	if (!filter || add_rules(filter, reads, writes) != 0 || ftruncate(fileno(program), 0) != 0)
 		return -1;
+	rewind(program);
+	if (seccomp_export_bpf(filter, fileno(program)) != 0)
+		return -1;
+	seccomp_release(filter);
 	rewind(program);
 	printf("static const struct sock_filter %s[] = {\n", name);
 	while (fread(&f, sizeof f, 1, program) == 1)
 		printf("{%u, %u, %u, %uU},\n", f.code, f.jt, f.jf, f.k);
 	printf("};\n");
-	seccomp_release(filter);
-	return ferror(program) || fclose(program) != 0 ? -1 : 0;
+	return ferror(program) ? -1 : 0;
 }
 
 int
 main(void)
 {
-	if (print("filter_nothing", false, false) == 0 && print("filter_reads", true, false) == 0 &&
-	    print("filter_writes", true, true) == 0 && fflush(stdout) == 0)
+	FILE *program = tmpfile();
+	if (program && print("filter_nothing", false, false, program) == 0 &&
+	    print("filter_reads", true, false, program) == 0 && print("filter_writes", true, true, program) == 0 &&
+	    fclose(program) == 0 && fflush(stdout) == 0)
 		return EXIT_SUCCESS;
 	fputs("could not make the filters of system calls\n", stderr);
 	return EXIT_FAILURE;
