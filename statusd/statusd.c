@@ -147,11 +147,10 @@ print(struct statusd *d)
 	turn++;
 	switch (d->show) {
 	case SHOW_STATUS:
-		/* Until the database has answered, or is known not to. */
-		if (turn < 5 && !p->report.settled)
-			break;
-		/* fallthrough */
 	case SHOW_WATCH:
+		/* Once: when the database has answered, or is known not to. */
+		if (d->show == SHOW_STATUS && turn < 5 && !p->report.settled)
+			break;
 		pipeline_ready(p, d->most_lag, &why);
 		buf_text(&b, d->show == SHOW_WATCH && tty ? "\033[H\033[2J" : "");
 		show_status(p, &why, d->show == SHOW_WATCH, &b);

@@ -41,8 +41,8 @@ get() {
 	local web answer
 	status='' head='' page=''
 	{ exec {web}<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || return 0
-	# It may be refused before all of it is sent.
-	{ printf '%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "${2:-GET}" "$1" >&"$web"; } 2>/dev/null || :
+	# It may be refused before all of it is sent, which ends whoever sends it.
+	(printf '%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "${2:-GET}" "$1" >&"$web") 2>/dev/null || :
 	answer=$(timeout 20 cat <&"$web" | tr -d '\r')
 	exec {web}>&-
 	read -r _ status _ <<<"$answer"

@@ -332,8 +332,9 @@ END
 		[[ $stderr =~ $name\[[0-9]+\]\ exited\ 111 ]]
 		same "$(grep -c 'starting again in' <<<"$stderr")" 2
 		[[ $stderr != *Killed* ]]
-		# One anchor for all three rounds.
-		same "$(uniq "$fakes/anchors" | wc -l)/$(wc -l <"$fakes/anchors")" 1/3
+		# One anchor for all rounds; where another dies, reader may end before it has written it down.
+		same "$(sort -u "$fakes/anchors" | wc -l)" 1
+		[[ $name != reader ]] || same "$(wc -l <"$fakes/anchors")" 3
 		rm "$fakes/anchors"
 		nothing_left
 	done
