@@ -465,8 +465,8 @@ $(cat in)"
 	same "$(grep '"offset":[0-9]*7,.*"replayed":true' again | members event reason | sort | uniq -c)" '     70 ignored stale '
 }
 
-@test "lanes that a crash left apart come together, and times are those of an undisturbed run" {
-	sample
+# apart CLOCK: leaves the two lanes of source s apart, as by crashes between their commits, and lets them come together.
+apart() {
 	writer migrate
 	# One lane's commit waits, the other one's does not.
 	sql 'CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END$$'
@@ -475,10 +475,10 @@ $(cat in)"
 	held 'SELECT pg_advisory_lock(42)'
 	claim s
 	head -n 700 in >part
-	writer --clock virtual --resume --token "$token" <part >out 2>err 3>&- 6>&- &
+	writer --clock "$1" --resume --token "$token" <part >out 2>err 3>&- 6>&- &
 	pid=$!
-	apart() { [[ $(sql 'SELECT lane FROM acctflow.source_lanes WHERE committed_offset > 500') == 1 ]]; }
-	retry 100 apart || { sql 'TABLE acctflow.source_lanes' && wc in && false; }
+	are_apart() { [[ $(sql 'SELECT lane FROM acctflow.source_lanes WHERE committed_offset > 500') == 1 ]]; }
+	retry 100 are_apart || { sql 'TABLE acctflow.source_lanes' && wc in && false; }
 	retry 100 waits 1
 	kill -9 "$pid"
 	wait "$pid" || true
@@ -486,15 +486,20 @@ $(cat in)"
 	claim s # ends what the killed one left
 	release
 	sql 'DROP TRIGGER slow ON acctflow.source_lanes'
-	apart
+	are_apart
 	ahead=$(sql 'SELECT committed_offset, ingested_at FROM acctflow.source_lanes WHERE lane = 1')
 	# Told to stop in between: the lane that is ahead stays there.
 	head -n 101 in >part
-	fails 111 writer --clock virtual --resume --token "$token" --batch 40 <part
+	fails 111 writer --clock "$1" --resume --token "$token" --batch 40 <part
 	same "$(sql 'SELECT max(committed_offset) FROM acctflow.source_lanes WHERE lane = 0')" 99
 	same "$(sql 'SELECT committed_offset, ingested_at FROM acctflow.source_lanes WHERE lane = 1')" "$ahead"
 	claim s
-	writer --clock virtual --resume --token "$token" --batch 40 <in >events
+	writer --clock "$1" --resume --token "$token" --batch 40 <in >events
+}
+
+@test "lanes that a crash left apart come together, and times are those of an undisturbed run" {
+	sample
+	apart virtual
 	rows >got
 	without begin caughtup <events | sed 's/,"replayed":true}$/}/' >told
 	database_drop
@@ -502,6 +507,15 @@ $(cat in)"
 	writer --clock virtual <in >undisturbed
 	rows | diff - got
 	diff <(without begin <undisturbed) told
+}
+
+@test "lanes that a crash left apart come together, and on the real clock times do not go back" {
+	sample
+	apart real
+	same "$(sql 'SELECT read, committed_offset FROM acctflow.sources')" "$(sql 'SELECT max(source_offset) + 1, max(source_offset) FROM acctflow.account_updates')"
+	same "$(sql 'SELECT count(*) FROM (SELECT ingested_at, lag(ingested_at) OVER (ORDER BY source_offset) AS before
+		FROM acctflow.account_updates) t WHERE ingested_at < before')" 0
+	(($(sql 'SELECT count(DISTINCT ingested_at) FROM acctflow.account_updates') > 2))
 }
 
 @test "by hand nothing is told again, and a source starts from where reader says" {

@@ -340,6 +340,7 @@ times_settle(struct ingest *g, struct batch *b)
 {
 	const struct source *s = &g->source;
 	bool sourced = b->source.len > 0 && s->token >= 0;
+	int64_t now = clock_now();
 	for (size_t i = 0; i < b->n; i++) {
 		struct item *it = &b->items[i];
 		if (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED)
@@ -347,10 +348,17 @@ times_settle(struct ingest *g, struct batch *b)
 		bool resumed = sourced && g->resume && it->offset >= 0;
 		unsigned own = resumed && it->kind == ITEM_UPDATE ? batch_lane(it->id, s->lanes) : 0;
 		it->replayed = resumed && it->offset <= s->committed[own];
-		/* The lanes may differ: each knows the time of what it committed before this record only. */
-		for (unsigned lane = 0; sourced && lane < s->lanes; lane++)
-			if (s->ingested[lane] > g->last && !(resumed && it->offset <= s->committed[lane]))
+		if (!g->virtual_clock)
+			it->ingested_at = now;
+		/* The lanes may differ. Each knows the time of what it committed before this record, and on the real
+		 * clock, where a batch has one time, that of the batch that the record was in. */
+		for (unsigned lane = 0; sourced && lane < s->lanes; lane++) {
+			bool before = !(resumed && it->offset <= s->committed[lane]);
+			if (before && s->ingested[lane] > g->last)
 				g->last = s->ingested[lane];
+			if (!before && !g->virtual_clock)
+				it->ingested_at = s->ingested[lane];
+		}
 		if (it->ingested_at < g->last)
 			it->ingested_at = g->last;
 		g->last = it->ingested_at;
@@ -380,14 +388,21 @@ rejects_recall(struct ingest *g, struct batch *b)
 enum ingest_status
 ingest_batch(struct ingest *g, struct batch *b)
 {
-	size_t from = 0, to = b->n;
+	size_t from = 0, middle;
 	times_settle(g, b);
-	while (from < to && (b->items[from].kind == ITEM_BEGIN || b->items[from].kind == ITEM_PASS))
+	while (from < b->n && (b->items[from].kind == ITEM_BEGIN || b->items[from].kind == ITEM_PASS))
 		from++;
-	if (from == to)
+	if (from == b->n)
 		return INGEST_OK;
 	enum ingest_status status = rejects_recall(g, b);
-	return status == INGEST_OK ? range_commit(g, b, from, to) : status;
+	/* What a life before had in hand is committed apart from what is new: one time for what is committed at once. */
+	for (middle = from; g->resume && middle < b->n && b->items[middle].offset <= g->source.committed_most;)
+		middle++;
+	if (status == INGEST_OK && middle > from && middle < b->n) {
+		status = range_commit(g, b, from, middle);
+		from = middle;
+	}
+	return status == INGEST_OK ? range_commit(g, b, from, b->n) : status;
 }
 
 void

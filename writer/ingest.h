@@ -12,6 +12,7 @@ struct ingest {
 	unsigned lanes;
 	bool resume;	      /* under --resume: items that a life before committed are told again */
 	struct source source; /* of the records now coming; token -1: none claimed */
+	bool virtual_clock;   /* records bring their times; else a batch has the time at which its commit begins */
 	int64_t last;	      /* ingested_at of the record before; INT64_MIN: none */
 	/* Its own. */
 	struct db_param params[MOST_LANES][28];

@@ -1,7 +1,6 @@
 /* See intake.h. */
 #include "intake.h"
 
-#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
@@ -120,19 +119,14 @@ take_line(struct intake *t, struct slice line, bool too_long)
 		bool valid = record_parse_line(kept, &t->record) == 0;
 		it = valid && record_has(&t->record, M_EVENT) ? add_event(t, kept) : add_update(t, kept, valid);
 	}
-	if (!it) {
+	if (!it)
 		b->text.len = before;
-		return false;
-	}
-	if (!t->virtual_clock)
-		it->ingested_at = t->now;
-	return true;
+	return it;
 }
 
 bool
 intake_take(struct intake *t)
 {
-	t->now = clock_now();
 	for (;;) {
 		enum line_status s = LINE_OK;
 		if (!t->holds) {

@@ -20,7 +20,6 @@ struct intake {
 	struct buf reason, room;
 	struct slice held; /* a line that waits for the next batch */
 	bool holds, held_long;
-	int64_t now;
 };
 
 /* Takes the lines that were read into the batch. Returns false when it is full: nothing must be read before the batch
