@@ -57,13 +57,15 @@ db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 		die(EXIT_PERMANENT, "not a connection string; is something in it not escaped?");
 	if (!options)
 		die(EXIT_PERMANENT, "not a connection string: %.*s", (int)strcspn(message, "\n"), message);
+	const char *secret = NULL; /* a constant of libpq's */
 	for (PQconninfoOption *o = options; o->keyword; o++)
 		if (o->val && *o->dispchar == '*') /* password, sslpassword, what a newer libpq may hold for secret */
-			die(EXIT_PERMANENT,
-			    "the connection string has a %s in it, where others can read it; use --password-file or "
-			    "PGPASSFILE",
-			    o->keyword);
+			secret = o->keyword;
 	PQconninfoFree(options);
+	if (secret)
+		die(EXIT_PERMANENT,
+		    "the connection string has a %s in it, where others can read it; use --password-file or PGPASSFILE",
+		    secret);
 }
 
 void
