@@ -17,7 +17,7 @@
 enum {
 	MOST_HELD = 100000,
 	ENOUGH = 20000, /* events that are worth a transaction at once */
-	PAUSE_US = 20000,
+	PAUSE_US = 50000,
 	/* else so long passes between two; the first after a rest waits for nothing */
 };
 
