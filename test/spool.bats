@@ -522,9 +522,15 @@ relations_of_virtual() {
 	all 200
 	# Another run, behind another rename, goes on there; what is not meant is refused, and --again says that it is.
 	mv f g
-	updates 201 203 >f
-	ok "$supervisor" run --follow --source log --count 3 f
-	all 203
+	updates 201 202 >>g
+	fails 100 "$supervisor" run --follow --source other f
+	err_has 'does not exist'
+	"$supervisor" run --follow --source log --count 5 f >>out 2>err 3>&- &
+	started=$!
+	retry 100 told 202
+	updates 203 205 >f
+	finished 0
+	all 205
 	same "$(sql 'SELECT count(*) FROM acctflow.sources')" 1
 	# Cut off, which is refused unless --again says that it is meant.
 	: >out
@@ -533,7 +539,7 @@ relations_of_virtual() {
 	retry 100 grep -q '"offset":2' out
 	kill -TERM "$started"
 	finished 0
-	updates 204 204 >f
+	updates 206 206 >f
 	fails 100 timeout 60 "$supervisor" run --follow --source cut f
 	err_has 'was cut off below'
 	ok timeout 60 "$supervisor" run --follow --arrival none --source cut --again --count 1 f
