@@ -543,5 +543,5 @@ relations_of_virtual() {
 	fails 100 timeout 60 "$supervisor" run --follow --source cut f
 	err_has 'was cut off below'
 	ok timeout 60 "$supervisor" run --follow --arrival none --source cut --again --count 1 f
-	has '"source":"cut#2","offset":0,"id":"a0"'
+	has '"source":"cut#2","offset":0,"id":"a2"'
 }

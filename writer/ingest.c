@@ -395,7 +395,8 @@ ingest_batch(struct ingest *g, struct batch *b)
 	if (from == b->n)
 		return INGEST_OK;
 	enum ingest_status status = rejects_recall(g, b);
-	/* What a life before had in hand is committed apart from what is new: one time for what is committed at once. */
+	/* What a life before had in hand is committed apart from what is new: one time for what is committed at once.
+	 */
 	for (middle = from; g->resume && middle < b->n && b->items[middle].offset <= g->source.committed_most;)
 		middle++;
 	if (status == INGEST_OK && middle > from && middle < b->n) {

@@ -287,8 +287,11 @@ run_main(const struct writer_options *o)
 {
 	struct run r = {.o = o, .style = text_style((enum format)o->format, STDOUT_FILENO)};
 	struct batch batches[3] = {0}; /* one is filled, one is in flight, one is told */
-	r.ingest = (struct ingest){
-	    .lanes = (unsigned)o->lanes, .resume = o->resume, .virtual_clock = o->clock == 1, .last = INT64_MIN, .source = {.token = -1}};
+	r.ingest = (struct ingest){.lanes = (unsigned)o->lanes,
+	    .resume = o->resume,
+	    .virtual_clock = o->clock == 1,
+	    .last = INT64_MIN,
+	    .source = {.token = -1}};
 	stats_open("writer"); /* before the rest of the files is given up */
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
