@@ -14,6 +14,8 @@ setup() {
 teardown() {
 	[[ ! $stopped ]] || kill -CONT "$stopped" 2>/dev/null || :
 	local pid
+	# Asked to end it writes down what `make coverage` counts.
+	[[ ! $statusd ]] || ! kill -TERM "$statusd" 2>/dev/null || retry 50 gone "$statusd" || :
 	for pid in $clients $statusd $started; do kill -KILL "$pid" 2>/dev/null || :; done
 	if [[ $opened ]]; then
 		"$supervisor" stop 2>/dev/null || :
