@@ -29,8 +29,13 @@ struct db {
 	bool (*step)(struct db *, bool *unsent); /* goes on with what was started; true when that is over */
 	void (*row)(void *);			 /* of db_each */
 	void *row_context;
+	/* Of db_start_many and db_start_copy. */
+	bool (*more)(void *);
+	void (*took)(void *, int result);
+	struct slice (*rows)(void *);
+	void *context;
+	int kept; /* the results that are not for took */
 	bool copying;
-	struct slice copy_left;
 	enum db_status status;
 	char sqlstate[6];
 	struct buf error;
@@ -339,6 +344,12 @@ results_take(struct db *db)
 				db->path = false;
 				break;
 			}
+			if (db->took && db->done == db->kept) {
+				db->results[db->done] = r;
+				db->took(db->context, db->done);
+				db->results[db->done] = NULL;
+				break;
+			}
 			if (db->done < MOST_RESULTS) {
 				db->results[db->done++] = r;
 				continue;
@@ -373,11 +384,35 @@ results_take(struct db *db)
 	return false;
 }
 
+/* Queues one statement more; behind the last one, or an error, the pipeline's end. */
+static bool
+pipeline_queue(struct db *db)
+{
+	if (db->status != DB_OK || !db->more || !db->more(db->context))
+		db->more = NULL;
+	if (!db->failed && db->conn && (db->more || PQpipelineSync(db->conn) == 1))
+		return true;
+	error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
+	db->status = DB_RETRY;
+	return false;
+}
+
+/* Sends what is queued, and queues more as long as the server takes it. */
+static int
+pipeline_send(struct db *db)
+{
+	int flushed;
+	while ((flushed = PQflush(db->conn)) == 0 && db->more)
+		if (!pipeline_queue(db))
+			return -1;
+	return flushed;
+}
+
 /* Goes on with a pipeline. Returns true when it is over. */
 static bool
 pipeline_step(struct db *db, bool *unsent)
 {
-	int flushed = PQflush(db->conn);
+	int flushed = pipeline_send(db);
 	*unsent = flushed == 1;
 	bool over = results_take(db);
 	if (flushed < 0)
@@ -389,18 +424,15 @@ pipeline_step(struct db *db, bool *unsent)
 static bool
 copy_step(struct db *db, bool *unsent)
 {
-	enum { PIECE = 64 << 10 };
 	int flushed;
-	while ((flushed = PQflush(db->conn)) == 0 && db->copying && db->copy_left.n) {
-		size_t n = db->copy_left.n < PIECE ? db->copy_left.n : PIECE;
-		if (PQputCopyData(db->conn, db->copy_left.p, (int)n) != 1)
-			break;
-		db->copy_left.p += n;
-		db->copy_left.n -= n;
-		if (db->copy_left.n == 0 && PQputCopyEnd(db->conn, NULL) != 1)
+	while ((flushed = PQflush(db->conn)) == 0 && db->copying && db->rows) {
+		struct slice piece = db->rows(db->context);
+		if (!piece.n)
+			db->rows = NULL;
+		if ((piece.n ? PQputCopyData(db->conn, piece.p, (int)piece.n) : PQputCopyEnd(db->conn, NULL)) != 1)
 			break;
 	}
-	bool sending = db->copying && db->copy_left.n;
+	bool sending = db->copying && db->rows;
 	flushed = flushed ? flushed : PQflush(db->conn);
 	*unsent = flushed == 1;
 	if (flushed < 0 || PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK) {
@@ -432,22 +464,30 @@ copy_step(struct db *db, bool *unsent)
 }
 
 void
-db_start(struct db *db)
+db_start_many(struct db *db, bool (*more)(void *context), void (*took)(void *context, int result), void *context)
 {
 	db->step = pipeline_step;
-	if (db->failed || !db->conn || PQpipelineSync(db->conn) != 1) {
-		error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
-		db->status = DB_RETRY;
-	}
+	db->kept = db->queued;
+	db->took = took;
+	db->context = context;
+	db->more = more;
+	pipeline_queue(db);
 }
 
 void
-db_start_copy(struct db *db, const char *sql, struct slice rows)
+db_start(struct db *db)
+{
+	db_start_many(db, NULL, NULL, NULL);
+}
+
+void
+db_start_copy(struct db *db, const char *sql, struct slice (*rows)(void *context), void *context)
 {
 	results_clear(db);
 	db->step = copy_step;
 	db->copying = false;
-	db->copy_left = rows;
+	db->rows = rows;
+	db->context = context;
 	if (PQexitPipelineMode(db->conn) != 1 || PQsendQuery(db->conn, sql) != 1) {
 		error_keep(db, PQerrorMessage(db->conn), NULL);
 		db->status = DB_RETRY;

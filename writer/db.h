@@ -85,13 +85,19 @@ enum db_status db_run(struct db *db);
 void db_start(struct db *db);
 enum db_status db_drive(struct db **dbs, int n, bool (*next)(void *context, int i), void *context);
 
+/* db_start for more than is to be in memory at once. more(context) queues one statement with each call, the first at
+ * once, the next when what was queued before has been sent, and returns false after the last one. Of their results
+ * took(context, result) is told as each comes; it is not kept. */
+void db_start_many(struct db *db, bool (*more)(void *context), void (*took)(void *context, int result), void *context);
+
 /* Rows for a binary COPY: start, then for each row db_rows_add and a push of every column, then end. */
 void db_rows_start(struct db_param *p);
 void db_rows_add(struct db_param *p, int columns);
-struct slice db_rows_end(struct db_param *p);
+void db_rows_end(struct db_param *p);
 
-/* Starts `COPY … FROM STDIN (FORMAT binary)` with these rows, which must live until it is over. */
-void db_start_copy(struct db *db, const char *sql, struct slice rows);
+/* Starts `COPY … FROM STDIN (FORMAT binary)`. rows(context) gives its bytes, piece by piece as the server takes them;
+ * they must live until the next call. Empty: there are no more. */
+void db_start_copy(struct db *db, const char *sql, struct slice (*rows)(void *context), void *context);
 
 /* Whether the last db_run's last statement, a COMMIT, came through on this connection. */
 bool db_committed(const struct db *db);

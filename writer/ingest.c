@@ -74,7 +74,7 @@ part_next(void *context, int i)
 			t->fenced = true;
 			return false;
 		}
-		part_guard_read(t, p);
+		part_guarded(p);
 		p->step = STEP_QUESTIONS;
 		if (part_questions(t, p) > 0) {
 			db_start(p->db);
@@ -94,7 +94,7 @@ part_next(void *context, int i)
 	}
 	if (copies && p->step != STEP_COPY) {
 		p->step = STEP_COPY;
-		part_copy(t, p);
+		part_copy(p);
 		return true;
 	}
 	p->step = STEP_WRITES;
@@ -115,8 +115,7 @@ attempt_run(struct attempt *t)
 		if (p->done)
 			continue;
 		p->step = STEP_GUARD;
-		part_guard(t, p);
-		db_start(p->db);
+		part_guard(p);
 		t->running[n] = p;
 		dbs[n++] = p->db;
 	}
@@ -244,6 +243,7 @@ attempt_start(struct attempt *t)
 	t->parts = t->to - t->from >= SPLIT_FROM ? lanes : 1;
 	for (unsigned i = 0; i < t->parts; i++) {
 		struct part *p = &t->part[i];
+		p->attempt = t;
 		p->db = g->lane[i];
 		p->params = g->params[i];
 		p->lane = i;

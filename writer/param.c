@@ -185,9 +185,8 @@ db_rows_add(struct db_param *p, int columns)
 	put16(&p->bytes, (uint16_t)columns);
 }
 
-struct slice
+void
 db_rows_end(struct db_param *p)
 {
 	put16(&p->bytes, UINT16_MAX);
-	return slice_buf(&p->bytes);
 }

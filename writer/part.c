@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One statement of the guard has no more than these: while the server works on it the next one is made. */
+enum { GUARD_ROWS = 2048, GUARD_BYTES = 256 << 10, COPY_BYTES = 128 << 10 };
+
 bool
 part_has(const struct attempt *t, const struct part *p, const struct item *it)
 {
@@ -28,21 +31,15 @@ item_kept_as_reject(const struct item *it)
 	return !it->replayed && (it->kind == ITEM_REJECTED || (it->kind == ITEM_UPDATE && it->outcome == CONFLICT));
 }
 
-/* Step 1 of a part. */
-void
-part_guard(struct attempt *t, struct part *p)
+/* One statement of the guard: the next accounts, in the order of their ids. Returns whether there are more. */
+static bool
+guard_more(void *context)
 {
+	struct part *p = context;
 	struct db_param *q = p->params;
-	struct batch *b = t->b;
-	db_queue(p->db, "BEGIN", NULL, 0);
-	/* A plan made for these very arrays would begin with copies of them. */
-	db_queue(p->db,
-	    "SELECT pg_current_xact_id()::text, pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)",
-	    NULL, 0);
-	if (t->sourced)
-		source_lock(p->db, &t->g->source, p->lane, p->lane_last, q);
-	if (t->sourced)
-		db_set_text(&q[0], slice_buf(&t->g->source.name));
+	const struct batch *b = p->attempt->b;
+	if (p->attempt->sourced)
+		db_set_text(&q[0], slice_buf(&p->attempt->g->source.name));
 	else
 		db_set_null(&q[0]);
 	db_array_text(&q[1]);
@@ -53,8 +50,8 @@ part_guard(struct attempt *t, struct part *p)
 	db_array_numeric(&q[6]);
 	db_array_text(&q[7]);
 	db_array_text(&q[8]);
-	for (size_t i = 0; i < p->accounts_n; i++) {
-		const struct account *a = &b->accounts[p->accounts[i]];
+	for (; p->sent < p->accounts_n && q[1].count < GUARD_ROWS && q[8].bytes.len < GUARD_BYTES; p->sent++) {
+		const struct account *a = &b->accounts[p->accounts[p->sent]];
 		if (a->highest == NOTHING)
 			continue;
 		const struct item *it = &b->items[a->highest];
@@ -70,29 +67,50 @@ part_guard(struct attempt *t, struct part *p)
 		db_push_text(&q[7], it->account_type);
 		db_push_text(&q[8], it->data);
 	}
-	p->upserts = q[1].count > 0;
-	if (p->upserts)
+	if (q[1].count)
 		db_queue(p->db, sql_accounts_upsert, q, 9);
+	return p->sent < p->accounts_n;
 }
 
-void
-part_guard_read(struct attempt *t, struct part *p)
+static void
+guard_took(void *context, int result)
 {
-	int upsert = t->sourced ? 3 : 2;
-	p->xid.len = 0;
-	buf_slice(&p->xid, db_text(p->db, 1, 0, 0));
-	size_t at = 0;
-	for (int i = 0; p->upserts && i < db_rows(p->db, upsert); i++) {
-		struct slice id = db_text(p->db, upsert, i, 0);
+	struct part *p = context;
+	const struct batch *b = p->attempt->b;
+	for (int i = 0; i < db_rows(p->db, result); i++) {
+		struct slice id = db_text(p->db, result, i, 0);
 		/* They come in the order in which they were sent, though nothing promises that. */
-		while (at < p->accounts_n && !slice_same(t->b->accounts[p->accounts[at]].id, id))
-			at++;
-		struct account *a = at < p->accounts_n ? &t->b->accounts[p->accounts[at++]] : batch_account(t->b, id);
+		while (p->read < p->accounts_n && !slice_same(b->accounts[p->accounts[p->read]].id, id))
+			p->read++;
+		struct account *a =
+		    p->read < p->accounts_n ? &b->accounts[p->accounts[p->read++]] : batch_account(b, id);
 		if (!a)
 			continue;
 		a->won = true;
-		a->base = db_i64(p->db, upsert, i, 1);
+		a->base = db_i64(p->db, result, i, 1);
 	}
+}
+
+/* Step 1 of a part. */
+void
+part_guard(struct part *p)
+{
+	p->sent = p->read = 0;
+	db_queue(p->db, "BEGIN", NULL, 0);
+	/* A plan made for these very arrays would begin with copies of them. */
+	db_queue(p->db,
+	    "SELECT pg_current_xact_id()::text, pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)",
+	    NULL, 0);
+	if (p->attempt->sourced)
+		source_lock(p->db, &p->attempt->g->source, p->lane, p->lane_last, p->params);
+	db_start_many(p->db, guard_more, guard_took, p);
+}
+
+void
+part_guarded(struct part *p)
+{
+	p->xid.len = 0;
+	buf_slice(&p->xid, db_text(p->db, 1, 0, 0));
 }
 
 /* Step 2 of a part: what is asked about whatever was not newer. Returns the number of statements queued. */
@@ -246,23 +264,44 @@ queue_history(struct attempt *t, struct part *p)
 		db_queue(p->db, sql_updates_insert, q, HISTORY_COLUMNS);
 }
 
-void
-part_copy(struct attempt *t, struct part *p)
+/* By account, in the order of ids: a third less work for the index. */
+static struct slice
+copy_more(void *context)
 {
+	struct part *p = context;
+	struct batch *b = p->attempt->b;
 	struct db_param *q = p->params + 9, *columns[HISTORY_COLUMNS];
 	for (int i = 0; i < HISTORY_COLUMNS; i++)
 		columns[i] = q;
-	db_rows_start(q);
-	/* By account, in the order of ids: a third less work for the index. */
-	for (size_t i = 0; i < p->accounts_n; i++) {
-		uint32_t at = t->b->accounts[p->accounts[i]].items;
-		for (; at != NOTHING; at = t->b->items[at].next)
-			if (item_written(&t->b->items[at])) {
-				db_rows_add(q, HISTORY_COLUMNS);
-				push_history(columns, &t->b->items[at], slice_buf(&t->b->source));
-			}
+	if (p->sent)
+		q->bytes.len = 0;
+	if (p->sent > p->accounts_n)
+		return slice_buf(&q->bytes);
+	while (q->bytes.len < COPY_BYTES) {
+		for (; p->row == NOTHING && p->sent < p->accounts_n; p->sent++)
+			p->row = b->accounts[p->accounts[p->sent]].items;
+		if (p->row == NOTHING) {
+			db_rows_end(q);
+			p->sent++;
+			break;
+		}
+		const struct item *it = &b->items[p->row];
+		if (item_written(it)) {
+			db_rows_add(q, HISTORY_COLUMNS);
+			push_history(columns, it, slice_buf(&b->source));
+		}
+		p->row = it->next;
 	}
-	db_start_copy(p->db, sql_updates_copy, db_rows_end(q));
+	return slice_buf(&q->bytes);
+}
+
+void
+part_copy(struct part *p)
+{
+	p->sent = 0;
+	p->row = NOTHING;
+	db_rows_start(p->params + 9);
+	db_start_copy(p->db, sql_updates_copy, copy_more, p);
 }
 
 /* Takes raw, encoding and length of a rejected record: out of reader's event, or from the text itself. */

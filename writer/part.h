@@ -14,10 +14,12 @@ struct part {
 	unsigned lane, lane_last; /* the lanes whose rows it advances */
 	bool done;
 	enum { STEP_GUARD, STEP_QUESTIONS, STEP_COPY, STEP_WRITES } step; /* what was started last */
-	bool upserts;
 	struct buf xid;
 	const uint32_t *accounts; /* its accounts in the order of their ids */
 	size_t accounts_n;
+	struct attempt *attempt;
+	size_t sent, read; /* how far into its accounts what is being sent has come, and its answers */
+	uint32_t row;	   /* the item whose history comes next */
 };
 
 /* The one in the middle of everything: which batch, which items of it. */
@@ -34,9 +36,9 @@ struct attempt {
 /* Whether the item is the part's, and still to be settled. */
 bool part_has(const struct attempt *t, const struct part *p, const struct item *it);
 
-/* Step 1: queues the guard, and reads who won and against what. */
-void part_guard(struct attempt *t, struct part *p);
-void part_guard_read(struct attempt *t, struct part *p);
+/* Step 1: starts the guard, and finds out who won and against what. When it is over: notes the transaction's number. */
+void part_guard(struct part *p);
+void part_guarded(struct part *p);
 
 /* Step 2: queues what is asked about whatever was not newer; returns how many statements that takes. Reads the answers;
  * they must be decided on before anything else is queued. */
@@ -44,7 +46,7 @@ int part_questions(struct attempt *t, struct part *p);
 void part_answers(struct attempt *t, struct part *p);
 
 /* Step 3: starts the COPY of a large history; queues all else up to COMMIT. */
-void part_copy(struct attempt *t, struct part *p);
+void part_copy(struct part *p);
 void part_writes(struct attempt *t, struct part *p);
 
 #endif
