@@ -7,21 +7,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 15 << 19 };
+enum { TEXT_BYTES = 12 << 20, SMALL = 4096 /* items */, SMALL_BYTES = 1 << 20 };
 
 const char *const outcome_name[] = {"indexed", "stale", "duplicate", "conflict"};
 
 void
+batch_decided(struct batch *b)
+{
+	if (b->slots_cap > 2 * SMALL) {
+		free(b->accounts);
+		free(b->knowns);
+		free(b->account_slots);
+		free(b->version_slots);
+		b->accounts = NULL;
+		b->knowns = NULL;
+		b->account_slots = b->version_slots = NULL;
+		b->accounts_cap = b->knowns_cap = b->slots = b->slots_cap = 0;
+	}
+	b->accounts_n = b->knowns_n = 0;
+}
+
+void
 batch_clear(struct batch *b)
 {
-	b->n = b->accounts_n = b->knowns_n = 0;
+	batch_decided(b);
+	if (b->text.len > SMALL_BYTES)
+		buf_free(&b->text);
+	if (b->cap > SMALL) {
+		free(b->items);
+		b->items = NULL;
+		b->cap = 0;
+	}
+	b->n = 0;
 	b->text.len = b->source.len = 0;
 	b->begins = b->ends = false;
 	while (b->kept_n)
 		free(b->kept[--b->kept_n]);
-	/* What one giant record took is given back. */
-	if (b->text.cap > 2 * TEXT_BYTES)
-		buf_free(&b->text);
 }
 
 void
@@ -63,6 +84,26 @@ batch_keep(struct batch *b, struct slice s)
 	return (struct slice){b->kept[b->kept_n++], s.n};
 }
 
+void
+batch_line_start(struct buf *b, struct slice source)
+{
+	buf_text(b, "{\"source\":");
+	buf_json(b, source);
+	buf_text(b, ",\"offset\":");
+}
+
+struct slice
+batch_line(const struct batch *b, const struct item *it, struct buf *room)
+{
+	if (!it->cut)
+		return it->line;
+	room->len = 0;
+	batch_line_start(room, slice_buf(&b->source));
+	buf_i64(room, it->offset);
+	buf_slice(room, it->line);
+	return slice_buf(room);
+}
+
 struct item *
 batch_add(struct batch *b, enum item_kind kind)
 {
@@ -71,7 +112,7 @@ batch_add(struct batch *b, enum item_kind kind)
 		b->items = mem_grow(b->items, b->cap * sizeof *b->items);
 	}
 	struct item *it = &b->items[b->n++];
-	*it = (struct item){.kind = kind, .offset = -1, .fired_at = INT64_MIN};
+	*it = (struct item){.kind = (unsigned char)kind, .offset = -1, .fired_at = INT64_MIN};
 	return it;
 }
 
@@ -173,7 +214,7 @@ batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes)
 		it->known = NOTHING;
 		it->account = account_find_or_add(b, it->id, lanes);
 		/* What was refused left nothing behind that another could repeat. */
-		it->first = it->refused.n ? (uint32_t)i : version_first(b, (uint32_t)i);
+		it->first = it->reason.n ? (uint32_t)i : version_first(b, (uint32_t)i);
 		struct account *a = &b->accounts[it->account];
 		it->next = NOTHING;
 		if (a->items == NOTHING)
@@ -249,6 +290,7 @@ batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
 		if (a->lane != lane)
 			continue;
 		const struct known *k = it->known == NOTHING ? NULL : &b->knowns[it->known];
+		it->fired_at = INT64_MIN;
 		/* Behind what is replayed the account stands where the database has it. */
 		if (!it->replayed && a->current < a->base)
 			a->current = a->base;
@@ -258,15 +300,16 @@ batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
 			it->fired_at = k->fired_at;
 			if (k->applied && it->version > a->current)
 				a->current = it->version;
-		} else if (it->refused.n) {
+		} else if (it->reason.n) {
 			it->kind = ITEM_REJECTED;
-			it->reason = it->refused;
+			it->total = 0;
 		} else if (!it->replayed && it->version > a->current) {
 			it->outcome = INDEXED;
 			a->current = it->version;
 		} else {
 			it->outcome = not_newer(b, it, (uint32_t)i);
 		}
-		it->current = a->current;
+		if (it->outcome != INDEXED)
+			it->current = a->current;
 	}
 }

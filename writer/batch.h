@@ -28,26 +28,33 @@ struct known {
 };
 
 struct item {
-	enum item_kind kind;
-	bool replayed; /* committed in a life before: to be told again, not written */
-	bool settled;  /* committed already, in an attempt that failed elsewhere: left as it is */
-	enum outcome outcome;
-	int64_t offset; /* -1: none */
-	int64_t ingested_at;
-	int64_t fired_at;     /* replayed: when its callback fired; INT64_MIN: it did not */
-	int64_t current;      /* the account's version, where the outcome is not INDEXED */
-	struct slice line;    /* the line as it came, but for updates */
-	struct slice reason;  /* ITEM_REJECTED by us or the server: why. Empty: the line is reader's own event */
-	struct slice refused; /* replayed: the words in which the server refused it then; empty: it did not */
-	uint64_t total;	      /* ITEM_REJECTED: length of the whole record */
+	unsigned char kind;    /* enum item_kind */
+	unsigned char outcome; /* enum outcome */
+	bool replayed;	       /* committed in a life before: to be told again, not written */
+	bool settled;	       /* committed already, in an attempt that failed elsewhere: left as it is */
+	bool cut;	       /* line goes without its beginning, batch_line has it whole */
 	/* ITEM_UPDATE */
-	struct slice id, account_type, data, trace;
-	uint64_t tokens, callback_ms;
-	int64_t version;
 	uint32_t account; /* index into accounts */
 	uint32_t first;	  /* the first item of this account and version in what is decided together */
 	uint32_t known;	  /* index into knowns, NOTHING: not known from the database */
 	uint32_t next;	  /* the account's next item, NOTHING: none */
+	int64_t offset;	  /* -1: none */
+	int64_t ingested_at;
+	int64_t version;
+	union {
+		int64_t current;  /* not INDEXED: the account's version */
+		int64_t fired_at; /* INDEXED: when its callback fired, in a life before; INT64_MIN: it did not */
+	};
+	union {
+		uint64_t tokens;
+		uint64_t total; /* ITEM_REJECTED: length of the whole record; 0: of the line */
+	};
+	uint64_t callback_ms;
+	struct slice line; /* the line as it came */
+	/* ITEM_REJECTED by us or the server: why; empty: the line is reader's own event. ITEM_UPDATE that is replayed:
+	 * the words in which the server refused it then; empty: it did not. */
+	struct slice reason;
+	struct slice id, account_type, data, trace;
 };
 
 struct account {
@@ -84,7 +91,8 @@ struct batch {
 	size_t slots, slots_cap;
 };
 
-void batch_clear(struct batch *b); /* empties it; memory is kept */
+/* Empties it. A small batch keeps its memory; a large one gives it back, as another may be filled meanwhile. */
+void batch_clear(struct batch *b);
 void batch_free(struct batch *b);
 
 /* Whether `bytes` more of text still fit. An empty batch takes any. Makes the room. */
@@ -95,6 +103,12 @@ struct slice batch_text(struct batch *b, struct slice s);
 
 /* Copies `s` for as long as the batch keeps its items; for the rare text that room was not made for. */
 struct slice batch_keep(struct batch *b, struct slice s);
+
+/* The item's line as it came, made in `room` where it was cut. */
+struct slice batch_line(const struct batch *b, const struct item *it, struct buf *room);
+
+/* Appends what a line begins with that reader made for a record of that source, up to its offset. */
+void batch_line_start(struct buf *b, struct slice source);
 
 /* Appends an item, zeroed but for its kind. */
 struct item *batch_add(struct batch *b, enum item_kind kind);
@@ -121,5 +135,8 @@ void batch_known(struct batch *b, size_t item, const struct known *k);
 /* Gives the verdict on each update of that lane in [from, to), in input order. What the server refused before becomes
  * ITEM_REJECTED. */
 void batch_decide(struct batch *b, size_t from, size_t to, unsigned lane);
+
+/* All is decided and committed: gives back what only that took. */
+void batch_decided(struct batch *b);
 
 #endif

@@ -325,7 +325,7 @@ out:
 			return INGEST_FATAL;
 		}
 		b->items[from].kind = ITEM_REJECTED;
-		b->items[from].total = b->items[from].line.n;
+		b->items[from].total = 0;
 		return range_commit(g, b, from, to);
 	}
 	size_t middle = from + (to - from) / 2;

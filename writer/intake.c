@@ -25,22 +25,45 @@ add_rejected(struct intake *t, struct slice line, struct slice reason, uint64_t 
 {
 	struct item *it = batch_add(t->next, ITEM_REJECTED);
 	it->line = batch_text(t->next, line);
-	it->reason = reason.n ? batch_keep(t->next, reason) : reason;
+	it->reason = batch_keep(t->next, reason);
 	it->total = total;
 	it->ingested_at = t->epoch;
 	return it;
 }
 
-/* Slices that were unescaped or compacted lie in the update's own room, which the next line takes again. */
-static struct slice
-settle_slice(struct batch *b, const struct buf *room, struct slice s)
+/* How much of a line is the beginning that reader makes, which need not be kept: it follows from source and offset. */
+static size_t
+start_length(struct intake *t, struct slice line, const struct update *u)
 {
-	uintptr_t p = (uintptr_t)s.p, start = (uintptr_t)room->p;
-	return s.n && p >= start && p < start + room->len ? batch_text(b, s) : s;
+	struct buf *start = &t->start;
+	if (!u->source.n)
+		return 0;
+	if (!slice_same(slice_buf(&t->start_of), u->source)) {
+		t->start_of.len = start->len = 0;
+		buf_slice(&t->start_of, u->source);
+		batch_line_start(start, u->source);
+	}
+	if (line.n <= start->len || memcmp(line.p, start->p, start->len) != 0)
+		return 0;
+	size_t n = start->len;
+	while (n < line.n && line.p[n] >= '0' && line.p[n] <= '9')
+		n++;
+	return n > start->len ? n : 0;
 }
 
-/* Adds an update, or a reject for what is none. `line` is in the batch's text and was parsed, `valid` says whether it
- * is a record. Returns NULL where it must wait. */
+/* A slice of the line, or of the room where it was unescaped or compacted, which the next line takes again: as it lies
+ * in the batch's text. */
+static struct slice
+settle_slice(struct batch *b, struct slice line, struct slice kept, const struct buf *room, struct slice s)
+{
+	uintptr_t p = (uintptr_t)s.p, in_line = (uintptr_t)line.p, in_room = (uintptr_t)room->p;
+	if (s.n && p >= in_line && p < in_line + line.n)
+		return (struct slice){kept.p + (p - in_line), s.n};
+	return s.n && p >= in_room && p < in_room + room->len ? batch_text(b, s) : s;
+}
+
+/* Adds an update, or a reject for what is none. `line` was parsed, `valid` says whether it is a record. Returns NULL
+ * where it must wait. */
 static struct item *
 add_update(struct intake *t, struct slice line, bool valid)
 {
@@ -57,13 +80,15 @@ add_update(struct intake *t, struct slice line, bool valid)
 		return add_rejected(t, line, slice_buf(&t->reason), line.n);
 
 	struct item *it = batch_add(b, ITEM_UPDATE);
-	it->line = line;
-	it->total = line.n;
+	size_t start = start_length(t, line, u);
+	line = (struct slice){line.p + start, line.n - start};
+	it->cut = start > 0;
+	it->line = batch_text(b, line);
 	it->offset = source.n ? u->offset : -1;
-	it->id = settle_slice(b, &u->room, u->id);
-	it->account_type = settle_slice(b, &u->room, u->account_type);
-	it->data = settle_slice(b, &u->room, u->data);
-	it->trace = u->trace;
+	it->id = settle_slice(b, line, it->line, &u->room, u->id);
+	it->account_type = settle_slice(b, line, it->line, &u->room, u->account_type);
+	it->data = settle_slice(b, line, it->line, &u->room, u->data);
+	it->trace = settle_slice(b, line, it->line, &u->room, u->trace);
 	it->tokens = u->tokens;
 	it->callback_ms = u->callback_ms;
 	it->version = u->version;
@@ -90,7 +115,7 @@ add_event(struct intake *t, struct slice line)
 	uint64_t offset;
 	if (record_has(r, M_SOURCE) && record_integer(r, M_OFFSET, VERSION_MAX, &offset) == 0)
 		it->offset = (int64_t)offset;
-	it->line = line;
+	it->line = batch_text(b, line);
 	it->ingested_at = t->epoch;
 	b->begins |= kind == ITEM_BEGIN;
 	b->ends |= kind == ITEM_END;
@@ -108,20 +133,11 @@ take_line(struct intake *t, struct slice line, bool too_long)
 	/* Text is taken twice at most: as it is, and unescaped or compacted. */
 	if (b->n >= t->most || b->begins || b->ends || !batch_room(b, 2 * line.n))
 		return false;
-	struct item *it;
-	size_t before = b->text.len;
-	if (too_long) {
-		if (foreign(t, (struct slice){0}))
-			return false;
-		it = add_rejected(t, line, SLICE("longer than 16 MiB"), t->in.total);
-	} else {
-		struct slice kept = batch_text(b, line);
-		bool valid = record_parse_line(kept, &t->record) == 0;
-		it = valid && record_has(&t->record, M_EVENT) ? add_event(t, kept) : add_update(t, kept, valid);
-	}
-	if (!it)
-		b->text.len = before;
-	return it;
+	if (too_long)
+		return !foreign(t, (struct slice){0}) &&
+		       add_rejected(t, line, SLICE("longer than 16 MiB"), t->in.total);
+	bool valid = record_parse_line(line, &t->record) == 0;
+	return valid && record_has(&t->record, M_EVENT) ? add_event(t, line) : add_update(t, line, valid);
 }
 
 bool
@@ -165,5 +181,7 @@ intake_free(struct intake *t)
 	update_free(&t->update);
 	buf_free(&t->reason);
 	buf_free(&t->room);
+	buf_free(&t->start);
+	buf_free(&t->start_of);
 	buf_free(&t->in.buf);
 }

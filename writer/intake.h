@@ -18,7 +18,8 @@ struct intake {
 	struct record record;
 	struct update update;
 	struct buf reason, room;
-	struct slice held; /* a line that waits for the next batch */
+	struct buf start, start_of; /* what reader's lines of that source begin with */
+	struct slice held;	    /* a line that waits for the next batch */
 	bool holds, held_long;
 };
 

@@ -306,18 +306,18 @@ part_copy(struct part *p)
 
 /* Takes raw, encoding and length of a rejected record: out of reader's event, or from the text itself. */
 static void
-push_raw(struct db_param *q, const struct item *it, struct record *r, struct buf *room)
+push_raw(struct db_param *q, const struct batch *b, const struct item *it, struct record *r, struct buf *room)
 {
-	room->len = 0;
-	struct slice line = it->line;
-	uint64_t bytes = it->kind == ITEM_UPDATE ? it->line.n : it->total;
+	struct buf text = {0};
+	struct slice line = batch_line(b, it, &text);
+	uint64_t bytes = it->kind == ITEM_REJECTED && it->total ? it->total : line.n;
 	if (it->reason.n || it->kind == ITEM_UPDATE) {
+		room->len = 0;
 		buf_char(room, '{');
-		record_raw(room, it->line, bytes);
+		record_raw(room, line, bytes);
 		buf_char(room, '}');
 		line = slice_buf(room);
 	}
-	struct buf text = {0};
 	bool ok = record_parse_line(line, r) == 0;
 	struct slice raw = ok ? record_text(r, M_RAW, &text) : (struct slice){0};
 	record_integer(r, M_RAW_BYTES, UINT64_MAX, &bytes);
@@ -359,7 +359,7 @@ queue_rejects(struct attempt *t, struct part *p)
 		else
 			db_push_i64(&q[1], it->offset);
 		db_push_text(&q[2], slice_buf(&reason));
-		push_raw(&q[3], it, &r, &room);
+		push_raw(&q[3], t->b, it, &r, &room);
 		db_push_time(&q[6], it->ingested_at);
 	}
 	if (q[1].count)

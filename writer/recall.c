@@ -14,7 +14,7 @@ row_take(const struct db *db, int row, struct batch *b, struct item *it, struct 
 	conflict->len = 0;
 	batch_conflict(conflict, it->version);
 	if (!slice_same(reason, slice_buf(conflict)))
-		it->refused = batch_keep(b, reason);
+		it->reason = batch_keep(b, reason);
 }
 
 enum db_status

@@ -10,6 +10,7 @@
 #include "stats.h"
 #include "tell.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -157,7 +158,7 @@ source_enter(struct run *r, const struct batch *b)
 		if (b->begins) {
 			r->begun = true;
 			r->line.len = 0;
-			tell_item(&r->line, &b->items[0], slice_buf(&b->source));
+			tell_item(&r->line, b, &b->items[0]);
 			say(r);
 		}
 		struct slice name = slice_buf(&g->source.name);
@@ -177,11 +178,12 @@ source_held(const struct run *r, const struct batch *b)
 					 slice_same(slice_buf(&b->source), slice_buf(&r->ingest.source.name)));
 }
 
-/* Tells the batch that was committed until the output is full. Returns false when all of it is told. */
+/* Tells the batch that was committed until the output is full. Returns false when all of it is told, and its memory
+ * free for the next. */
 static bool
 tell_some(struct run *r)
 {
-	const struct batch *b = r->telling;
+	struct batch *b = r->telling;
 	for (; b && r->told < b->n; r->told++) {
 		const struct item *it = &b->items[r->told];
 		if (out_full(&r->out))
@@ -195,12 +197,17 @@ tell_some(struct run *r)
 		    (it->kind == ITEM_END || (counts && it->offset > r->ingest.source.committed_most)))
 			tell_caughtup(r);
 		r->line.len = 0;
-		tell_item(&r->line, it, slice_buf(&b->source));
+		tell_item(&r->line, b, it);
 		say(r);
 		r->rejected += it->kind == ITEM_REJECTED;
 		if (r->catching_up && counts && it->offset >= r->ingest.source.committed_most)
 			tell_caughtup(r);
 	}
+	if (b)
+		batch_clear(b);
+	r->telling = NULL;
+	r->told = 0;
+	r->intake.most = r->o->batch;
 	return false;
 }
 
@@ -214,10 +221,13 @@ tell_rest(struct run *r)
 		if (out_flush(&r->out) != 0)
 			out_failed();
 	} while (more);
-	if (r->telling)
-		batch_clear(r->telling);
-	r->telling = NULL;
-	r->told = 0;
+}
+
+/* Takes what was read into the next batch; more is read while there is room. */
+static void
+take_some(struct run *r)
+{
+	r->idle.in = intake_take(&r->intake) && !r->intake.in.eof && !io_stopping() ? STDIN_FILENO : -1;
 }
 
 /* While the database works on a batch: reads the next one, tells the last one. */
@@ -229,11 +239,13 @@ meanwhile(void *context, bool readable, bool writable)
 		r->idle.in = -1;
 	if (!writable)
 		return;
-	bool more = tell_some(r);
+	bool had = r->telling, more = tell_some(r);
 	if (out_some(&r->out) != 0)
 		out_failed();
 	if (!more && r->out.buf.len == 0)
 		r->idle.out = -1;
+	if (had && !more && r->idle.in < 0)
+		take_some(r);
 }
 
 /* Commits a batch. On the way the one before may still be told; when what it has to wait for is the source, it was. */
@@ -249,6 +261,7 @@ batch_run(struct run *r, struct batch *b)
 	db_idle(&r->idle);
 	enum ingest_status status = ingest_batch(&r->ingest, b);
 	db_idle(NULL);
+	batch_decided(b);
 	size_t records = b->n - b->begins - b->ends;
 	if (status == INGEST_OK && records) {
 		stats_add(STAT_BATCHES, 1);
@@ -261,6 +274,8 @@ batch_run(struct run *r, struct batch *b)
 	if (status != INGEST_OK)
 		exit(status == INGEST_GONE ? EXIT_TEMPORARY : EXIT_PERMANENT);
 	r->telling = b;
+	/* Three full batches would be too much memory. */
+	r->intake.most = (r->o->batch + 3) / 4;
 }
 
 /* Reads until there is something to commit. Returns false at the end. */
@@ -292,6 +307,8 @@ run_main(const struct writer_options *o)
 	    .virtual_clock = o->clock == 1,
 	    .last = INT64_MIN,
 	    .source = {.token = -1}};
+	/* What a large batch took goes back to the system, not to a heap that others hold pieces of. */
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	stats_open("writer"); /* before the rest of the files is given up */
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
@@ -311,7 +328,7 @@ run_main(const struct writer_options *o)
 		if (!wait_for_input(&r))
 			break;
 		r.intake.next = &batches[(current + 1) % 3];
-		r.idle.in = intake_take(&r.intake) && !r.intake.in.eof ? STDIN_FILENO : -1;
+		take_some(&r);
 		batch_run(&r, &batches[current]);
 	}
 	bool cut_off = o->resume && !r.intake.ended && !io_stopping();

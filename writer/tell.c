@@ -59,7 +59,7 @@ tell_update(struct buf *out, const struct item *it, struct slice source)
 }
 
 static void
-tell_rejected(struct buf *out, const struct item *it, struct slice source)
+tell_rejected(struct buf *out, const struct batch *b, const struct item *it)
 {
 	if (it->reason.n == 0) {
 		/* Reader's own event, with the time added. */
@@ -69,20 +69,24 @@ tell_rejected(struct buf *out, const struct item *it, struct slice source)
 		buf_add(out, it->line.p, n - 1);
 	} else {
 		LITERAL(out, "{\"event\":\"rejected\"");
-		tell_place(out, it, source);
+		tell_place(out, it, slice_buf(&b->source));
 		LITERAL(out, ",\"reason\":");
 		buf_json(out, it->reason);
 		buf_char(out, ',');
-		record_raw(out, it->line, it->total);
+		struct buf room = {0};
+		struct slice line = batch_line(b, it, &room);
+		record_raw(out, line, it->total ? it->total : line.n);
+		buf_free(&room);
 	}
 	tell_time(out, ",\"ingestedAt\":\"", it->ingested_at);
 }
 
 void
-tell_item(struct buf *out, const struct item *it, struct slice source)
+tell_item(struct buf *out, const struct batch *b, const struct item *it)
 {
+	struct slice source = slice_buf(&b->source);
 	if (it->kind == ITEM_REJECTED) {
-		tell_rejected(out, it, source);
+		tell_rejected(out, b, it);
 	} else if (it->kind != ITEM_UPDATE) {
 		buf_slice(out, it->line);
 		return;

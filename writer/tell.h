@@ -4,8 +4,8 @@
 
 #include "batch.h"
 
-/* Appends the item's event as one line without its newline. `source` is the batch's, empty for none. */
-void tell_item(struct buf *out, const struct item *it, struct slice source);
+/* Appends the event of the batch's item as one line without its newline. */
+void tell_item(struct buf *out, const struct batch *b, const struct item *it);
 
 /* Appends the members that `indexed` and `pending` share, behind `{"event":"…"`. offset < 0 and an empty source are
  * left out; trace is a JSON string or empty. */

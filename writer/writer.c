@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct writer_options options = {.batch = 25000, .lanes = 2, .deadline = 60, .home = "var"};
+static struct writer_options options = {.batch = 60000, .lanes = 2, .deadline = 60, .home = "var"};
 
 static int
 epoch_set(const char *text, void *value)
@@ -68,7 +68,7 @@ static const struct option_spec specs[] = {
 	.argument = "N",
 	.min = 1,
 	.max = 100000,
-	.help = "most records in a batch (default: 25000)"},
+	.help = "most records in a batch (default: 60000)"},
     {.name = "lanes",
 	.type = OPTION_COUNT,
 	.value = &options.lanes,

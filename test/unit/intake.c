@@ -249,6 +249,51 @@ test_virtual(void)
 	batch_free(&b);
 }
 
+/* What a line begins with where reader made it is left out, and made again. */
+static void
+test_cut(void)
+{
+#define REST ",\"id\":\"a\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2,\"version\":3,\"data\":[1]}"
+	static const struct {
+		const char *line;
+		size_t cut;
+	} lines[] = {
+	    {"{\"source\":\"s\",\"offset\":0" REST, 24},
+	    {"{\"source\":\"s\",\"offset\":9223372036854775807" REST, 42},
+	    {"{\"source\":\"\\u0073\",\"offset\":1" REST, 0},
+	    {"{\"source\": \"s\",\"offset\":2" REST, 0},
+	    {"{\"source\":\"s\",\"offset\": 3" REST, 0},
+	    {"{\"offset\":4,\"source\":\"s\"" REST, 0},
+	    {"{\"source\":\"s\"" REST, 0},
+	};
+	size_t n = sizeof lines / sizeof *lines;
+	struct intake t = {0};
+	struct batch b = {0};
+	struct buf input = {0}, room = {0};
+	for (size_t i = 0; i < n; i++) {
+		buf_text(&input, lines[i].line);
+		buf_char(&input, '\n');
+	}
+	take(&t, &b, slice_buf(&input));
+	bool cut = b.n == n, whole = cut, members = cut;
+	for (size_t i = 0; i < b.n; i++) {
+		const struct item *it = &b.items[i];
+		struct slice line = slice_of(lines[i].line);
+		cut = cut && it->line.n == line.n - lines[i].cut;
+		whole = whole && slice_same(batch_line(&b, it, &room), line);
+		if (it->kind == ITEM_UPDATE)
+			members = members && slice_is(it->id, "a") && slice_is(it->account_type, "t") &&
+				  slice_is(it->data, "[1]") && it->id.p > b.text.p && it->id.p < b.text.p + b.text.len;
+	}
+	tap_ok(cut, "reader's own beginning of a line is not kept");
+	tap_ok(whole, "it is made again, byte for byte");
+	tap_ok(members, "the members lie in the batch's own text");
+	intake_free(&t);
+	batch_free(&b);
+	buf_free(&input);
+	buf_free(&room);
+}
+
 static void
 test_rejects(void)
 {
@@ -278,7 +323,7 @@ test_rejects(void)
 static void
 test_giants(void)
 {
-	enum { GIANT = 3 << 20 };
+	enum { GIANT = 7 << 20 };
 	struct intake t = {.in.max = 2 * RECORD_BYTES, .most = 1000};
 	struct batch b = {0};
 	struct buf input = {0};
@@ -322,6 +367,7 @@ main(void)
 	test_pieces();
 	test_values();
 	test_virtual();
+	test_cut();
 	test_rejects();
 	test_giants();
 	return tap_done();
