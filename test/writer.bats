@@ -833,7 +833,7 @@ b|1|fired|2000-01-01 00:00:00.002+00'
 	peak() {
 		sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"
 	}
-	feed run
+	feed run --batch 2000
 	many 8000 1000 >&5
 	retry 300 told 8000
 	size=$(peak)

@@ -7,42 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 12 << 20, SMALL = 4096 /* items */, SMALL_BYTES = 1 << 20 };
+enum { TEXT_BYTES = 8 << 20 };
 
 const char *const outcome_name[] = {"indexed", "stale", "duplicate", "conflict"};
 
 void
 batch_decided(struct batch *b)
 {
-	if (b->slots_cap > 2 * SMALL) {
-		free(b->accounts);
-		free(b->knowns);
-		free(b->account_slots);
-		free(b->version_slots);
-		b->accounts = NULL;
-		b->knowns = NULL;
-		b->account_slots = b->version_slots = NULL;
-		b->accounts_cap = b->knowns_cap = b->slots = b->slots_cap = 0;
-	}
-	b->accounts_n = b->knowns_n = 0;
+	free(b->accounts);
+	free(b->knowns);
+	free(b->account_slots);
+	free(b->version_slots);
+	b->accounts = NULL;
+	b->knowns = NULL;
+	b->account_slots = b->version_slots = NULL;
+	b->accounts_n = b->knowns_n = b->knowns_cap = b->slots = 0;
 }
 
 void
 batch_clear(struct batch *b)
 {
 	batch_decided(b);
-	if (b->text.len > SMALL_BYTES)
-		buf_free(&b->text);
-	if (b->cap > SMALL) {
-		free(b->items);
-		b->items = NULL;
-		b->cap = 0;
-	}
 	b->n = 0;
 	b->text.len = b->source.len = 0;
 	b->begins = b->ends = false;
 	while (b->kept_n)
 		free(b->kept[--b->kept_n]);
+	/* What one giant record took is given back. */
+	if (b->text.cap > 2 * TEXT_BYTES)
+		buf_free(&b->text);
 }
 
 void
@@ -53,10 +46,6 @@ batch_free(struct batch *b)
 	buf_free(&b->source);
 	free(b->kept);
 	free(b->items);
-	free(b->accounts);
-	free(b->knowns);
-	free(b->account_slots);
-	free(b->version_slots);
 	*b = (struct batch){0};
 }
 
@@ -68,40 +57,11 @@ batch_room(struct batch *b, size_t bytes)
 	return b->text.cap - b->text.len >= bytes;
 }
 
-struct slice
-batch_text(struct batch *b, struct slice s)
-{
-	size_t from = b->text.len;
-	buf_slice(&b->text, s);
-	return (struct slice){b->text.p + from, s.n};
-}
-
-struct slice
+const char *
 batch_keep(struct batch *b, struct slice s)
 {
 	b->kept = mem_grow(b->kept, (b->kept_n + 1) * sizeof *b->kept);
-	b->kept[b->kept_n] = mem_string(s);
-	return (struct slice){b->kept[b->kept_n++], s.n};
-}
-
-void
-batch_line_start(struct buf *b, struct slice source)
-{
-	buf_text(b, "{\"source\":");
-	buf_json(b, source);
-	buf_text(b, ",\"offset\":");
-}
-
-struct slice
-batch_line(const struct batch *b, const struct item *it, struct buf *room)
-{
-	if (!it->cut)
-		return it->line;
-	room->len = 0;
-	batch_line_start(room, slice_buf(&b->source));
-	buf_i64(room, it->offset);
-	buf_slice(room, it->line);
-	return slice_buf(room);
+	return b->kept[b->kept_n++] = mem_string(s);
 }
 
 struct item *
@@ -114,6 +74,78 @@ batch_add(struct batch *b, enum item_kind kind)
 	struct item *it = &b->items[b->n++];
 	*it = (struct item){.kind = (unsigned char)kind, .offset = -1, .fired_at = INT64_MIN};
 	return it;
+}
+
+void
+batch_set_line(struct batch *b, struct item *it, struct slice line)
+{
+	it->text = (uint32_t)b->text.len;
+	it->line_n = (uint32_t)line.n;
+	buf_slice(&b->text, line);
+}
+
+void
+batch_set_update(struct batch *b, struct item *it, const struct update *u, struct slice line)
+{
+	batch_set_line(b, it, line);
+	it->id_n = (unsigned char)u->id.n;
+	it->type_n = (unsigned char)u->account_type.n;
+	it->data_n = (uint32_t)u->data.n;
+	it->trace_n = (uint32_t)u->trace.n;
+	buf_slice(&b->text, u->id);
+	buf_slice(&b->text, u->account_type);
+	buf_slice(&b->text, u->data);
+	buf_slice(&b->text, u->trace);
+	it->offset = u->source.n ? u->offset : -1;
+	it->arrive_ms = u->arrive_ms;
+	it->version = u->version;
+	it->tokens = u->tokens;
+	it->callback_ms = u->callback_ms;
+}
+
+struct update
+batch_update(const struct batch *b, const struct item *it)
+{
+	return (struct update){.id = item_id(b, it),
+	    .account_type = item_type(b, it),
+	    .tokens = it->tokens,
+	    .callback_ms = it->callback_ms,
+	    .version = it->version,
+	    .data = item_data(b, it),
+	    .arrive_ms = it->arrive_ms,
+	    .trace = item_trace(b, it),
+	    .source = slice_buf(&b->source),
+	    .offset = it->offset};
+}
+
+struct slice
+batch_line(const struct batch *b, const struct item *it, struct buf *room)
+{
+	if (it->line_n)
+		return item_line(b, it);
+	/* In reader's order. Nothing in the strings needs an escape. */
+	struct update u = batch_update(b, it);
+	room->len = 0;
+	if (u.source.n)
+		buf_printf(room, "{\"source\":\"%s\",", buf_cstr((struct buf *)(uintptr_t)&b->source));
+	else
+		buf_char(room, '{');
+	if (u.offset >= 0)
+		buf_printf(room, "\"offset\":%lld,", (long long)u.offset);
+	buf_printf(room,
+	    "\"id\":\"%.*s\",\"accountType\":\"%.*s\",\"tokens\":%llu,\"callbackTimeMs\":%llu,\"version\":%lld",
+	    (int)u.id.n, u.id.p, (int)u.account_type.n, u.account_type.p, (unsigned long long)u.tokens,
+	    (unsigned long long)u.callback_ms, (long long)u.version);
+	buf_text(room, ",\"data\":");
+	buf_slice(room, u.data);
+	if (u.arrive_ms >= 0)
+		buf_printf(room, ",\"arriveMs\":%lld", (long long)u.arrive_ms);
+	if (u.trace.n) {
+		buf_text(room, ",\"trace\":");
+		buf_slice(room, u.trace);
+	}
+	buf_char(room, '}');
+	return slice_buf(room);
 }
 
 void
@@ -157,18 +189,10 @@ account_find_or_add(struct batch *b, struct slice id, unsigned lanes)
 	size_t at = account_slot(b, id, hash);
 	if (b->account_slots[at])
 		return b->account_slots[at] - 1;
-	if (b->accounts_n == b->accounts_cap) {
-		b->accounts_cap = b->accounts_cap ? b->accounts_cap * 2 : 64;
-		b->accounts = mem_grow(b->accounts, b->accounts_cap * sizeof *b->accounts);
-	}
-	uint64_t prefix = 0;
-	for (size_t i = 0; i < 8; i++)
-		prefix = prefix << 8 | (i < id.n ? (unsigned char)id.p[i] : 0);
 	b->accounts[b->accounts_n] = (struct account){.id = id,
-	    .prefix = prefix,
 	    .items = NOTHING,
 	    .hash = hash,
-	    .lane = batch_lane(id, lanes),
+	    .lane = (unsigned char)batch_lane(id, lanes),
 	    .highest = NOTHING,
 	    .replay = NOTHING,
 	    .base = -1,
@@ -197,25 +221,24 @@ batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes)
 	size_t slots = 64;
 	while (slots < 2 * (to - from))
 		slots *= 2;
-	if (slots > b->slots_cap) {
-		b->account_slots = mem_grow(b->account_slots, slots * sizeof *b->account_slots);
-		b->version_slots = mem_grow(b->version_slots, slots * sizeof *b->version_slots);
-		b->slots_cap = slots;
-	}
+	batch_decided(b);
 	b->slots = slots;
-	memset(b->account_slots, 0, b->slots * sizeof *b->account_slots);
-	memset(b->version_slots, 0, b->slots * sizeof *b->version_slots);
-	b->accounts_n = b->knowns_n = 0;
+	b->accounts = mem_alloc((to - from + 1) * sizeof *b->accounts);
+	b->account_slots = mem_alloc(slots * sizeof *b->account_slots);
+	b->version_slots = mem_alloc(slots * sizeof *b->version_slots);
+	memset(b->account_slots, 0, slots * sizeof *b->account_slots);
+	memset(b->version_slots, 0, slots * sizeof *b->version_slots);
 
 	for (size_t i = from; i < to; i++) {
 		struct item *it = &b->items[i];
 		if (it->kind != ITEM_UPDATE || it->settled)
 			continue;
 		it->known = NOTHING;
-		it->account = account_find_or_add(b, it->id, lanes);
+		it->account = account_find_or_add(b, item_id(b, it), lanes);
 		/* What was refused left nothing behind that another could repeat. */
-		it->first = it->reason.n ? (uint32_t)i : version_first(b, (uint32_t)i);
+		it->first = it->reason ? (uint32_t)i : version_first(b, (uint32_t)i);
 		struct account *a = &b->accounts[it->account];
+		it->lane = a->lane;
 		it->next = NOTHING;
 		if (a->items == NOTHING)
 			a->items = (uint32_t)i;
@@ -249,18 +272,18 @@ batch_known(struct batch *b, size_t item, const struct known *k)
 }
 
 static bool
-same_as_known(const struct item *it, const struct known *k)
+same_as_known(const struct batch *b, const struct item *it, const struct known *k)
 {
 	/* Whoever has a known version has an array of them. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	return it->tokens == k->tokens && it->callback_ms == k->callback_ms &&
-	       slice_same(it->account_type, k->account_type) && slice_same(it->data, k->data);
+	       slice_same(item_type(b, it), k->account_type) && slice_same(item_data(b, it), k->data);
 }
 
 static bool
-same_as_item(const struct item *a, const struct item *b)
+same_as_item(const struct batch *b, const struct item *x, const struct item *y)
 {
-	return a->tokens == b->tokens && a->callback_ms == b->callback_ms &&
-	       slice_same(a->account_type, b->account_type) && slice_same(a->data, b->data);
+	return x->tokens == y->tokens && x->callback_ms == y->callback_ms &&
+	       slice_same(item_type(b, x), item_type(b, y)) && slice_same(item_data(b, x), item_data(b, y));
 }
 
 /* The verdict on a version that is not newer than its account's. */
@@ -269,9 +292,9 @@ not_newer(const struct batch *b, const struct item *it, uint32_t i)
 {
 	const struct item *first = &b->items[it->first];
 	if (first->known != NOTHING)
-		return same_as_known(it, &b->knowns[first->known]) ? DUPLICATE : CONFLICT;
+		return same_as_known(b, it, &b->knowns[first->known]) ? DUPLICATE : CONFLICT;
 	if (it->first != i)
-		return same_as_item(it, first) ? DUPLICATE : CONFLICT;
+		return same_as_item(b, it, first) ? DUPLICATE : CONFLICT;
 	return STALE;
 }
 
@@ -284,11 +307,9 @@ batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
 	}
 	for (size_t i = from; i < to; i++) {
 		struct item *it = &b->items[i];
-		if (it->kind != ITEM_UPDATE || it->settled)
+		if (it->kind != ITEM_UPDATE || it->settled || it->lane != lane)
 			continue;
 		struct account *a = &b->accounts[it->account];
-		if (a->lane != lane)
-			continue;
 		const struct known *k = it->known == NOTHING ? NULL : &b->knowns[it->known];
 		it->fired_at = INT64_MIN;
 		/* Behind what is replayed the account stands where the database has it. */
@@ -300,7 +321,7 @@ batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
 			it->fired_at = k->fired_at;
 			if (k->applied && it->version > a->current)
 				a->current = it->version;
-		} else if (it->reason.n) {
+		} else if (it->reason) {
 			it->kind = ITEM_REJECTED;
 			it->total = 0;
 		} else if (!it->replayed && it->version > a->current) {

@@ -32,7 +32,11 @@ struct item {
 	unsigned char outcome; /* enum outcome */
 	bool replayed;	       /* committed in a life before: to be told again, not written */
 	bool settled;	       /* committed already, in an attempt that failed elsewhere: left as it is */
-	bool cut;	       /* line goes without its beginning, batch_line has it whole */
+	/* Its text in the batch's: the line as it came, then id, type, data and trace. The line of an update that is
+	 * just as reader makes one is left out, as it follows from the rest. */
+	unsigned char id_n, type_n;
+	unsigned char lane; /* ITEM_UPDATE: its account's */
+	uint32_t text, line_n, data_n, trace_n;
 	/* ITEM_UPDATE */
 	uint32_t account; /* index into accounts */
 	uint32_t first;	  /* the first item of this account and version in what is decided together */
@@ -40,35 +44,30 @@ struct item {
 	uint32_t next;	  /* the account's next item, NOTHING: none */
 	int64_t offset;	  /* -1: none */
 	int64_t ingested_at;
+	int64_t arrive_ms; /* -1: none */
 	int64_t version;
 	union {
 		int64_t current;  /* not INDEXED: the account's version */
 		int64_t fired_at; /* INDEXED: when its callback fired, in a life before; INT64_MIN: it did not */
+		uint64_t total;	  /* ITEM_REJECTED: length of the whole record; 0: of the line */
 	};
-	union {
-		uint64_t tokens;
-		uint64_t total; /* ITEM_REJECTED: length of the whole record; 0: of the line */
-	};
-	uint64_t callback_ms;
-	struct slice line; /* the line as it came */
-	/* ITEM_REJECTED by us or the server: why; empty: the line is reader's own event. ITEM_UPDATE that is replayed:
-	 * the words in which the server refused it then; empty: it did not. */
-	struct slice reason;
-	struct slice id, account_type, data, trace;
+	uint64_t tokens, callback_ms;
+	/* ITEM_REJECTED by us or the server: why; NULL: the line is reader's own event. ITEM_UPDATE that is replayed:
+	 * the words in which the server refused it then; NULL: it did not. */
+	const char *reason;
 };
 
 struct account {
 	struct slice id;
 	uint64_t hash;
-	uint64_t prefix; /* the id's first eight bytes as a number, to sort by */
-	unsigned lane;
 	uint32_t items, last; /* its first item and its last */
 	uint32_t highest;     /* the item of its highest version to be written; NOTHING: none */
 	uint32_t replay;      /* its first item that is replayed; NOTHING: none */
-	bool won;	      /* the guard let that version in */
-	int64_t base;	      /* its version before; -1: none */
-	int64_t before;	      /* its version before that first replayed item came, in a life before; -1: none */
-	int64_t current;      /* while deciding */
+	unsigned char lane;
+	bool won;	 /* the guard let that version in */
+	int64_t base;	 /* its version before; -1: none */
+	int64_t before;	 /* its version before that first replayed item came, in a life before; -1: none */
+	int64_t current; /* while deciding */
 };
 
 enum { NOTHING = UINT32_MAX };
@@ -83,35 +82,66 @@ struct batch {
 	char **kept;
 	size_t kept_n;
 	struct account *accounts;
-	size_t accounts_n, accounts_cap;
+	size_t accounts_n;
 	struct known *knowns;
 	size_t knowns_n, knowns_cap;
 	uint32_t *account_slots; /* index + 1 */
 	uint32_t *version_slots; /* item + 1, by account and version */
-	size_t slots, slots_cap;
+	size_t slots;
 };
 
-/* Empties it. A small batch keeps its memory; a large one gives it back, as another may be filled meanwhile. */
-void batch_clear(struct batch *b);
+void batch_clear(struct batch *b); /* empties it; memory is kept */
 void batch_free(struct batch *b);
 
 /* Whether `bytes` more of text still fit. An empty batch takes any. Makes the room. */
 bool batch_room(struct batch *b, size_t bytes);
 
-/* Copies `s` into the batch's text, for which batch_room was asked. */
-struct slice batch_text(struct batch *b, struct slice s);
-
 /* Copies `s` for as long as the batch keeps its items; for the rare text that room was not made for. */
-struct slice batch_keep(struct batch *b, struct slice s);
-
-/* The item's line as it came, made in `room` where it was cut. */
-struct slice batch_line(const struct batch *b, const struct item *it, struct buf *room);
-
-/* Appends what a line begins with that reader made for a record of that source, up to its offset. */
-void batch_line_start(struct buf *b, struct slice source);
+const char *batch_keep(struct batch *b, struct slice s);
 
 /* Appends an item, zeroed but for its kind. */
 struct item *batch_add(struct batch *b, enum item_kind kind);
+
+/* Gives it its line; and an update its members, `line` empty where it need not be kept. batch_room was asked for twice
+ * the line. */
+void batch_set_line(struct batch *b, struct item *it, struct slice line);
+void batch_set_update(struct batch *b, struct item *it, const struct update *u, struct slice line);
+
+/* An update's members, as they were set. */
+struct update batch_update(const struct batch *b, const struct item *it);
+
+/* The line as it came; `room` is for one that was not kept. */
+struct slice batch_line(const struct batch *b, const struct item *it, struct buf *room);
+
+static inline struct slice
+item_line(const struct batch *b, const struct item *it)
+{
+	return (struct slice){b->text.p + it->text, it->line_n};
+}
+
+static inline struct slice
+item_id(const struct batch *b, const struct item *it)
+{
+	return (struct slice){b->text.p + it->text + it->line_n, it->id_n};
+}
+
+static inline struct slice
+item_type(const struct batch *b, const struct item *it)
+{
+	return (struct slice){item_id(b, it).p + it->id_n, it->type_n};
+}
+
+static inline struct slice
+item_data(const struct batch *b, const struct item *it)
+{
+	return (struct slice){item_type(b, it).p + it->type_n, it->data_n};
+}
+
+static inline struct slice
+item_trace(const struct batch *b, const struct item *it)
+{
+	return (struct slice){item_data(b, it).p + it->data_n, it->trace_n};
+}
 
 /* Appends what a conflict is recorded as. */
 void batch_conflict(struct buf *reason, int64_t version);

@@ -22,16 +22,16 @@ enum { SPLIT_FROM = 512 }; /* items from which on a batch is worth two connectio
 static const struct account *sort_accounts;
 
 static int
-account_compare(const void *x, const void *y)
+place_compare(const void *x, const void *y)
 {
-	const struct account *a = &sort_accounts[*(const uint32_t *)x], *b = &sort_accounts[*(const uint32_t *)y];
+	const struct place *a = x, *b = y;
 	if (a->lane != b->lane)
 		return a->lane < b->lane ? -1 : 1;
 	if (a->prefix != b->prefix)
 		return a->prefix < b->prefix ? -1 : 1;
-	size_t n = a->id.n < b->id.n ? a->id.n : b->id.n;
-	int c = memcmp(a->id.p, b->id.p, n);
-	return c ? c : a->id.n < b->id.n ? -1 : a->id.n > b->id.n;
+	struct slice s = sort_accounts[a->account].id, t = sort_accounts[b->account].id;
+	int c = memcmp(s.p, t.p, s.n < t.n ? s.n : t.n);
+	return c ? c : s.n < t.n ? -1 : s.n > t.n;
 }
 
 /* Finds the accounts, orders them by id, and deals them out to the lanes. */
@@ -45,15 +45,19 @@ accounts_order(struct attempt *t)
 		g->order_cap = b->accounts_n + 1;
 		g->order = mem_grow(g->order, g->order_cap * sizeof *g->order);
 	}
-	for (size_t i = 0; i < b->accounts_n; i++)
-		g->order[i] = (uint32_t)i;
+	for (size_t i = 0; i < b->accounts_n; i++) {
+		const struct account *a = &b->accounts[i];
+		g->order[i] = (struct place){.account = (uint32_t)i, .lane = a->lane};
+		for (size_t k = 0; k < 8; k++)
+			g->order[i].prefix = g->order[i].prefix << 8 | (k < a->id.n ? (unsigned char)a->id.p[k] : 0);
+	}
 	sort_accounts = b->accounts;
 	if (b->accounts_n)
-		qsort(g->order, b->accounts_n, sizeof *g->order, account_compare);
+		qsort(g->order, b->accounts_n, sizeof *g->order, place_compare);
 	size_t at = 0;
 	for (unsigned i = 0; i < t->parts; i++) {
 		size_t start = at;
-		while (at < b->accounts_n && b->accounts[g->order[at]].lane == i)
+		while (at < b->accounts_n && g->order[at].lane == i)
 			at++;
 		t->part[i].accounts = g->order + start;
 		t->part[i].accounts_n = at - start;
@@ -320,8 +324,7 @@ out:
 	/* A value was refused: halve until it is alone, then it is a reject and its neighbours go on. */
 	if (to - from == 1) {
 		if (b->items[from].kind != ITEM_UPDATE) {
-			log_error("the database refused a record that is no update: %.*s", (int)b->items[from].reason.n,
-			    b->items[from].reason.p);
+			log_error("the database refused a record that is no update: %s", b->items[from].reason);
 			return INGEST_FATAL;
 		}
 		b->items[from].kind = ITEM_REJECTED;
@@ -346,7 +349,7 @@ times_settle(struct ingest *g, struct batch *b)
 		if (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED)
 			continue;
 		bool resumed = sourced && g->resume && it->offset >= 0;
-		unsigned own = resumed && it->kind == ITEM_UPDATE ? batch_lane(it->id, s->lanes) : 0;
+		unsigned own = resumed && it->kind == ITEM_UPDATE ? batch_lane(item_id(b, it), s->lanes) : 0;
 		it->replayed = resumed && it->offset <= s->committed[own];
 		if (!g->virtual_clock)
 			it->ingested_at = now;

@@ -7,6 +7,13 @@
 #include "batch.h"
 #include "source.h"
 
+/* An account's place in the order: what it is compared by lies together. */
+struct place {
+	uint64_t prefix; /* the id's first eight bytes as a number */
+	uint32_t account;
+	unsigned lane;
+};
+
 struct ingest {
 	struct db *lane[MOST_LANES];
 	unsigned lanes;
@@ -16,7 +23,7 @@ struct ingest {
 	int64_t last;	      /* ingested_at of the record before; INT64_MIN: none */
 	/* Its own. */
 	struct db_param params[MOST_LANES][28];
-	uint32_t *order;
+	struct place *order; /* of the accounts */
 	size_t order_cap;
 };
 

@@ -24,42 +24,37 @@ static struct item *
 add_rejected(struct intake *t, struct slice line, struct slice reason, uint64_t total)
 {
 	struct item *it = batch_add(t->next, ITEM_REJECTED);
-	it->line = batch_text(t->next, line);
+	batch_set_line(t->next, it, line);
 	it->reason = batch_keep(t->next, reason);
 	it->total = total;
 	it->ingested_at = t->epoch;
 	return it;
 }
 
-/* How much of a line is the beginning that reader makes, which need not be kept: it follows from source and offset. */
-static size_t
-start_length(struct intake *t, struct slice line, const struct update *u)
+/* Whether the line is just what reader makes of such an update, and follows from its members: each value stands where
+ * it would if nothing but the names, unescaped, were between them. */
+static bool
+as_reader_has_it(const struct record *r, const struct update *u, struct slice line)
 {
-	struct buf *start = &t->start;
-	if (!u->source.n)
-		return 0;
-	if (!slice_same(slice_buf(&t->start_of), u->source)) {
-		t->start_of.len = start->len = 0;
-		buf_slice(&t->start_of, u->source);
-		batch_line_start(start, u->source);
+	static const enum member order[] = {M_SOURCE, M_OFFSET, M_ID, M_ACCOUNT_TYPE, M_TOKENS, M_CALLBACK_TIME_MS,
+	    M_VERSION, M_DATA, M_ARRIVE_MS, M_TRACE};
+	static const unsigned char between[] = {sizeof "{source:" + 1, sizeof ",offset:" + 1, sizeof ",id:" + 1,
+	    sizeof ",accountType:" + 1, sizeof ",tokens:" + 1, sizeof ",callbackTimeMs:" + 1, sizeof ",version:" + 1,
+	    sizeof ",data:" + 1, sizeof ",arriveMs:" + 1, sizeof ",trace:" + 1};
+	const char *at = line.p;
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+		struct slice value = r->m[order[i]];
+		if (!value.n)
+			continue;
+		if (value.p != at + between[i])
+			return false;
+		at = value.p + value.n;
 	}
-	if (line.n <= start->len || memcmp(line.p, start->p, start->len) != 0)
-		return 0;
-	size_t n = start->len;
-	while (n < line.n && line.p[n] >= '0' && line.p[n] <= '9')
-		n++;
-	return n > start->len ? n : 0;
-}
-
-/* A slice of the line, or of the room where it was unescaped or compacted, which the next line takes again: as it lies
- * in the batch's text. */
-static struct slice
-settle_slice(struct batch *b, struct slice line, struct slice kept, const struct buf *room, struct slice s)
-{
-	uintptr_t p = (uintptr_t)s.p, in_line = (uintptr_t)line.p, in_room = (uintptr_t)room->p;
-	if (s.n && p >= in_line && p < in_line + line.n)
-		return (struct slice){kept.p + (p - in_line), s.n};
-	return s.n && p >= in_room && p < in_room + room->len ? batch_text(b, s) : s;
+	/* An escape is longer than what it stands for. */
+	size_t source = u->source.n ? u->source.n + 2 : 0;
+	return at + 1 == line.p + line.n && r->m[M_SOURCE].n == source && (source || !record_has(r, M_OFFSET)) &&
+	       r->m[M_ID].n == u->id.n + 2 && r->m[M_ACCOUNT_TYPE].n == u->account_type.n + 2 &&
+	       r->m[M_DATA].n == u->data.n;
 }
 
 /* Adds an update, or a reject for what is none. `line` was parsed, `valid` says whether it is a record. Returns NULL
@@ -80,18 +75,7 @@ add_update(struct intake *t, struct slice line, bool valid)
 		return add_rejected(t, line, slice_buf(&t->reason), line.n);
 
 	struct item *it = batch_add(b, ITEM_UPDATE);
-	size_t start = start_length(t, line, u);
-	line = (struct slice){line.p + start, line.n - start};
-	it->cut = start > 0;
-	it->line = batch_text(b, line);
-	it->offset = source.n ? u->offset : -1;
-	it->id = settle_slice(b, line, it->line, &u->room, u->id);
-	it->account_type = settle_slice(b, line, it->line, &u->room, u->account_type);
-	it->data = settle_slice(b, line, it->line, &u->room, u->data);
-	it->trace = settle_slice(b, line, it->line, &u->room, u->trace);
-	it->tokens = u->tokens;
-	it->callback_ms = u->callback_ms;
-	it->version = u->version;
+	batch_set_update(b, it, u, as_reader_has_it(&t->record, u, line) ? (struct slice){0} : line);
 	if (t->virtual_clock)
 		it->ingested_at = u->arrive_ms >= 0 ? t->epoch + u->arrive_ms * 1000 : t->epoch;
 	return it;
@@ -115,7 +99,8 @@ add_event(struct intake *t, struct slice line)
 	uint64_t offset;
 	if (record_has(r, M_SOURCE) && record_integer(r, M_OFFSET, VERSION_MAX, &offset) == 0)
 		it->offset = (int64_t)offset;
-	it->line = batch_text(b, line);
+	batch_set_line(b, it, line);
+	it->total = 0;
 	it->ingested_at = t->epoch;
 	b->begins |= kind == ITEM_BEGIN;
 	b->ends |= kind == ITEM_END;
@@ -181,7 +166,5 @@ intake_free(struct intake *t)
 	update_free(&t->update);
 	buf_free(&t->reason);
 	buf_free(&t->room);
-	buf_free(&t->start);
-	buf_free(&t->start_of);
 	buf_free(&t->in.buf);
 }

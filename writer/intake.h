@@ -18,8 +18,7 @@ struct intake {
 	struct record record;
 	struct update update;
 	struct buf reason, room;
-	struct buf start, start_of; /* what reader's lines of that source begin with */
-	struct slice held;	    /* a line that waits for the next batch */
+	struct slice held; /* a line that waits for the next batch */
 	bool holds, held_long;
 };
 

@@ -15,8 +15,7 @@ part_has(const struct attempt *t, const struct part *p, const struct item *it)
 {
 	if (it->settled)
 		return false;
-	unsigned lane = it->kind == ITEM_UPDATE ? t->b->accounts[it->account].lane : 0;
-	return t->parts == 1 || lane == p->lane;
+	return t->parts == 1 || (it->kind == ITEM_UPDATE ? it->lane : 0) == p->lane;
 }
 
 static bool
@@ -29,6 +28,32 @@ static bool
 item_kept_as_reject(const struct item *it)
 {
 	return !it->replayed && (it->kind == ITEM_REJECTED || (it->kind == ITEM_UPDATE && it->outcome == CONFLICT));
+}
+
+static struct account *
+part_account(const struct part *p, size_t i)
+{
+	return &p->attempt->b->accounts[p->accounts[i].account];
+}
+
+/* Accounts, their items and these' text lie in the order in which they came: they are fetched ahead. */
+static void
+look_ahead(const struct part *p, size_t at)
+{
+	const struct item *items = p->attempt->b->items;
+	if (at + 12 < p->accounts_n)
+		__builtin_prefetch(part_account(p, at + 12));
+	if (at + 8 < p->accounts_n) {
+		const char *item = (const char *)&items[part_account(p, at + 8)->items];
+		__builtin_prefetch(item);
+		__builtin_prefetch(item + 64);
+	}
+	if (at + 4 < p->accounts_n) {
+		const char *text = p->attempt->b->text.p + items[part_account(p, at + 4)->items].text;
+		__builtin_prefetch(text);
+		__builtin_prefetch(text + 64);
+		__builtin_prefetch(text + 128);
+	}
 }
 
 /* One statement of the guard: the next accounts, in the order of their ids. Returns whether there are more. */
@@ -51,11 +76,12 @@ guard_more(void *context)
 	db_array_text(&q[7]);
 	db_array_text(&q[8]);
 	for (; p->sent < p->accounts_n && q[1].count < GUARD_ROWS && q[8].bytes.len < GUARD_BYTES; p->sent++) {
-		const struct account *a = &b->accounts[p->accounts[p->sent]];
+		look_ahead(p, p->sent);
+		const struct account *a = part_account(p, p->sent);
 		if (a->highest == NOTHING)
 			continue;
 		const struct item *it = &b->items[a->highest];
-		db_push_text(&q[1], it->id);
+		db_push_text(&q[1], item_id(b, it));
 		db_push_i64(&q[2], it->version);
 		db_push_i64(&q[3], (int64_t)it->callback_ms);
 		db_push_time(&q[4], it->ingested_at);
@@ -64,8 +90,8 @@ guard_more(void *context)
 		else
 			db_push_i64(&q[5], it->offset);
 		db_push_u64(&q[6], it->tokens);
-		db_push_text(&q[7], it->account_type);
-		db_push_text(&q[8], it->data);
+		db_push_text(&q[7], item_type(b, it));
+		db_push_text(&q[8], item_data(b, it));
 	}
 	if (q[1].count)
 		db_queue(p->db, sql_accounts_upsert, q, 9);
@@ -80,10 +106,9 @@ guard_took(void *context, int result)
 	for (int i = 0; i < db_rows(p->db, result); i++) {
 		struct slice id = db_text(p->db, result, i, 0);
 		/* They come in the order in which they were sent, though nothing promises that. */
-		while (p->read < p->accounts_n && !slice_same(b->accounts[p->accounts[p->read]].id, id))
+		while (p->read < p->accounts_n && !slice_same(part_account(p, p->read)->id, id))
 			p->read++;
-		struct account *a =
-		    p->read < p->accounts_n ? &b->accounts[p->accounts[p->read++]] : batch_account(b, id);
+		struct account *a = p->read < p->accounts_n ? part_account(p, p->read++) : batch_account(b, id);
 		if (!a)
 			continue;
 		a->won = true;
@@ -122,7 +147,7 @@ part_questions(struct attempt *t, struct part *p)
 	int n = 0;
 	db_array_text(&q[0]);
 	for (size_t i = 0; i < p->accounts_n; i++) {
-		struct account *a = &b->accounts[p->accounts[i]];
+		struct account *a = part_account(p, i);
 		if (a->won)
 			continue;
 		a->base = INT64_MAX; /* until its answer comes: every version of it is asked about */
@@ -136,7 +161,7 @@ part_questions(struct attempt *t, struct part *p)
 	db_array_bigint(&q[2]);
 	for (size_t i = t->from; i < t->to; i++)
 		if (part_has(t, p, &b->items[i]) && batch_asks(b, i)) {
-			db_push_text(&q[1], b->items[i].id);
+			db_push_text(&q[1], item_id(b, &b->items[i]));
 			db_push_i64(&q[2], b->items[i].version);
 		}
 	if (q[1].count) {
@@ -146,7 +171,7 @@ part_questions(struct attempt *t, struct part *p)
 	db_array_text(&q[3]);
 	db_array_bigint(&q[4]);
 	for (size_t i = 0; i < p->accounts_n; i++) {
-		const struct account *a = &b->accounts[p->accounts[i]];
+		const struct account *a = part_account(p, i);
 		if (a->replay == NOTHING)
 			continue;
 		db_push_text(&q[3], a->id);
@@ -194,8 +219,8 @@ part_answers(struct attempt *t, struct part *p)
 			asked[n++] = (uint32_t)i;
 	if (p->params[0].count) {
 		for (size_t i = 0; i < p->accounts_n; i++)
-			if (!b->accounts[p->accounts[i]].won)
-				b->accounts[p->accounts[i]].base = -1;
+			if (!part_account(p, i)->won)
+				part_account(p, i)->base = -1;
 		for (int i = 0; i < db_rows(p->db, result); i++) {
 			struct account *a = batch_account(b, db_text(p->db, result, i, 0));
 			if (a)
@@ -217,9 +242,9 @@ part_answers(struct attempt *t, struct part *p)
 enum { HISTORY_COLUMNS = 11 };
 
 static void
-push_history(struct db_param *const *q, const struct item *it, struct slice source)
+push_history(struct db_param *const *q, const struct batch *b, const struct item *it)
 {
-	db_push_text(q[0], it->id);
+	db_push_text(q[0], item_id(b, it));
 	db_push_i64(q[1], it->version);
 	db_push_i64(q[2], (int64_t)it->callback_ms);
 	db_push_time(q[3], it->ingested_at);
@@ -229,16 +254,16 @@ push_history(struct db_param *const *q, const struct item *it, struct slice sour
 		db_push_i64(q[4], it->offset);
 	db_push_bool(q[5], it->outcome == INDEXED);
 	db_push_u64(q[6], it->tokens);
-	db_push_text(q[7], it->account_type);
-	if (source.n)
-		db_push_text(q[8], source);
+	db_push_text(q[7], item_type(b, it));
+	if (b->source.len)
+		db_push_text(q[8], slice_buf(&b->source));
 	else
 		db_push_null(q[8]);
-	if (it->trace.n)
-		db_push_text(q[9], it->trace);
+	if (it->trace_n)
+		db_push_text(q[9], item_trace(b, it));
 	else
 		db_push_null(q[9]);
-	db_push_text(q[10], it->data);
+	db_push_text(q[10], item_data(b, it));
 }
 
 /* Few rows go along with the other statements in one round trip; many by COPY. */
@@ -259,7 +284,7 @@ queue_history(struct attempt *t, struct part *p)
 		db_array_text(&q[i]);
 	for (size_t i = t->from; i < t->to; i++)
 		if (part_has(t, p, &t->b->items[i]) && item_written(&t->b->items[i]))
-			push_history(columns, &t->b->items[i], slice_buf(&t->b->source));
+			push_history(columns, t->b, &t->b->items[i]);
 	if (q[0].count)
 		db_queue(p->db, sql_updates_insert, q, HISTORY_COLUMNS);
 }
@@ -278,8 +303,10 @@ copy_more(void *context)
 	if (p->sent > p->accounts_n)
 		return slice_buf(&q->bytes);
 	while (q->bytes.len < COPY_BYTES) {
-		for (; p->row == NOTHING && p->sent < p->accounts_n; p->sent++)
-			p->row = b->accounts[p->accounts[p->sent]].items;
+		for (; p->row == NOTHING && p->sent < p->accounts_n; p->sent++) {
+			look_ahead(p, p->sent);
+			p->row = part_account(p, p->sent)->items;
+		}
 		if (p->row == NOTHING) {
 			db_rows_end(q);
 			p->sent++;
@@ -288,7 +315,7 @@ copy_more(void *context)
 		const struct item *it = &b->items[p->row];
 		if (item_written(it)) {
 			db_rows_add(q, HISTORY_COLUMNS);
-			push_history(columns, it, slice_buf(&b->source));
+			push_history(columns, b, it);
 		}
 		p->row = it->next;
 	}
@@ -311,7 +338,7 @@ push_raw(struct db_param *q, const struct batch *b, const struct item *it, struc
 	struct buf text = {0};
 	struct slice line = batch_line(b, it, &text);
 	uint64_t bytes = it->kind == ITEM_REJECTED && it->total ? it->total : line.n;
-	if (it->reason.n || it->kind == ITEM_UPDATE) {
+	if (it->reason || it->kind == ITEM_UPDATE) {
 		room->len = 0;
 		buf_char(room, '{');
 		record_raw(room, line, bytes);
@@ -350,9 +377,9 @@ queue_rejects(struct attempt *t, struct part *p)
 		reason.len = 0;
 		if (it->kind == ITEM_UPDATE)
 			batch_conflict(&reason, it->version);
-		else if (it->reason.n)
-			buf_slice(&reason, it->reason);
-		else if (record_parse_line(it->line, &r) == 0)
+		else if (it->reason)
+			buf_text(&reason, it->reason);
+		else if (record_parse_line(item_line(t->b, it), &r) == 0)
 			buf_slice(&reason, record_text(&r, M_REASON, &room));
 		if (it->offset < 0)
 			db_push_null(&q[1]);
@@ -431,8 +458,8 @@ part_writes(struct attempt *t, struct part *p)
 		queue_advance(t, p);
 	if (t->sourced && p == t->part && t->to == t->b->n && t->b->ends) {
 		struct record r = {0};
-		bool complete =
-		    record_parse_line(t->b->items[t->b->n - 1].line, &r) == 0 && slice_is(r.m[M_COMPLETE], "true");
+		bool complete = record_parse_line(item_line(t->b, &t->b->items[t->b->n - 1]), &r) == 0 &&
+				slice_is(r.m[M_COMPLETE], "true");
 		db_set_text(&p->params[0], slice_buf(&t->g->source.name));
 		db_set_text(&p->params[1], complete ? SLICE("true") : SLICE("false"));
 		db_queue(

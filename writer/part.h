@@ -15,7 +15,7 @@ struct part {
 	bool done;
 	enum { STEP_GUARD, STEP_QUESTIONS, STEP_COPY, STEP_WRITES } step; /* what was started last */
 	struct buf xid;
-	const uint32_t *accounts; /* its accounts in the order of their ids */
+	const struct place *accounts; /* in the order of their ids */
 	size_t accounts_n;
 	struct attempt *attempt;
 	size_t sent, read; /* how far into its accounts what is being sent has come, and its answers */

@@ -22,20 +22,20 @@ row_tell(void *context)
 {
 	struct telling *t = context;
 	struct db *db = t->db;
-	struct item it = {
+	struct update u = {
 	    .id = db_text(db, 0, 0, 0),
 	    .version = db_i64(db, 0, 0, 1),
 	    .account_type = db_text(db, 0, 0, 2),
 	    .callback_ms = (uint64_t)db_i64(db, 0, 0, 4),
 	    .data = db_text(db, 0, 0, 5),
+	    .source = db_text(db, 0, 0, 6),
 	    .offset = db_i64(db, 0, 0, 7),
 	    .trace = db_text(db, 0, 0, 8),
-	    .ingested_at = db_i64(db, 0, 0, 9),
 	};
-	scan_integer(db_text(db, 0, 0, 3), UINT64_MAX, &it.tokens);
+	scan_integer(db_text(db, 0, 0, 3), UINT64_MAX, &u.tokens);
 	t->line.len = 0;
 	buf_text(&t->line, "{\"event\":\"pending\"");
-	tell_update(&t->line, &it, db_text(db, 0, 0, 6));
+	tell_update(&t->line, &u, db_i64(db, 0, 0, 9));
 	buf_char(&t->line, '}');
 	text_record(&t->out->buf, t->style, slice_buf(&t->line));
 	if (out_full(t->out) && out_flush(t->out) != 0)

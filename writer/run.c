@@ -10,7 +10,6 @@
 #include "stats.h"
 #include "tell.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,7 +52,7 @@ tell_caughtup(struct run *r)
 /* Keeps what `begin` says of the source, where that is still ours; else its token is -1. By hand it starts from where
  * the reader says. */
 static enum db_status
-begin_keep(struct run *r, const struct item *begin)
+begin_keep(struct run *r, const struct batch *b)
 {
 	static const enum member members[] = {
 	    M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FINGERPRINT, M_STARTED_AT};
@@ -71,7 +70,7 @@ begin_keep(struct run *r, const struct item *begin)
 	}
 	if (status != DB_OK || s->token < 0)
 		goto out;
-	record_parse_line(begin->line, &r->record);
+	record_parse_line(item_line(b, &b->items[0]), &r->record);
 	db_set_text(&p[0], slice_buf(&s->name));
 	for (int i = 0; i < 7; i++) {
 		struct slice v = r->record.m[members[i]];
@@ -122,7 +121,7 @@ source_take(struct run *r, const struct batch *b, int64_t *token)
 		    (long long)pid);
 	*token = g->source.token;
 	if (g->source.token >= 0 && b->begins)
-		status = begin_keep(r, &b->items[0]);
+		status = begin_keep(r, b);
 	if (g->source.token < 0)
 		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
 	return status;
@@ -178,12 +177,11 @@ source_held(const struct run *r, const struct batch *b)
 					 slice_same(slice_buf(&b->source), slice_buf(&r->ingest.source.name)));
 }
 
-/* Tells the batch that was committed until the output is full. Returns false when all of it is told, and its memory
- * free for the next. */
+/* Tells the batch that was committed until the output is full. Returns false when all of it is told. */
 static bool
 tell_some(struct run *r)
 {
-	struct batch *b = r->telling;
+	const struct batch *b = r->telling;
 	for (; b && r->told < b->n; r->told++) {
 		const struct item *it = &b->items[r->told];
 		if (out_full(&r->out))
@@ -203,11 +201,6 @@ tell_some(struct run *r)
 		if (r->catching_up && counts && it->offset >= r->ingest.source.committed_most)
 			tell_caughtup(r);
 	}
-	if (b)
-		batch_clear(b);
-	r->telling = NULL;
-	r->told = 0;
-	r->intake.most = r->o->batch;
 	return false;
 }
 
@@ -221,13 +214,10 @@ tell_rest(struct run *r)
 		if (out_flush(&r->out) != 0)
 			out_failed();
 	} while (more);
-}
-
-/* Takes what was read into the next batch; more is read while there is room. */
-static void
-take_some(struct run *r)
-{
-	r->idle.in = intake_take(&r->intake) && !r->intake.in.eof && !io_stopping() ? STDIN_FILENO : -1;
+	if (r->telling)
+		batch_clear(r->telling);
+	r->telling = NULL;
+	r->told = 0;
 }
 
 /* While the database works on a batch: reads the next one, tells the last one. */
@@ -239,13 +229,11 @@ meanwhile(void *context, bool readable, bool writable)
 		r->idle.in = -1;
 	if (!writable)
 		return;
-	bool had = r->telling, more = tell_some(r);
+	bool more = tell_some(r);
 	if (out_some(&r->out) != 0)
 		out_failed();
 	if (!more && r->out.buf.len == 0)
 		r->idle.out = -1;
-	if (had && !more && r->idle.in < 0)
-		take_some(r);
 }
 
 /* Commits a batch. On the way the one before may still be told; when what it has to wait for is the source, it was. */
@@ -274,8 +262,6 @@ batch_run(struct run *r, struct batch *b)
 	if (status != INGEST_OK)
 		exit(status == INGEST_GONE ? EXIT_TEMPORARY : EXIT_PERMANENT);
 	r->telling = b;
-	/* Three full batches would be too much memory. */
-	r->intake.most = (r->o->batch + 3) / 4;
 }
 
 /* Reads until there is something to commit. Returns false at the end. */
@@ -307,8 +293,6 @@ run_main(const struct writer_options *o)
 	    .virtual_clock = o->clock == 1,
 	    .last = INT64_MIN,
 	    .source = {.token = -1}};
-	/* What a large batch took goes back to the system, not to a heap that others hold pieces of. */
-	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	stats_open("writer"); /* before the rest of the files is given up */
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
@@ -328,7 +312,7 @@ run_main(const struct writer_options *o)
 		if (!wait_for_input(&r))
 			break;
 		r.intake.next = &batches[(current + 1) % 3];
-		take_some(&r);
+		r.idle.in = intake_take(&r.intake) && !r.intake.in.eof ? STDIN_FILENO : -1;
 		batch_run(&r, &batches[current]);
 	}
 	bool cut_off = o->resume && !r.intake.ended && !io_stopping();

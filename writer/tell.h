@@ -7,8 +7,7 @@
 /* Appends the event of the batch's item as one line without its newline. */
 void tell_item(struct buf *out, const struct batch *b, const struct item *it);
 
-/* Appends the members that `indexed` and `pending` share, behind `{"event":"…"`. offset < 0 and an empty source are
- * left out; trace is a JSON string or empty. */
-void tell_update(struct buf *out, const struct item *it, struct slice source);
+/* Appends the members that `indexed` and `pending` share, behind `{"event":"…"`. */
+void tell_update(struct buf *out, const struct update *u, int64_t ingested_at);
 
 #endif
