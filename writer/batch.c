@@ -30,7 +30,7 @@ batch_clear(struct batch *b)
 	batch_decided(b);
 	b->n = 0;
 	b->text.len = b->source.len = 0;
-	b->begins = b->ends = false;
+	b->begins = b->ends = b->apart = false;
 	while (b->kept_n)
 		free(b->kept[--b->kept_n]);
 	/* What one giant record took is given back. */
@@ -76,6 +76,103 @@ batch_add(struct batch *b, enum item_kind kind)
 	return it;
 }
 
+/* What an id is dealt out to the lanes by: FNV-1a, 32 bits. */
+static uint32_t
+deal_of(struct slice id)
+{
+	uint32_t h = 2166136261u;
+	for (size_t i = 0; i < id.n; i++)
+		h = (h ^ (unsigned char)id.p[i]) * 16777619u;
+	return h >> 16 ^ h;
+}
+
+unsigned
+batch_lane(struct slice id, unsigned lanes)
+{
+	return deal_of(id) % lanes;
+}
+
+/* Where in account_slots the id is, or would be. */
+static size_t
+account_slot(const struct batch *b, struct slice id, uint64_t hash)
+{
+	size_t at = hash & (b->slots - 1);
+	for (uint32_t i; (i = b->account_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
+		if (b->accounts[i - 1].hash == hash && slice_same(b->accounts[i - 1].id, id))
+			break;
+	return at;
+}
+
+struct account *
+batch_account(const struct batch *b, struct slice id)
+{
+	uint32_t i = b->slots ? b->account_slots[account_slot(b, id, hash_bytes(id))] : 0;
+	return i ? &b->accounts[i - 1] : NULL;
+}
+
+/* Where in version_slots the first item of this item's account and version is, or would be. */
+static size_t
+version_slot(const struct batch *b, const struct item *it)
+{
+	uint64_t mix = (b->accounts[it->account].hash ^ (uint64_t)it->version) * 0x9e3779b97f4a7c15u;
+	size_t at = (mix ^ mix >> 32) & (b->slots - 1);
+	for (uint32_t j; (j = b->version_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
+		if (b->items[j - 1].account == it->account && b->items[j - 1].version == it->version)
+			break;
+	return at;
+}
+
+/* Sees to it that the tables are twice as large as so many items; those before `upto` are in them. */
+static void
+tables_size(struct batch *b, size_t items, size_t upto)
+{
+	size_t slots = 64;
+	while (slots < 2 * items)
+		slots *= 2;
+	if (slots <= b->slots)
+		return;
+	b->slots = slots;
+	b->accounts = mem_grow(b->accounts, slots / 2 * sizeof *b->accounts);
+	b->account_slots = mem_grow(b->account_slots, slots * sizeof *b->account_slots);
+	b->version_slots = mem_grow(b->version_slots, slots * sizeof *b->version_slots);
+	memset(b->account_slots, 0, slots * sizeof *b->account_slots);
+	memset(b->version_slots, 0, slots * sizeof *b->version_slots);
+	for (size_t i = 0; i < b->accounts_n; i++) {
+		size_t at = b->accounts[i].hash & (slots - 1);
+		while (b->account_slots[at])
+			at = (at + 1) & (slots - 1);
+		b->account_slots[at] = (uint32_t)i + 1;
+	}
+	for (size_t i = 0; i < upto; i++)
+		if (b->items[i].kind == ITEM_UPDATE && b->items[i].first == i)
+			b->version_slots[version_slot(b, &b->items[i])] = (uint32_t)i + 1;
+}
+
+/* Finds an item's account, and the first item of its version. */
+static void
+look_up(struct batch *b, uint32_t i)
+{
+	struct item *it = &b->items[i];
+	struct slice id = item_id(b, it);
+	uint64_t hash = hash_bytes(id);
+	uint32_t *account = &b->account_slots[account_slot(b, id, hash)];
+	if (!*account) {
+		struct account *a = &b->accounts[b->accounts_n++];
+		*a = (struct account){.id = id, .hash = hash, .deal = deal_of(id)};
+		for (size_t k = 0; k < 8; k++)
+			a->prefix = a->prefix << 8 | (k < id.n ? (unsigned char)id.p[k] : 0);
+		*account = (uint32_t)b->accounts_n;
+	}
+	it->account = *account - 1;
+	it->first = i;
+	/* What was refused left nothing behind that another could repeat. */
+	uint32_t *version = it->reason ? NULL : &b->version_slots[version_slot(b, it)];
+	if (version && *version)
+		it->first = *version - 1;
+	else if (version)
+		*version = i + 1;
+}
+
 void
 batch_set_line(struct batch *b, struct item *it, struct slice line)
 {
@@ -101,6 +198,9 @@ batch_set_update(struct batch *b, struct item *it, const struct update *u, struc
 	it->version = u->version;
 	it->tokens = u->tokens;
 	it->callback_ms = u->callback_ms;
+	/* Now, while the database works on the batch before. */
+	tables_size(b, b->n, b->n - 1);
+	look_up(b, (uint32_t)b->n - 1);
 }
 
 struct update
@@ -154,92 +254,35 @@ batch_conflict(struct buf *reason, int64_t version)
 	buf_printf(reason, "conflict: version %lld is known with other content", (long long)version);
 }
 
-unsigned
-batch_lane(struct slice id, unsigned lanes)
-{
-	/* FNV-1a, 32 bits. */
-	uint32_t h = 2166136261u;
-	for (size_t i = 0; lanes > 1 && i < id.n; i++)
-		h = (h ^ (unsigned char)id.p[i]) * 16777619u;
-	return lanes > 1 ? (h >> 16 ^ h) % lanes : 0;
-}
-
-/* Where in account_slots the id is, or would be. */
-static size_t
-account_slot(const struct batch *b, struct slice id, uint64_t hash)
-{
-	size_t at = hash & (b->slots - 1);
-	for (uint32_t i; (i = b->account_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
-		if (b->accounts[i - 1].hash == hash && slice_same(b->accounts[i - 1].id, id))
-			break;
-	return at;
-}
-
-struct account *
-batch_account(const struct batch *b, struct slice id)
-{
-	uint32_t i = b->slots ? b->account_slots[account_slot(b, id, hash_bytes(id))] : 0;
-	return i ? &b->accounts[i - 1] : NULL;
-}
-
-static uint32_t
-account_find_or_add(struct batch *b, struct slice id, unsigned lanes)
-{
-	uint64_t hash = hash_bytes(id);
-	size_t at = account_slot(b, id, hash);
-	if (b->account_slots[at])
-		return b->account_slots[at] - 1;
-	b->accounts[b->accounts_n] = (struct account){.id = id,
-	    .items = NOTHING,
-	    .hash = hash,
-	    .lane = (unsigned char)batch_lane(id, lanes),
-	    .highest = NOTHING,
-	    .replay = NOTHING,
-	    .base = -1,
-	    .before = -1};
-	b->account_slots[at] = (uint32_t)++b->accounts_n;
-	return (uint32_t)b->accounts_n - 1;
-}
-
-/* The first item of this item's account and version: itself, if there was none before. */
-static uint32_t
-version_first(struct batch *b, uint32_t i)
-{
-	const struct item *it = &b->items[i];
-	uint64_t mix = (b->accounts[it->account].hash ^ (uint64_t)it->version) * 0x9e3779b97f4a7c15u;
-	size_t at = (mix ^ mix >> 32) & (b->slots - 1);
-	for (uint32_t j; (j = b->version_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
-		if (b->items[j - 1].account == it->account && b->items[j - 1].version == it->version)
-			return j - 1;
-	b->version_slots[at] = i + 1;
-	return i;
-}
-
 void
 batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes)
 {
-	size_t slots = 64;
-	while (slots < 2 * (to - from))
-		slots *= 2;
-	batch_decided(b);
-	b->slots = slots;
-	b->accounts = mem_alloc((to - from + 1) * sizeof *b->accounts);
-	b->account_slots = mem_alloc(slots * sizeof *b->account_slots);
-	b->version_slots = mem_alloc(slots * sizeof *b->version_slots);
-	memset(b->account_slots, 0, slots * sizeof *b->account_slots);
-	memset(b->version_slots, 0, slots * sizeof *b->version_slots);
-
+	bool whole = to == b->n && !b->apart;
+	for (size_t i = 0; i < from && whole; i++)
+		whole = b->items[i].kind != ITEM_UPDATE;
+	if (!whole) {
+		batch_decided(b);
+		b->apart = true;
+		tables_size(b, to - from, 0);
+	}
+	for (size_t i = from; i < to && !whole; i++)
+		if (b->items[i].kind == ITEM_UPDATE && !b->items[i].settled)
+			look_up(b, (uint32_t)i);
+	for (size_t i = 0; i < b->accounts_n; i++) {
+		struct account *a = &b->accounts[i];
+		a->items = a->highest = a->replay = NOTHING;
+		a->base = a->before = -1;
+		a->won = false;
+		a->lane = (unsigned char)(a->deal % lanes);
+	}
+	b->knowns_n = 0;
 	for (size_t i = from; i < to; i++) {
 		struct item *it = &b->items[i];
 		if (it->kind != ITEM_UPDATE || it->settled)
 			continue;
-		it->known = NOTHING;
-		it->account = account_find_or_add(b, item_id(b, it), lanes);
-		/* What was refused left nothing behind that another could repeat. */
-		it->first = it->reason ? (uint32_t)i : version_first(b, (uint32_t)i);
 		struct account *a = &b->accounts[it->account];
+		it->known = it->next = NOTHING;
 		it->lane = a->lane;
-		it->next = NOTHING;
 		if (a->items == NOTHING)
 			a->items = (uint32_t)i;
 		else

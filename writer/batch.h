@@ -60,6 +60,8 @@ struct item {
 struct account {
 	struct slice id;
 	uint64_t hash;
+	uint64_t prefix;      /* the id's first eight bytes as a number, to sort by */
+	uint32_t deal;	      /* to lanes, by its remainder */
 	uint32_t items, last; /* its first item and its last */
 	uint32_t highest;     /* the item of its highest version to be written; NOTHING: none */
 	uint32_t replay;      /* its first item that is replayed; NOTHING: none */
@@ -88,6 +90,7 @@ struct batch {
 	uint32_t *account_slots; /* index + 1 */
 	uint32_t *version_slots; /* item + 1, by account and version */
 	size_t slots;
+	bool apart; /* they are of a part of the items only, or what they were made by has changed */
 };
 
 void batch_clear(struct batch *b); /* empties it; memory is kept */
@@ -102,8 +105,8 @@ const char *batch_keep(struct batch *b, struct slice s);
 /* Appends an item, zeroed but for its kind. */
 struct item *batch_add(struct batch *b, enum item_kind kind);
 
-/* Gives it its line; and an update its members, `line` empty where it need not be kept. batch_room was asked for twice
- * the line. */
+/* Gives the last item its line; an update its members, `line` empty where it need not be kept. batch_room was asked for
+ * twice the line. */
 void batch_set_line(struct batch *b, struct item *it, struct slice line);
 void batch_set_update(struct batch *b, struct item *it, const struct update *u, struct slice line);
 
@@ -146,8 +149,8 @@ item_trace(const struct batch *b, const struct item *it)
 /* Appends what a conflict is recorded as. */
 void batch_conflict(struct buf *reason, int64_t version);
 
-/* Before the guard: finds the accounts of the updates in [from, to), each one's lane, its highest version to be
- * written, and the first item of each version. */
+/* Before the guard: of the accounts of the updates in [from, to) each one's lane, its items, and its highest version to
+ * be written; of the items the first one of each version. */
 void batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes);
 
 /* The lane of an account, the same in every process: what each lane has committed is kept by it. */

@@ -45,19 +45,19 @@ accounts_order(struct attempt *t)
 		g->order_cap = b->accounts_n + 1;
 		g->order = mem_grow(g->order, g->order_cap * sizeof *g->order);
 	}
+	size_t n = 0, at = 0;
 	for (size_t i = 0; i < b->accounts_n; i++) {
 		const struct account *a = &b->accounts[i];
-		g->order[i] = (struct place){.account = (uint32_t)i, .lane = a->lane};
-		for (size_t k = 0; k < 8; k++)
-			g->order[i].prefix = g->order[i].prefix << 8 | (k < a->id.n ? (unsigned char)a->id.p[k] : 0);
+		/* Nothing is left of it where its only update was refused. */
+		if (a->items != NOTHING)
+			g->order[n++] = (struct place){a->prefix, (uint32_t)i, a->lane};
 	}
 	sort_accounts = b->accounts;
-	if (b->accounts_n)
-		qsort(g->order, b->accounts_n, sizeof *g->order, place_compare);
-	size_t at = 0;
+	if (n)
+		qsort(g->order, n, sizeof *g->order, place_compare);
 	for (unsigned i = 0; i < t->parts; i++) {
 		size_t start = at;
-		while (at < b->accounts_n && g->order[at].lane == i)
+		while (at < n && g->order[at].lane == i)
 			at++;
 		t->part[i].accounts = g->order + start;
 		t->part[i].accounts_n = at - start;

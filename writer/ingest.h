@@ -9,7 +9,7 @@
 
 /* An account's place in the order: what it is compared by lies together. */
 struct place {
-	uint64_t prefix; /* the id's first eight bytes as a number */
+	uint64_t prefix;
 	uint32_t account;
 	unsigned lane;
 };

@@ -40,16 +40,16 @@ part_account(const struct part *p, size_t i)
 static void
 look_ahead(const struct part *p, size_t at)
 {
-	const struct item *items = p->attempt->b->items;
+	const struct batch *b = p->attempt->b;
 	if (at + 12 < p->accounts_n)
 		__builtin_prefetch(part_account(p, at + 12));
 	if (at + 8 < p->accounts_n) {
-		const char *item = (const char *)&items[part_account(p, at + 8)->items];
+		const char *item = (const char *)b->items + part_account(p, at + 8)->items * sizeof *b->items;
 		__builtin_prefetch(item);
 		__builtin_prefetch(item + 64);
 	}
 	if (at + 4 < p->accounts_n) {
-		const char *text = p->attempt->b->text.p + items[part_account(p, at + 4)->items].text;
+		const char *text = b->text.p + b->items[part_account(p, at + 4)->items].text;
 		__builtin_prefetch(text);
 		__builtin_prefetch(text + 64);
 		__builtin_prefetch(text + 128);

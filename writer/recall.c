@@ -13,8 +13,10 @@ row_take(const struct db *db, int row, struct batch *b, struct item *it, struct 
 		return;
 	conflict->len = 0;
 	batch_conflict(conflict, it->version);
-	if (!slice_same(reason, slice_buf(conflict)))
+	if (!slice_same(reason, slice_buf(conflict))) {
 		it->reason = batch_keep(b, reason);
+		b->apart = true;
+	}
 }
 
 enum db_status
