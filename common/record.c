@@ -110,7 +110,7 @@ others_check(struct record *r, const char *start)
 
 /* Puts one member in its place. The name's token has its quotes. */
 static void
-member_put(struct record *r, struct slice token, bool escaped, struct slice value, bool spaced)
+member_put(struct record *r, struct slice token, bool escaped, struct slice value, const struct scan *s)
 {
 	struct slice name = {token.p + 1, token.n - 2};
 	if (escaped) {
@@ -127,7 +127,8 @@ member_put(struct record *r, struct slice token, bool escaped, struct slice valu
 	} else {
 		r->m[m] = value;
 		r->set |= UINT64_C(1) << m;
-		r->spaced[m] = spaced;
+		r->escaped |= (uint64_t)s->escaped << m;
+		r->spaced[m] = s->spaced;
 	}
 }
 
@@ -143,14 +144,15 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 	}
 	for (;;) {
 		struct slice token;
-		bool escaped = false;
-		enum scan_status status = scan_name(p, end, &token, &escaped, s);
+		s->escaped = false;
+		enum scan_status status = scan_name(p, end, &token, s);
 		if (status != SCAN_OK)
 			return status;
+		bool escaped = s->escaped;
 		if (escaped && r->names.len == 0)
 			buf_reserve(&r->names, (size_t)(end - token.p));
 		p = s->end;
-		s->spaced = false;
+		s->spaced = s->escaped = false;
 		bool refused = s->refuse.why;
 		status = scan_value(p, end, 1, s);
 		if (status == SCAN_BAD || (s->refuse.why && !refused))
@@ -160,7 +162,7 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 		/* Once something is to be refused the members no longer matter, and a bad name has no text to compare.
 		 */
 		if (!s->refuse.why)
-			member_put(r, token, escaped, (struct slice){p, (size_t)(s->end - p)}, s->spaced);
+			member_put(r, token, escaped, (struct slice){p, (size_t)(s->end - p)}, s);
 		p = scan_space(s->end, end, &ignored);
 		if (p == end)
 			return SCAN_MORE;
@@ -181,6 +183,7 @@ record_parse(const char *p, const char *end, struct record *r)
 	_Static_assert(M_COUNT <= 64, "a bit a member");
 	for (; r->set; r->set &= r->set - 1)
 		r->m[__builtin_ctzll(r->set)] = (struct slice){0};
+	r->escaped = 0;
 	r->fault = (struct scan_fault){0};
 	r->member = (struct slice){0};
 	r->other_len = r->names.len = 0;
@@ -242,13 +245,14 @@ record_is(const struct record *r, enum member m, const char *text)
 	return r->m[m].n == n + 2 && r->m[m].p[0] == '"' && memcmp(r->m[m].p + 1, text, n) == 0;
 }
 
-/* The text of a string token, in `room` only where it has escapes. */
+/* The text of a string member, in `room` only where it has escapes. */
 static struct slice
-token_text(struct slice token, struct buf *room)
+member_text(const struct record *r, enum member m, struct buf *room)
 {
+	struct slice token = r->m[m];
 	if (token.n < 2 || token.p[0] != '"')
 		return (struct slice){0};
-	if (!memchr(token.p, '\\', token.n))
+	if (!(r->escaped >> m & 1))
 		return (struct slice){token.p + 1, token.n - 2};
 	size_t from = room->len;
 	scan_unescape(room, token);
@@ -259,7 +263,7 @@ struct slice
 record_text(const struct record *r, enum member m, struct buf *room)
 {
 	room->len = 0;
-	return token_text(r->m[m], room);
+	return member_text(r, m, room);
 }
 
 int
@@ -290,7 +294,7 @@ need_text(const struct record *r, enum member m, struct update *u, struct slice 
 		return wrong(reason, m, "missing");
 	if (r->m[m].p[0] != '"')
 		return wrong(reason, m, "not a string");
-	*text = token_text(r->m[m], &u->room);
+	*text = member_text(r, m, &u->room);
 	if (text->n < 1 || text->n > NAME_BYTES)
 		return wrong(reason, m, "not of 1 to 255 bytes");
 	return 0;
@@ -337,7 +341,7 @@ update_read(const struct record *r, struct update *u, struct buf *reason)
 		return wrong(reason, M_TRACE, "not a string");
 	if (record_has(r, M_SOURCE) && r->m[M_SOURCE].p[0] != '"')
 		return wrong(reason, M_SOURCE, "not a string");
-	u->source = token_text(r->m[M_SOURCE], &u->room);
+	u->source = member_text(r, M_SOURCE, &u->room);
 	if (record_has(r, M_OFFSET)) {
 		if (need_integer(r, M_OFFSET, VERSION_MAX, &v, reason))
 			return -1;

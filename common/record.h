@@ -51,6 +51,7 @@ struct record {
 	/* The members' values as they stand in the line, strings with their quotes, empty where missing. */
 	struct slice m[M_COUNT];
 	uint64_t set;		 /* which members those are, a bit each */
+	uint64_t escaped;	 /* which of them have a backslash in a string */
 	bool spaced[M_COUNT];	 /* there is white space between the value's tokens */
 	const char *end;	 /* one past the object */
 	struct scan_fault fault; /* SCAN_BAD: why it is not JSON. SCAN_OK: why it must be refused, or NULL */

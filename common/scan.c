@@ -4,9 +4,9 @@
  * level, so that hostile depth costs nothing. */
 #include "scan.h"
 
+#include "block.h"
 #include "utf8.h"
 
-#include <endian.h>
 #include <string.h>
 
 enum scan_status
@@ -85,28 +85,34 @@ scan_escape(const char **pp, const char *end, struct scan *s)
 	return SCAN_OK;
 }
 
-/* How many of the eight bytes at p are plain: before the first quote, backslash, control character or what is not ASCII
- * ("Determine if a word has a byte less than n", Bit Twiddling Hacks, S. E. Anderson: the lowest find is exact). */
-static unsigned
-plain8(const char *p)
+const char *
+scan_blanks(const char *p, const char *end)
 {
-	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-	uint64_t w, quote, slash;
-	memcpy(&w, p, 8);
-	w = le64toh(w);
-	quote = w ^ (ones * '"');
-	slash = w ^ (ones * '\\');
-	uint64_t found = (w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & high;
-	return found ? (unsigned)__builtin_ctzll(found) / 8 : 8;
+	for (; end - p >= BLOCK_BYTES; p += BLOCK_BYTES) {
+		block b = block_load(p);
+		unsigned n = block_first(~(block)((b == ' ') | (b == '\n') | (b == '\r') | (b == '\t')));
+		if (n < BLOCK_BYTES)
+			return p + n;
+	}
+	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+		p++;
+	return p;
+}
+
+/* What in a string needs a look: quote, backslash, control character or what is not ASCII. */
+static inline block
+special(block b)
+{
+	return (block)((b == '"') | (b == '\\') | (b < 0x20)) | b;
 }
 
 enum scan_status
-scan_string(const char *p, const char *end, bool *escaped, struct scan *s)
+scan_string(const char *p, const char *end, struct scan *s)
 {
 	p++;
 	for (;;) {
-		for (unsigned n = 8; n == 8 && end - p >= 8; p += n)
-			n = plain8(p);
+		for (unsigned n = BLOCK_BYTES; n == BLOCK_BYTES && end - p >= BLOCK_BYTES; p += n)
+			n = block_first(special(block_load(p)));
 		if (p >= end)
 			return SCAN_MORE;
 		unsigned char c = (unsigned char)*p;
@@ -115,7 +121,7 @@ scan_string(const char *p, const char *end, bool *escaped, struct scan *s)
 			return SCAN_OK;
 		}
 		if (c == '\\') {
-			*escaped = true;
+			s->escaped = true;
 			enum scan_status r = scan_escape(&p, end, s);
 			if (r != SCAN_OK)
 				return r;
@@ -157,6 +163,10 @@ scan_number(const char *p, const char *end, struct scan *s)
 	if (*whole == '0' && p - whole > 1)
 		return scan_bad(s, whole, "number with a leading zero");
 	int64_t before = p - whole, behind = 0, exponent = 0;
+	if (before <= SCAN_DIGITS && p < end && *p != '.' && *p != 'e' && *p != 'E') {
+		s->end = p;
+		return SCAN_OK;
+	}
 	if (p < end && *p == '.') {
 		const char *fraction = ++p;
 		p = scan_digits(p, end);
@@ -208,22 +218,21 @@ scan_word(const char *p, const char *end, struct scan *s)
 static enum scan_status
 scan_scalar(const char *p, const char *end, struct scan *s)
 {
-	bool escaped;
 	if (*p == '"')
-		return scan_string(p, end, &escaped, s);
+		return scan_string(p, end, s);
 	if (*p == '-' || (*p >= '0' && *p <= '9'))
 		return scan_number(p, end, s);
 	return scan_word(p, end, s);
 }
 
 enum scan_status
-scan_name(const char *p, const char *end, struct slice *token, bool *escaped, struct scan *s)
+scan_name(const char *p, const char *end, struct slice *token, struct scan *s)
 {
 	if (p == end)
 		return SCAN_MORE;
 	if (*p != '"')
 		return scan_bad(s, p, "expected a member name in quotes");
-	enum scan_status r = scan_string(p, end, escaped, s);
+	enum scan_status r = scan_string(p, end, s);
 	if (r != SCAN_OK)
 		return r;
 	*token = (struct slice){p, (size_t)(s->end - p)};
@@ -236,8 +245,8 @@ scan_name(const char *p, const char *end, struct slice *token, bool *escaped, st
 	return s->end == end ? SCAN_MORE : SCAN_OK;
 }
 
-enum scan_status
-scan_value(const char *p, const char *end, int depth, struct scan *s)
+static enum scan_status
+scan_nested(const char *p, const char *end, int depth, struct scan *s)
 {
 	uint64_t objects[SCAN_DEPTH / 64 + 1] = {0}; /* a bit a level: is it an object */
 	int level = depth;
@@ -283,8 +292,7 @@ scan_value(const char *p, const char *end, int depth, struct scan *s)
 			}
 			if (object) {
 				struct slice name;
-				bool escaped;
-				r = scan_name(p, end, &name, &escaped, s);
+				r = scan_name(p, end, &name, s);
 				if (r != SCAN_OK)
 					return r;
 				p = s->end;
@@ -292,6 +300,14 @@ scan_value(const char *p, const char *end, int depth, struct scan *s)
 			break;
 		}
 	}
+}
+
+enum scan_status
+scan_value(const char *p, const char *end, int depth, struct scan *s)
+{
+	if (p == end)
+		return SCAN_MORE;
+	return *p == '{' || *p == '[' ? scan_nested(p, end, depth, s) : scan_scalar(p, end, s);
 }
 
 void
@@ -302,6 +318,17 @@ scan_compact(struct buf *b, struct slice value)
 	char *q = b->p + b->len;
 	bool inside = false;
 	while (p < end) {
+		if (end - p >= BLOCK_BYTES) {
+			/* There is room for all of it: no more was written than was read. */
+			block c = block_load(p);
+			memcpy(q, &c, sizeof c);
+			unsigned n =
+			    block_first(inside ? (block)((c == '"') | (c == '\\')) : (block)((c == '"') | (c <= ' ')));
+			p += n;
+			q += n;
+			if (n == BLOCK_BYTES)
+				continue;
+		}
 		char c = *p++;
 		if (inside) {
 			if (c == '\\') {
@@ -313,6 +340,7 @@ scan_compact(struct buf *b, struct slice value)
 		} else if (c == '"') {
 			inside = true;
 		} else if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
+			p = scan_blanks(p, end);
 			continue;
 		}
 		*q++ = c;
@@ -372,16 +400,21 @@ scan_unescape(struct buf *b, struct slice token)
 int
 scan_integer(struct slice token, uint64_t max, uint64_t *value)
 {
+	enum { FIT = 19 }; /* so many digits always do */
 	uint64_t v = 0;
 	if (token.n == 0 || (token.n > 1 && token.p[0] == '0'))
 		return -1;
 	bool over = false;
-	for (size_t i = 0; i < token.n; i++) {
-		unsigned digit = (unsigned)(token.p[i] - '0');
-		if (digit > 9)
+	const char *p = token.p, *end = p + token.n, *few = token.n > FIT ? p + FIT : end;
+	for (unsigned digit; p < few; p++) {
+		if ((digit = (unsigned)(*p - '0')) > 9)
 			return -1;
-		/* 19 digits always fit. */
-		over |= i >= 19 && (v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit);
+		v = v * 10 + digit;
+	}
+	for (unsigned digit; p < end; p++) {
+		if ((digit = (unsigned)(*p - '0')) > 9)
+			return -1;
+		over |= v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit;
 		v = v * 10 + digit;
 	}
 	if (over || v > max)

@@ -31,29 +31,34 @@ struct scan {
 	struct scan_fault fault;  /* why it is not JSON (SCAN_BAD) */
 	struct scan_fault refuse; /* the first thing in it that Postgres would refuse; the value is JSON */
 	bool spaced;		  /* there was white space between its tokens */
+	bool escaped;		  /* there is a backslash in one of its strings */
 };
 
 /* Scans one value that starts at p, which must not be white space. `depth` levels of nesting are around it already.
- * A number that reaches `end` counts as complete: only the caller knows whether more could come. s->refuse and
- * s->spaced are only ever set, never cleared, so that one struct can collect over several values. */
+ * A number that reaches `end` counts as complete: only the caller knows whether more could come. s->refuse,
+ * s->spaced and s->escaped are only ever set, never cleared, so that one struct can collect over several values. */
 enum scan_status scan_value(const char *p, const char *end, int depth, struct scan *s);
 
-/* The first byte at or after p that is not JSON white space, or end. Sets *seen where there was some. */
+/* The first byte at or after p that is not JSON white space, or end. */
+const char *scan_blanks(const char *p, const char *end);
+
+/* The same; sets *seen where there was some. Mostly there is none, or one space. */
 static inline const char *
 scan_space(const char *p, const char *end, bool *seen)
 {
-	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+	if (p == end || (unsigned char)*p > ' ')
+		return p;
+	const char *q = end - p > 1 && *p == ' ' && (unsigned char)p[1] > ' ' ? p + 1 : scan_blanks(p, end);
+	if (q != p)
 		*seen = true;
-		p++;
-	}
-	return p;
+	return q;
 }
 
-/* Scans a string whose opening quote is at p; sets *escaped where it has a backslash. */
-enum scan_status scan_string(const char *p, const char *end, bool *escaped, struct scan *s);
+/* Scans a string whose opening quote is at p. */
+enum scan_status scan_string(const char *p, const char *end, struct scan *s);
 
 /* Scans a member's name and its colon. *token is the name with its quotes; s->end is where the value starts. */
-enum scan_status scan_name(const char *p, const char *end, struct slice *token, bool *escaped, struct scan *s);
+enum scan_status scan_name(const char *p, const char *end, struct slice *token, struct scan *s);
 
 /* Notes in s why the text at `at` is not JSON; returns SCAN_BAD. */
 enum scan_status scan_bad(struct scan *s, const char *at, const char *why);

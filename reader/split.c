@@ -5,6 +5,7 @@
  * long to hold or nested too deep to check. */
 #include "split.h"
 
+#include "block.h"
 #include "log.h"
 
 #include <errno.h>
@@ -38,6 +39,22 @@ split_free(struct split *s)
 	buf_free(&s->in.buf);
 }
 
+static uint64_t
+newlines(const char *p, const char *end)
+{
+	uint64_t count = 0;
+	while (end - p >= BLOCK_BYTES) {
+		block sum = {0}; /* of each column, as long as that fits a byte */
+		for (int i = 0; i < UINT8_MAX && end - p >= BLOCK_BYTES; i++, p += BLOCK_BYTES)
+			sum -= (block)(block_load(p) == '\n');
+		for (int i = 0; i < BLOCK_BYTES; i++)
+			count += sum[i];
+	}
+	for (; p < end; p++)
+		count += *p == '\n';
+	return count;
+}
+
 /* Moves the place to the buffer's byte `to`. Lines are counted late and in long stretches, because few are asked for.
  */
 static void
@@ -48,12 +65,10 @@ place_move(struct split *s, size_t to)
 	const char *p = s->in.buf.p + s->counted, *end = s->in.buf.p + to;
 	s->place.byte += to - s->counted;
 	s->counted = to;
-	for (const char *newline; (newline = memchr(p, '\n', (size_t)(end - p))); p = newline + 1) {
-		s->place.line++;
-		s->place.line_start = s->place.byte - (uint64_t)(end - newline) + 1;
-		if (newline + 1 == end)
-			break;
-	}
+	s->place.line += newlines(p, end);
+	const char *last = memrchr(p, '\n', (size_t)(end - p));
+	if (last)
+		s->place.line_start = s->place.byte - (uint64_t)(end - last) + 1;
 }
 
 ssize_t
