@@ -55,16 +55,20 @@ buf_text(struct buf *b, const char *text)
 void
 buf_u64(struct buf *b, uint64_t v)
 {
-	char digits[20];
-	size_t at = sizeof digits;
+	enum { MOST = 20 };
+	size_t n = 1;
+	for (uint64_t power = 10; n < MOST && v >= power; power *= 10)
+		n++;
+	buf_reserve(b, MOST);
+	b->len += n;
+	char *p = b->p + b->len;
 	for (; v >= 10; v /= 100) {
 		unsigned two = (unsigned)(v % 100);
-		digits[--at] = (char)('0' + two % 10);
-		digits[--at] = (char)('0' + two / 10);
+		*--p = (char)('0' + two % 10);
+		*--p = (char)('0' + two / 10);
 	}
-	if (v || at == sizeof digits)
-		digits[--at] = (char)('0' + v);
-	buf_add(b, digits + at, sizeof digits - at);
+	if (n % 2)
+		*--p = (char)('0' + v);
 }
 
 void
