@@ -108,9 +108,9 @@ others_check(struct record *r, const char *start)
 			given_twice(r, r->other[i], start);
 }
 
-/* Puts one member in its place. The name's token has its quotes. */
+/* Puts one member in its place. The name's token has its quotes; m is which it is, where that is known already. */
 static void
-member_put(struct record *r, struct slice token, bool escaped, struct slice value, const struct scan *s)
+member_put(struct record *r, enum member m, struct slice token, bool escaped, struct slice value, const struct scan *s)
 {
 	struct slice name = {token.p + 1, token.n - 2};
 	if (escaped) {
@@ -118,8 +118,8 @@ member_put(struct record *r, struct slice token, bool escaped, struct slice valu
 		size_t from = r->names.len;
 		scan_unescape(&r->names, token);
 		name = (struct slice){r->names.p + from, r->names.len - from};
+		m = member_find(name);
 	}
-	enum member m = member_find(name);
 	if (m == M_COUNT) {
 		other_add(r, name, token.p);
 	} else if (r->m[m].n) {
@@ -132,29 +132,74 @@ member_put(struct record *r, struct slice token, bool escaped, struct slice valu
 	}
 }
 
-/* Parses the members behind the opening brace up to the closing one. */
+/* Parses what stands before a member's value, or the closing brace: then the token is empty. */
 static enum scan_status
-members_parse(const char *p, const char *end, struct record *r, struct scan *s)
+lead_parse(const char *p, const char *end, bool first, struct slice *token, struct scan *s)
 {
 	bool ignored;
 	p = scan_space(p, end, &ignored);
-	if (p < end && *p == '}') {
+	*token = (struct slice){0};
+	if (p == end)
+		return SCAN_MORE;
+	if (*p == '}') {
 		s->end = p + 1;
 		return SCAN_OK;
 	}
-	for (;;) {
+	if (!first && *p != ',')
+		return scan_bad(s, p, "expected ',' or '}'");
+	if (!first)
+		p = scan_space(p + 1, end, &ignored);
+	return scan_name(p, end, token, s);
+}
+
+static void
+lead_keep(struct lead *lead, struct slice text, struct slice token, enum member m)
+{
+	if (text.n > sizeof lead->text)
+		return;
+	memcpy(lead->text, text.p, text.n);
+	lead->n = (unsigned char)text.n;
+	lead->name = (unsigned char)(token.p - text.p);
+	lead->name_n = (unsigned char)token.n;
+	lead->member = (unsigned char)m;
+}
+
+/* Whether this lead stands at p, with a value behind it. */
+static bool
+lead_is(const struct lead *lead, const char *p, const char *end)
+{
+	return lead->n && end - p > lead->n && memcmp(p, lead->text, lead->n) == 0 && (unsigned char)p[lead->n] > ' ';
+}
+
+/* Parses the members behind the opening brace up to the closing one. Records of one source mostly have the same leads
+ * in the same order, so what was parsed at the same place of the record before is known again by its bytes. */
+static enum scan_status
+members_parse(const char *p, const char *end, struct record *r, struct scan *s)
+{
+	for (struct lead *lead = r->lead;; lead += lead < r->lead + LEADS - 1) {
 		struct slice token;
-		s->escaped = false;
-		enum scan_status status = scan_name(p, end, &token, s);
-		if (status != SCAN_OK)
-			return status;
-		bool escaped = s->escaped;
-		if (escaped && r->names.len == 0)
-			buf_reserve(&r->names, (size_t)(end - token.p));
-		p = s->end;
-		s->spaced = s->escaped = false;
+		enum member m;
+		bool escaped = false;
+		if (lead_is(lead, p, end)) {
+			token = (struct slice){p + lead->name, lead->name_n};
+			m = (enum member)lead->member;
+			p += lead->n;
+		} else {
+			s->escaped = false;
+			enum scan_status status = lead_parse(p, end, lead == r->lead, &token, s);
+			if (status != SCAN_OK || token.n == 0)
+				return status;
+			escaped = s->escaped;
+			m = escaped ? M_COUNT : member_find((struct slice){token.p + 1, token.n - 2});
+			if (m < M_COUNT)
+				lead_keep(lead, (struct slice){p, (size_t)(s->end - p)}, token, m);
+			if (escaped && r->names.len == 0)
+				buf_reserve(&r->names, (size_t)(end - token.p));
+			p = s->end;
+		}
 		bool refused = s->refuse.why;
-		status = scan_value(p, end, 1, s);
+		s->spaced = s->escaped = false;
+		enum scan_status status = scan_value(p, end, 1, s);
 		if (status == SCAN_BAD || (s->refuse.why && !refused))
 			r->member = (struct slice){token.p + 1, token.n - 2};
 		if (status != SCAN_OK)
@@ -162,17 +207,8 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 		/* Once something is to be refused the members no longer matter, and a bad name has no text to compare.
 		 */
 		if (!s->refuse.why)
-			member_put(r, token, escaped, (struct slice){p, (size_t)(s->end - p)}, s);
-		p = scan_space(s->end, end, &ignored);
-		if (p == end)
-			return SCAN_MORE;
-		if (*p == '}') {
-			s->end = p + 1;
-			return SCAN_OK;
-		}
-		if (*p != ',')
-			return scan_bad(s, p, "expected ',' or '}'");
-		p = scan_space(p + 1, end, &ignored);
+			member_put(r, m, token, escaped, (struct slice){p, (size_t)(s->end - p)}, s);
+		p = s->end;
 	}
 }
 

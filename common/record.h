@@ -45,7 +45,15 @@ enum member {
 	M_COUNT
 };
 
+enum { LEADS = 16 }; /* of so many members a record's leads are remembered */
+
 extern const char *const member_name[M_COUNT];
+
+/* What stands before a member's value: comma, name, colon, the white space between. */
+struct lead {
+	unsigned char n, name, name_n, member; /* its length; where its name is, with quotes; which that is */
+	char text[44];
+};
 
 struct record {
 	/* The members' values as they stand in the line, strings with their quotes, empty where missing. */
@@ -57,6 +65,7 @@ struct record {
 	struct scan_fault fault; /* SCAN_BAD: why it is not JSON. SCAN_OK: why it must be refused, or NULL */
 	struct slice member;	 /* the name of the member that the fault is of, as it stands there; empty: of none */
 	/* The rest is the parser's own, kept to be used again. */
+	struct lead lead[LEADS]; /* of the members in their order, as last seen */
 	struct slice *other;
 	size_t other_len, other_cap;
 	struct buf names;

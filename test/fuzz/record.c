@@ -131,6 +131,25 @@ check_rejected(struct slice text)
 	}
 }
 
+/* A record that is read behind another one is what it is alone: nothing shows of what was remembered. */
+static void
+check_behind(struct slice before, struct slice text)
+{
+	struct record behind = {0}, alone = {0};
+	record_parse_line(before, &behind);
+	int result = record_parse_line(text, &behind);
+	check(result == record_parse_line(text, &alone));
+	check(behind.fault.why == alone.fault.why && behind.fault.at == alone.fault.at);
+	check(slice_same(behind.member, alone.member));
+	check(behind.set == alone.set && behind.escaped == alone.escaped);
+	for (int m = 0; m < M_COUNT; m++) {
+		check(behind.m[m].p == alone.m[m].p && behind.m[m].n == alone.m[m].n);
+		check(!alone.m[m].n || behind.spaced[m] == alone.spaced[m]);
+	}
+	record_free(&behind);
+	record_free(&alone);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -152,6 +171,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			      s.fault.at <= end);
 		}
 	}
+	const char *newline = size ? memchr(text.p, '\n', size) : NULL;
+	struct slice rest = newline ? (struct slice){newline + 1, (size_t)(end - newline) - 1} : text;
+	check_behind((struct slice){text.p, newline ? (size_t)(newline - text.p) : size}, rest);
+	check_behind(text, text);
 	if (record_parse_line(text, &r) != 0) {
 		check(r.fault.why && r.fault.at >= text.p && r.fault.at <= end);
 		record_reason(&reason, &r, text.p);

@@ -120,6 +120,74 @@ test_cases(void)
 	    "a NUL behind the value is seen");
 }
 
+/* What became of the line, in words; alone, or behind what was parsed before. */
+static char *
+became(const char *line, bool alone)
+{
+	struct buf b = {0};
+	if (alone)
+		record_free(&r);
+	const char *why = against(slice_of(line));
+	buf_text(&b, why ? why : "");
+	for (int m = 0; !why && m < M_COUNT; m++)
+		if (record_has(&r, (enum member)m)) {
+			buf_printf(&b, " %s%s=", member_name[m], r.spaced[m] ? " spaced" : "");
+			buf_slice(&b, r.m[m]);
+		}
+	if (!why) {
+		buf_slice(&b, u.id);
+		buf_slice(&b, u.data);
+	}
+	char *text = mem_string(slice_buf(&b));
+	buf_free(&b);
+	return text;
+}
+
+/* Every line behind every other: what was remembered of the one must not show in the other. */
+static void
+test_behind(void)
+{
+	static const char *const more[] = {"{\"id\":\"a\",\"data\":[1]" REST, "{\"id\":\"a\",\"data\": [1]" REST,
+	    "{\"id\":\"a\",\"data\":\f[1]" REST, "{\"id\":\"a\",\"data\":]" REST,
+	    "{\"id\":\"a\",\"data\":", "{\"id\":\"a\",\"data\":[\"\\u0000\"]" REST, "{ \"id\":\"a\\u0062\"" REST,
+	    "{,\"id\":\"a\"" REST, "{\"data\":[1],\"id\":\"a\"" REST, "{\"data\":[1]\"id\":\"a\"" REST,
+	    "{\"data\":[1],\"data\":[1]" REST, "{\"id\":\"a\",\"d\\u0061ta\": [ 1 ]" REST,
+	    "{\"id\":\"a\"                                                   ,\"data\":[1]" REST};
+	enum { CASES = sizeof cases / sizeof *cases, MORE = sizeof more / sizeof *more, LINES = CASES + MORE + 3 };
+	const char *lines[LINES];
+	char *alone[LINES], *long_ones[3];
+	struct buf all = {0};
+	unsigned wrong = 0;
+	for (size_t i = 0; i < CASES + MORE; i++)
+		lines[i] = i < CASES ? cases[i].line : more[i - CASES];
+	/* More members than are remembered; the last one twice; then another one. */
+	for (int m = M_ID; m < M_COUNT; m++)
+		buf_printf(&all, "%c\"%s\":1", m == M_ID ? '{' : ',', member_name[m]);
+	for (size_t i = 0; i < 3; i++) {
+		size_t n = all.len;
+		if (i)
+			buf_printf(&all, ",\"%s\":1", member_name[i == 1 ? M_COUNT - 1 : M_EVENT]);
+		buf_char(&all, '}');
+		lines[CASES + MORE + i] = long_ones[i] = mem_string(slice_buf(&all));
+		all.len = n;
+	}
+	for (size_t i = 0; i < LINES; i++)
+		alone[i] = became(lines[i], true);
+	for (size_t i = 0; i < (size_t)LINES * LINES; i++) {
+		against(slice_of(lines[i / LINES]));
+		char *text = became(lines[i % LINES], false);
+		if (strcmp(text, alone[i % LINES]) != 0 && ++wrong)
+			tap_note("\"%s\" instead of \"%s\" behind %s", text, alone[i % LINES], lines[i / LINES]);
+		free(text);
+	}
+	tap_ok(!wrong, "a record is the same behind any other");
+	for (size_t i = 0; i < LINES; i++)
+		free(alone[i]);
+	for (size_t i = 0; i < 3; i++)
+		free(long_ones[i]);
+	buf_free(&all);
+}
+
 /* Each of the integers with each spelling. */
 static void
 test_integers(void)
@@ -390,6 +458,7 @@ int
 main(void)
 {
 	test_cases();
+	test_behind();
 	test_integers();
 	test_lengths();
 	test_content();
