@@ -129,6 +129,9 @@ member_put(struct record *r, enum member m, struct slice token, bool escaped, st
 		r->set |= UINT64_C(1) << m;
 		r->escaped |= (uint64_t)s->escaped << m;
 		r->spaced[m] = s->spaced;
+		/* It was not known for data while it was scanned. */
+		if (escaped && m == M_DATA && s->spaced)
+			scan_compact(&r->compact, value);
 	}
 }
 
@@ -199,11 +202,16 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 		}
 		bool refused = s->refuse.why;
 		s->spaced = s->escaped = false;
+		s->compact = m == M_DATA ? &r->compact : NULL;
+		s->rest = p;
 		enum scan_status status = scan_value(p, end, 1, s);
 		if (status == SCAN_BAD || (s->refuse.why && !refused))
 			r->member = (struct slice){token.p + 1, token.n - 2};
 		if (status != SCAN_OK)
 			return status;
+		if (s->compact && s->spaced)
+			buf_add(s->compact, s->rest, (size_t)(s->end - s->rest));
+		s->compact = NULL;
 		/* Once something is to be refused the members no longer matter, and a bad name has no text to compare.
 		 */
 		if (!s->refuse.why)
@@ -222,7 +230,7 @@ record_parse(const char *p, const char *end, struct record *r)
 	r->escaped = 0;
 	r->fault = (struct scan_fault){0};
 	r->member = (struct slice){0};
-	r->other_len = r->names.len = 0;
+	r->other_len = r->names.len = r->compact.len = 0;
 	if (p == end)
 		return SCAN_MORE;
 
@@ -271,6 +279,7 @@ record_free(struct record *r)
 {
 	free(r->other);
 	buf_free(&r->names);
+	buf_free(&r->compact);
 	*r = (struct record){0};
 }
 
@@ -387,7 +396,7 @@ update_read(const struct record *r, struct update *u, struct buf *reason)
 	u->data = r->m[M_DATA].n ? r->m[M_DATA] : SLICE("null");
 	if (r->m[M_DATA].n && r->spaced[M_DATA]) {
 		size_t from = u->room.len;
-		scan_compact(&u->room, u->data);
+		buf_slice(&u->room, slice_buf(&r->compact));
 		u->data = (struct slice){u->room.p + from, u->room.len - from};
 	}
 	return 0;

@@ -61,6 +61,7 @@ struct record {
 	uint64_t set;		 /* which members those are, a bit each */
 	uint64_t escaped;	 /* which of them have a backslash in a string */
 	bool spaced[M_COUNT];	 /* there is white space between the value's tokens */
+	struct buf compact;	 /* data without that white space, where there is some */
 	const char *end;	 /* one past the object */
 	struct scan_fault fault; /* SCAN_BAD: why it is not JSON. SCAN_OK: why it must be refused, or NULL */
 	struct slice member;	 /* the name of the member that the fault is of, as it stands there; empty: of none */

@@ -99,6 +99,18 @@ scan_blanks(const char *p, const char *end)
 	return p;
 }
 
+/* White space between a value's tokens. */
+static const char *
+gap(const char *p, const char *end, struct scan *s)
+{
+	const char *q = scan_space(p, end, &s->spaced);
+	if (q != p && s->compact) {
+		buf_add(s->compact, s->rest, (size_t)(p - s->rest));
+		s->rest = q;
+	}
+	return q;
+}
+
 /* What in a string needs a look: quote, backslash, control character or what is not ASCII. */
 static inline block
 special(block b)
@@ -236,12 +248,12 @@ scan_name(const char *p, const char *end, struct slice *token, struct scan *s)
 	if (r != SCAN_OK)
 		return r;
 	*token = (struct slice){p, (size_t)(s->end - p)};
-	p = scan_space(s->end, end, &s->spaced);
+	p = gap(s->end, end, s);
 	if (p == end)
 		return SCAN_MORE;
 	if (*p != ':')
 		return scan_bad(s, p, "expected ':' behind a member name");
-	s->end = scan_space(p + 1, end, &s->spaced);
+	s->end = gap(p + 1, end, s);
 	return s->end == end ? SCAN_MORE : SCAN_OK;
 }
 
@@ -262,7 +274,7 @@ scan_nested(const char *p, const char *end, int depth, struct scan *s)
 			uint64_t bit = UINT64_C(1) << level % 64;
 			objects[level / 64] = *p == '{' ? objects[level / 64] | bit : objects[level / 64] & ~bit;
 			level++;
-			p = scan_space(p + 1, end, &s->spaced);
+			p = gap(p + 1, end, s);
 		} else {
 			r = scan_scalar(p, end, s);
 			if (r != SCAN_OK)
@@ -276,7 +288,7 @@ scan_nested(const char *p, const char *end, int depth, struct scan *s)
 				s->end = p;
 				return SCAN_OK;
 			}
-			p = opened ? p : scan_space(p, end, &s->spaced);
+			p = opened ? p : gap(p, end, s);
 			if (p == end)
 				return SCAN_MORE;
 			bool object = objects[(level - 1) / 64] >> (level - 1) % 64 & 1;
@@ -288,7 +300,7 @@ scan_nested(const char *p, const char *end, int depth, struct scan *s)
 			if (!opened) {
 				if (*p != ',')
 					return scan_bad(s, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
-				p = scan_space(p + 1, end, &s->spaced);
+				p = gap(p + 1, end, s);
 			}
 			if (object) {
 				struct slice name;
@@ -313,39 +325,10 @@ scan_value(const char *p, const char *end, int depth, struct scan *s)
 void
 scan_compact(struct buf *b, struct slice value)
 {
-	const char *p = value.p, *end = value.p + value.n;
-	buf_reserve(b, value.n);
-	char *q = b->p + b->len;
-	bool inside = false;
-	while (p < end) {
-		if (end - p >= BLOCK_BYTES) {
-			/* There is room for all of it: no more was written than was read. */
-			block c = block_load(p);
-			memcpy(q, &c, sizeof c);
-			unsigned n =
-			    block_first(inside ? (block)((c == '"') | (c == '\\')) : (block)((c == '"') | (c <= ' ')));
-			p += n;
-			q += n;
-			if (n == BLOCK_BYTES)
-				continue;
-		}
-		char c = *p++;
-		if (inside) {
-			if (c == '\\') {
-				*q++ = c;
-				c = *p++;
-			} else if (c == '"') {
-				inside = false;
-			}
-		} else if (c == '"') {
-			inside = true;
-		} else if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
-			p = scan_blanks(p, end);
-			continue;
-		}
-		*q++ = c;
-	}
-	b->len = (size_t)(q - b->p);
+	const char *end = value.p + value.n;
+	struct scan s = {.compact = b, .rest = value.p};
+	scan_value(value.p, end, 0, &s);
+	buf_add(b, s.rest, (size_t)(end - s.rest));
 }
 
 static void

@@ -32,6 +32,8 @@ struct scan {
 	struct scan_fault refuse; /* the first thing in it that Postgres would refuse; the value is JSON */
 	bool spaced;		  /* there was white space between its tokens */
 	bool escaped;		  /* there is a backslash in one of its strings */
+	struct buf *compact;	  /* where not NULL: gets the value's text without that white space, as far as `rest` */
+	const char *rest;	  /* starts as the value's first byte */
 };
 
 /* Scans one value that starts at p, which must not be white space. `depth` levels of nesting are around it already.

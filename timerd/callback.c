@@ -57,7 +57,7 @@ schedule_read(const struct record *r, struct schedule *s)
 	if (!is_string(r, M_ID))
 		return member_name[M_ID];
 	s->id = r->m[M_ID];
-	if (memchr(s->id.p, '\\', s->id.n)) {
+	if (r->escaped >> M_ID & 1) {
 		struct slice text = record_text(r, M_ID, &s->room);
 		s->id_room.len = 0;
 		buf_json(&s->id_room, text);
@@ -86,11 +86,8 @@ schedule_read(const struct record *r, struct schedule *s)
 		part[i] = r->m[packed[i]];
 	if (!record_has(r, M_DATA))
 		part[4] = SLICE("null");
-	else if (r->spaced[M_DATA]) {
-		s->room.len = 0;
-		scan_compact(&s->room, part[4]);
-		part[4] = slice_buf(&s->room);
-	}
+	else if (r->spaced[M_DATA])
+		part[4] = slice_buf(&r->compact);
 	pack(&s->content_room, part);
 	s->content = slice_buf(&s->content_room);
 	return NULL;

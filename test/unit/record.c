@@ -288,6 +288,8 @@ test_content(void)
 	    "what is missing");
 	taken = !against(SLICE("{\"id\":\"a\",\"data\":1.50e+02" REST));
 	tap_ok(taken && slice_is(u.data, "1.50e+02"), "data keeps its spelling");
+	taken = !against(SLICE("{\"id\":\"a\",\"d\\u0061ta\": { \"b\" : \" \" }" REST));
+	tap_ok(taken && slice_is(u.data, "{\"b\":\" \"}"), "and loses its white space under a name with escapes too");
 	struct buf room = {0};
 	record_parse_line(
 	    SLICE("{\"event\":\"fired\",\"id\":\"\\u0041\",\"replayed\":true,\"version\":7,\"dueAt\":\"2000-01-"
