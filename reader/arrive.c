@@ -33,7 +33,9 @@ draw(const struct arrive *a)
 uint64_t
 arrive_last(const struct arrive *a)
 {
-	u128 t = (u128)a->sum * 1000000 / a->speed.millionths;
+	u128 t = a->sum;
+	if (a->speed.millionths != 1000000)
+		t = t * 1000000 / a->speed.millionths;
 	return t > LATEST ? LATEST : (uint64_t)t;
 }
 
