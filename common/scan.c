@@ -325,10 +325,11 @@ scan_value(const char *p, const char *end, int depth, struct scan *s)
 void
 scan_compact(struct buf *b, struct slice value)
 {
-	const char *end = value.p + value.n;
-	struct scan s = {.compact = b, .rest = value.p};
-	scan_value(value.p, end, 0, &s);
-	buf_add(b, s.rest, (size_t)(end - s.rest));
+	bool ignored;
+	const char *end = value.p + value.n, *p = scan_space(value.p, end, &ignored);
+	struct scan s = {.compact = b, .rest = p};
+	if (scan_value(p, end, 0, &s) == SCAN_OK)
+		buf_add(b, s.rest, (size_t)(s.end - s.rest));
 }
 
 static void

@@ -65,7 +65,7 @@ enum scan_status scan_name(const char *p, const char *end, struct slice *token, 
 /* Notes in s why the text at `at` is not JSON; returns SCAN_BAD. */
 enum scan_status scan_bad(struct scan *s, const char *at, const char *why);
 
-/* Appends a valid value without the white space between its tokens. */
+/* Appends a valid value without the white space between its tokens and around it. */
 void scan_compact(struct buf *b, struct slice value);
 
 /* Appends the characters that a valid string token (with its quotes) stands for. */
