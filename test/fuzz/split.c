@@ -62,7 +62,7 @@ transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts,
 	}
 	if (status == SPLIT_BROKEN) {
 		const char *near = strstr(buf_cstr(&s.error), ", near \"");
-		check(near && s.error.len < 700 && fuzz_is_safe(slice_buf(&s.error)));
+		check(near && s.error.len < 1000 && fuzz_is_safe(slice_buf(&s.error)));
 		buf_text(out, s.cut_off ? "cut off: " : "broken: ");
 		buf_add(out, s.error.p, (size_t)(near - s.error.p));
 		buf_char(out, '\n');
