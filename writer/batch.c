@@ -20,7 +20,8 @@ batch_decided(struct batch *b)
 	free(b->version_slots);
 	b->accounts = NULL;
 	b->knowns = NULL;
-	b->account_slots = b->version_slots = NULL;
+	b->account_slots = NULL;
+	b->version_slots = NULL;
 	b->accounts_n = b->knowns_n = b->knowns_cap = b->slots = 0;
 }
 
@@ -97,8 +98,8 @@ static size_t
 account_slot(const struct batch *b, struct slice id, uint64_t hash)
 {
 	size_t at = hash & (b->slots - 1);
-	for (uint32_t i; (i = b->account_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
-		if (b->accounts[i - 1].hash == hash && slice_same(b->accounts[i - 1].id, id))
+	for (uint64_t v; (v = b->account_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
+		if (v >> 32 == hash >> 32 && slice_same(b->accounts[(uint32_t)v - 1].id, id))
 			break;
 	return at;
 }
@@ -106,7 +107,7 @@ account_slot(const struct batch *b, struct slice id, uint64_t hash)
 struct account *
 batch_account(const struct batch *b, struct slice id)
 {
-	uint32_t i = b->slots ? b->account_slots[account_slot(b, id, hash_bytes(id))] : 0;
+	uint32_t i = b->slots ? (uint32_t)b->account_slots[account_slot(b, id, hash_bytes(id))] : 0;
 	return i ? &b->accounts[i - 1] : NULL;
 }
 
@@ -120,6 +121,19 @@ version_slot(const struct batch *b, const struct item *it)
 		if (b->items[j - 1].account == it->account && b->items[j - 1].version == it->version)
 			break;
 	return at;
+}
+
+/* The first item of this item's account and version, which is itself if there was none. What was refused left nothing
+ * behind that another could repeat. */
+static uint32_t
+version_add(struct batch *b, uint32_t i)
+{
+	if (b->items[i].reason)
+		return i;
+	uint32_t *slot = &b->version_slots[version_slot(b, &b->items[i])];
+	if (!*slot)
+		*slot = i + 1;
+	return *slot - 1;
 }
 
 /* Sees to it that the tables are twice as large as so many items; those before `upto` are in them. */
@@ -138,13 +152,15 @@ tables_size(struct batch *b, size_t items, size_t upto)
 	memset(b->account_slots, 0, slots * sizeof *b->account_slots);
 	memset(b->version_slots, 0, slots * sizeof *b->version_slots);
 	for (size_t i = 0; i < b->accounts_n; i++) {
-		size_t at = b->accounts[i].hash & (slots - 1);
+		uint64_t hash = b->accounts[i].hash;
+		size_t at = hash & (slots - 1);
 		while (b->account_slots[at])
 			at = (at + 1) & (slots - 1);
-		b->account_slots[at] = (uint32_t)i + 1;
+		b->account_slots[at] = hash >> 32 << 32 | (i + 1);
 	}
 	for (size_t i = 0; i < upto; i++)
-		if (b->items[i].kind == ITEM_UPDATE && b->items[i].first == i)
+		if (b->items[i].kind == ITEM_UPDATE && b->items[i].first == i &&
+		    b->accounts[b->items[i].account].several)
 			b->version_slots[version_slot(b, &b->items[i])] = (uint32_t)i + 1;
 }
 
@@ -154,23 +170,24 @@ look_up(struct batch *b, uint32_t i)
 {
 	struct item *it = &b->items[i];
 	struct slice id = item_id(b, it);
-	uint64_t hash = hash_bytes(id);
-	uint32_t *account = &b->account_slots[account_slot(b, id, hash)];
-	if (!*account) {
+	uint64_t hash = hash_bytes(id), *slot = &b->account_slots[account_slot(b, id, hash)];
+	it->first = i;
+	if (!*slot) {
 		struct account *a = &b->accounts[b->accounts_n++];
-		*a = (struct account){.id = id, .hash = hash, .deal = deal_of(id)};
+		*a = (struct account){.id = id, .hash = hash, .deal = deal_of(id), .last = i};
 		for (size_t k = 0; k < 8; k++)
 			a->prefix = a->prefix << 8 | (k < id.n ? (unsigned char)id.p[k] : 0);
-		*account = (uint32_t)b->accounts_n;
+		*slot = hash >> 32 << 32 | b->accounts_n;
+		it->account = (uint32_t)b->accounts_n - 1;
+		return;
 	}
-	it->account = *account - 1;
-	it->first = i;
-	/* What was refused left nothing behind that another could repeat. */
-	uint32_t *version = it->reason ? NULL : &b->version_slots[version_slot(b, it)];
-	if (version && *version)
-		it->first = *version - 1;
-	else if (version)
-		*version = i + 1;
+	it->account = (uint32_t)*slot - 1;
+	struct account *a = &b->accounts[it->account];
+	if (!a->several) {
+		a->several = true;
+		version_add(b, a->last);
+	}
+	it->first = version_add(b, i);
 }
 
 void

@@ -66,6 +66,7 @@ struct account {
 	uint32_t highest;     /* the item of its highest version to be written; NOTHING: none */
 	uint32_t replay;      /* its first item that is replayed; NOTHING: none */
 	unsigned char lane;
+	bool several;	 /* it has more than one item */
 	bool won;	 /* the guard let that version in */
 	int64_t base;	 /* its version before; -1: none */
 	int64_t before;	 /* its version before that first replayed item came, in a life before; -1: none */
@@ -87,8 +88,8 @@ struct batch {
 	size_t accounts_n;
 	struct known *knowns;
 	size_t knowns_n, knowns_cap;
-	uint32_t *account_slots; /* index + 1 */
-	uint32_t *version_slots; /* item + 1, by account and version */
+	uint64_t *account_slots; /* index + 1, and above it the upper half of the hash */
+	uint32_t *version_slots; /* item + 1, by account and version; where an account has several */
 	size_t slots;
 	bool apart; /* they are of a part of the items only, or what they were made by has changed */
 };

@@ -29,13 +29,6 @@ put16(struct buf *b, uint16_t v)
 }
 
 static void
-put64(struct buf *b, uint64_t v)
-{
-	put32(b, (uint32_t)(v >> 32));
-	put32(b, (uint32_t)v);
-}
-
-static void
 array_start(struct db_param *p, unsigned type, uint32_t element)
 {
 	p->type = type;
@@ -83,6 +76,7 @@ db_array_bool(struct db_param *p)
 void
 db_push_text(struct db_param *p, struct slice s)
 {
+	buf_reserve(&p->bytes, 4 + s.n);
 	put32(&p->bytes, (uint32_t)s.n);
 	buf_slice(&p->bytes, s);
 	p->count++;
@@ -91,8 +85,8 @@ db_push_text(struct db_param *p, struct slice s)
 void
 db_push_i64(struct db_param *p, int64_t v)
 {
-	put32(&p->bytes, 8);
-	put64(&p->bytes, (uint64_t)v);
+	uint32_t all[] = {htonl(8), htonl((uint32_t)((uint64_t)v >> 32)), htonl((uint32_t)v)};
+	buf_add(&p->bytes, all, sizeof all);
 	p->count++;
 }
 
@@ -106,16 +100,15 @@ db_push_time(struct db_param *p, int64_t t)
 void
 db_push_u64(struct db_param *p, uint64_t v)
 {
-	uint16_t digits[5];
-	int n = 0;
-	for (; v; v /= 10000)
-		digits[n++] = (uint16_t)(v % 10000);
-	put32(&p->bytes, (uint32_t)(8 + 2 * n));
-	put16(&p->bytes, (uint16_t)n);
-	put16(&p->bytes, (uint16_t)(n ? n - 1 : 0));
-	put32(&p->bytes, 0);
-	while (n)
-		put16(&p->bytes, digits[--n]);
+	uint16_t all[11] = {0}, n = 0, at = 6;
+	for (uint64_t rest = v; rest; rest /= 10000)
+		n++;
+	all[1] = htons((uint16_t)(8 + 2 * n));
+	all[2] = htons(n);
+	all[3] = htons(n ? n - 1 : 0);
+	for (at += n; v; v /= 10000)
+		all[--at] = htons((uint16_t)(v % 10000));
+	buf_add(&p->bytes, all, 12u + 2u * n);
 	p->count++;
 }
 
