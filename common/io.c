@@ -117,27 +117,34 @@ out_open(struct out *o, int fd)
 	}
 }
 
-/* Writes until all is written, or until it would wait. */
+/* Writes until all is written, or until it would wait. *done: how much was. After an error nothing is left to do. */
 static int
-out_write(struct out *o, bool wait)
+write_some(struct out *o, struct slice s, bool wait, size_t *done)
 {
-	size_t at = 0;
-	int result = 0;
-	while (at < o->buf.len) {
-		ssize_t n = write(o->fd, o->buf.p + at, o->buf.len - at);
+	*done = 0;
+	while (*done < s.n) {
+		ssize_t n = write(o->fd, s.p + *done, s.n - *done);
 		if (n >= 0) {
-			at += (size_t)n;
+			*done += (size_t)n;
 		} else if (errno == EAGAIN) {
 			if (!wait)
 				break;
 			struct pollfd p = {.fd = o->fd, .events = POLLOUT};
 			io_wait(&p, 1, -1);
 		} else if (errno != EINTR) {
-			result = -1;
-			at = o->buf.len;
+			*done = s.n;
+			return -1;
 		}
 	}
-	buf_drop(&o->buf, at);
+	return 0;
+}
+
+static int
+out_write(struct out *o, bool wait)
+{
+	size_t done;
+	int result = write_some(o, slice_buf(&o->buf), wait, &done);
+	buf_drop(&o->buf, done);
 	return result;
 }
 
@@ -151,6 +158,13 @@ int
 out_some(struct out *o)
 {
 	return out_write(o, false);
+}
+
+int
+out_through(struct out *o, struct slice s)
+{
+	size_t done;
+	return out_flush(o) == 0 ? write_some(o, s, true, &done) : -1;
 }
 
 void

@@ -35,6 +35,8 @@ void out_open(struct out *o, int fd);
 int out_flush(struct out *o);
 /* Writes what can be written without waiting. The same result. */
 int out_some(struct out *o);
+/* Writes what is buffered and then s, which is not copied for it, as out_flush does. */
+int out_through(struct out *o, struct slice s);
 static inline bool
 out_full(const struct out *o)
 {

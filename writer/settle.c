@@ -4,6 +4,7 @@
 #include "writer.h"
 
 #include "clock.h"
+#include "glance.h"
 #include "log.h"
 #include "record.h"
 #include "source.h"
@@ -29,6 +30,15 @@ struct load {
 	size_t events;		  /* passed on but not yet recorded */
 };
 
+/* Lines of one read that were only glanced at, all of one source and with offsets that go up: the last two of these say
+ * what was delivered. */
+struct run {
+	struct slice text;    /* from the first line to the last; empty: none */
+	struct slice last[2]; /* that have an offset; the last one first */
+	int64_t offset;	      /* its offset */
+	bool closed;	      /* behind it came what was no `cancelled` */
+};
+
 struct settle {
 	const struct writer_options *o;
 	struct lines in;
@@ -45,6 +55,9 @@ struct settle {
 	/* The last `indexed`: delivered once the line after it is another than the `cancelled` that belongs to it. */
 	int64_t open; /* -1: none */
 	struct buf open_source;
+	struct buf place; /* how a line of it gives its place, for glance_at */
+	struct run run;
+	bool again; /* a line is gone through that was glanced at before */
 	/* For statusd: of the updates that passed last, when all of them were ingested, and how many they are. */
 	char ingested[TIME_TEXT];
 	uint64_t same;
@@ -99,16 +112,15 @@ same_observe(struct settle *s)
 	s->same = 0;
 }
 
-/* Counts an `indexed` with those before it; a read of writer's gives all its updates one time. */
+/* Counts an `indexed`, ingested at t, with those before it; a read of writer's gives all its updates one time. */
 static void
-same_count(struct settle *s)
+same_count(struct settle *s, struct slice t)
 {
-	struct slice t = s->record.m[M_INGESTED_AT];
-	if (s->virtual_clock || t.n != TIME_TEXT + 1 || record_has(&s->record, M_REPLAYED))
+	if (s->virtual_clock || t.n != TIME_TEXT - 1)
 		return;
-	if (memcmp(s->ingested, t.p + 1, TIME_TEXT - 1) != 0) {
+	if (memcmp(s->ingested, t.p, TIME_TEXT - 1) != 0) {
 		same_observe(s);
-		memcpy(s->ingested, t.p + 1, TIME_TEXT - 1);
+		memcpy(s->ingested, t.p, TIME_TEXT - 1);
 	}
 	s->same++;
 }
@@ -153,15 +165,28 @@ recent_show(struct settle *s)
 	s->recent_n = 0;
 }
 
+/* Notes a callback that fired, if the record says which and when. */
+static void
+fired_note(struct settle *s)
+{
+	struct record *r = &s->record;
+	struct load *l = s->next;
+	uint64_t version;
+	int64_t t;
+	if (s->again || record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0)
+		return;
+	db_push_text(&l->fired[0], record_text(r, M_ID, &s->room));
+	db_push_i64(&l->fired[1], (int64_t)version);
+	db_push_time(&l->fired[2], t);
+}
+
 /* Notes what a passed event means. Returns false where it belongs to another source than the load has. */
 static bool
 note(struct settle *s, struct slice line)
 {
 	static const char *const placed[] = {"indexed", "ignored", "rejected"};
 	struct record *r = &s->record;
-	struct load *l = s->next;
-	uint64_t version, offset;
-	int64_t t;
+	uint64_t offset;
 	if (record_parse_line(line, r) != 0)
 		return true;
 	if (!record_is(r, M_EVENT, "cancelled") && !open_close(s))
@@ -173,11 +198,7 @@ note(struct settle *s, struct slice line)
 		s->virtual_clock = record_is(r, M_CLOCK, "virtual");
 	}
 	if (record_is(r, M_EVENT, "fired")) {
-		if (record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0)
-			return true;
-		db_push_text(&l->fired[0], record_text(r, M_ID, &s->room));
-		db_push_i64(&l->fired[1], (int64_t)version);
-		db_push_time(&l->fired[2], t);
+		fired_note(s);
 		return true;
 	}
 	for (size_t i = 0; i < sizeof placed / sizeof *placed; i++) {
@@ -185,11 +206,12 @@ note(struct settle *s, struct slice line)
 			continue;
 		if (!record_has(r, M_SOURCE) || record_integer(r, M_OFFSET, VERSION_MAX, &offset) != 0)
 			return true;
-		if (i == 0)
-			same_count(s);
+		if (i == 0 && !s->again && !record_has(r, M_REPLAYED) && record_has(r, M_INGESTED_AT))
+			same_count(s, (struct slice){r->m[M_INGESTED_AT].p + 1, r->m[M_INGESTED_AT].n - 2});
 		s->open = (int64_t)offset;
 		s->open_source.len = 0;
 		buf_slice(&s->open_source, record_text(r, M_SOURCE, &s->room));
+		glance_place(&s->place, r->m[M_SOURCE]);
 		/* Nothing belongs to the others. */
 		if (i == 0 || open_close(s))
 			return true;
@@ -199,31 +221,124 @@ note(struct settle *s, struct slice line)
 	return true;
 }
 
+/* Takes a line into the run. Returns false where it does not belong there. */
+static bool
+run_take(struct settle *s, struct slice line)
+{
+	struct run *r = &s->run;
+	const struct buf *source = &s->next->source;
+	int64_t offset;
+	enum glance is = glance_at(line, slice_buf(&s->place), &offset);
+	if (is == GLANCE_UNKNOWN)
+		return false;
+	if (r->text.n == 0) {
+		if (source->len && !slice_same(slice_buf(&s->open_source), slice_buf(source)))
+			return false;
+		*r = (struct run){.text.p = line.p, .offset = -1};
+	}
+	if (is == GLANCE_FIRED) {
+		if (record_parse_line(line, &s->record) == 0) {
+			fired_note(s);
+			r->closed = true;
+		}
+	} else if (is != GLANCE_CANCELLED) {
+		struct slice t = {0};
+		if (is == GLANCE_INDEXED && stats_shown())
+			t = glance_ingested_at(line);
+		if (offset <= r->offset || (is == GLANCE_INDEXED && stats_shown() && t.n == 0))
+			return false;
+		same_count(s, t);
+		r->last[1] = r->last[0];
+		r->last[0] = line;
+		r->offset = offset;
+		r->closed = false;
+	}
+	r->text.n = (size_t)(line.p + line.n - r->text.p);
+	return true;
+}
+
+/* Notes what the run means: the same as if each line had been noted. */
+static void
+run_end(struct settle *s)
+{
+	struct run r = s->run;
+	const char *p = r.text.p, *end = p + r.text.n;
+	bool sound = true;
+	if (r.text.n == 0)
+		return;
+	s->run.text.n = 0;
+	s->again = true;
+	for (int i = 0; i < 2; i++)
+		sound = sound && (r.last[i].n == 0 || record_parse_line(r.last[i], &s->record) == 0);
+	if (sound) {
+		for (int i = 1; i >= 0; i--)
+			if (r.last[i].n)
+				note(s, r.last[i]);
+		if (r.closed)
+			open_close(s);
+	}
+	while (!sound && p < end) {
+		const char *newline = memchr(p, '\n', (size_t)(end - p));
+		struct slice line = {p, (size_t)((newline ? newline : end) - p)};
+		note(s, line);
+		p = line.p + line.n + 1;
+	}
+	s->again = false;
+}
+
+/* Writes on what is between two places of the input's buffer. */
+static void
+write_on(struct settle *s, const char *from, const char *to)
+{
+	const char *end = s->in.buf.p + s->in.buf.len;
+	if (to > end) { /* the last line lacks its newline */
+		if (out_through(&s->out, (struct slice){from, (size_t)(end - from)}) != 0)
+			out_failed();
+		from = to;
+		buf_char(&s->out.buf, '\n');
+	}
+	if (out_through(&s->out, (struct slice){from, (size_t)(to - from)}) != 0)
+		out_failed();
+}
+
 /* Passes on the lines that were read. Returns false where no more can be taken now. */
 static bool
 pass(struct settle *s)
 {
 	bool more = true;
+	const char *from = s->in.buf.p, *to = from; /* lines behind one another that are yet to be written */
 	while (more) {
 		enum line_status status = s->holds ? LINE_OK : lines_next(&s->in, &s->held);
 		if (status == LINE_NONE)
+			break;
+		struct slice line = s->held;
+		if (status == LINE_LONG || !run_take(s, line)) {
+			run_end(s);
+			s->holds = status != LINE_LONG && !note(s, line);
+		}
+		if (s->holds)
 			break;
 		if (status == LINE_LONG) {
 			log_warn(
 			    "dropped a line of %llu bytes: longer than any event", (unsigned long long)s->in.total);
 			continue;
 		}
-		s->holds = !note(s, s->held);
-		if (s->holds)
-			break;
-		text_record(&s->out.buf, s->style, s->held);
-		s->recent[s->recent_n++ % STATS_EVENTS] = s->held;
-		if (out_full(&s->out) && out_flush(&s->out) != 0)
-			out_failed();
+		if (s->style.people) {
+			text_record(&s->out.buf, s->style, line);
+			if (out_full(&s->out) && out_flush(&s->out) != 0)
+				out_failed();
+		} else {
+			if (line.p != to) {
+				write_on(s, from, to);
+				from = line.p;
+			}
+			to = line.p + line.n + 1;
+		}
+		s->recent[s->recent_n++ % STATS_EVENTS] = line;
 		more = ++s->next->events < MOST_HELD;
 	}
-	if (out_flush(&s->out) != 0)
-		out_failed();
+	run_end(s);
+	write_on(s, from, to);
 	same_observe(s);
 	if (stats_shown())
 		recent_show(s);
@@ -388,6 +503,7 @@ settle_main(const struct writer_options *o)
 	buf_free(&s.out.buf);
 	buf_free(&s.room);
 	buf_free(&s.open_source);
+	buf_free(&s.place);
 	record_free(&s.record);
 	source_free(&s.source);
 	db_free(s.db);
