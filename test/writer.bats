@@ -710,9 +710,58 @@ a|2|pending|
 b|1|fired|2000-01-01 00:00:00.002+00'
 	same "$(sql 'SELECT committed_offset, delivered_offset FROM acctflow.sources')" '3|3'
 	# Once recorded it stays; a callback that is told again changes nothing.
-	sed 's/"firedAt":"2000-01-01T00:00:00/"firedAt":"2000-01-01T00:00:09/' in | writer settle >/dev/null
-	same "$(sql "SELECT settled_at FROM acctflow.callbacks WHERE state = 'fired'")" '2000-01-01 00:00:00.002+00'
+	{
+		sed 's/"firedAt":"2000-01-01T00:00:00/"firedAt":"2000-01-01T00:00:09/' in
+		echo '{"event":"fired","id":"a","version":2,"firedAt":"2000-01-01T00:00:09Z"}'
+	} | writer settle >/dev/null
+	same "$(sql "SELECT id, settled_at FROM acctflow.callbacks WHERE state = 'fired' ORDER BY 1")" 'a|2000-01-01 00:00:09+00
+b|2000-01-01 00:00:00.002+00'
 	same "$(writer settle --format text <in | tail -n 3 | head -n 1)" '00:00:00.002 fired b v1 t, 1 tokens null (0.0 ms late)'
+}
+
+@test "what settle knows by its first bytes it takes as what it must parse" {
+	writer migrate
+	local i
+	event() { echo "{\"event\":\"$1\",\"source\":\"${source:-s}\",\"offset\":$2,\"id\":\"a\",\"version\":$2,\"firedAt\":\"2000-01-01T00:00:00Z\"}"; }
+	{
+		event indexed 0
+		event ignored 1
+		event indexed 2
+		event cancelled 2
+		event indexed 3
+		event indexed 4 | sed 's/.$//'
+		event fired 1
+		event fired 2 | sed 's/.$//'
+		event indexed 9 | sed 's/:9/:09/'
+		event rejected 7
+		event indexed 6
+		event cancelled 6
+		echo
+		event indexed 11 | sed 's/"offset":11/&,"offset":11/'
+		event fired 3
+		event indexed 12
+		event ignored 13 | sed 's/.$//'
+		source=t event indexed 20
+		source=t event indexed 21
+		event indexed 30
+		event fired 4
+		event indexed 31
+	} >in
+	# A space after the brace: not known any more.
+	sed 's/^{/{ /' in >spaced
+	for ((i = 1; i <= $(wc -l <in); i++)); do
+		for file in in spaced; do
+			sql 'TRUNCATE acctflow.callbacks_fired, acctflow.source_deliveries'
+			head -n "$i" "$file" | writer settle --resume >out || :
+			head -n "$i" "$file" | grep . | diff <(grep . out) -
+			sql 'SELECT name, delivered_offset FROM acctflow.source_deliveries ORDER BY 1' >"$file.sources"
+			sql 'SELECT id, version FROM acctflow.callbacks_fired ORDER BY 1, 2' >"$file.fired"
+		done
+		diff in.sources spaced.sources
+		diff in.fired spaced.fired
+	done
+	same "$(<in.sources)" $'s|30\nt|21'
+	same "$(<in.fired)" $'a|1\na|3\na|4'
 }
 
 @test "settle passes on what it cannot make sense of, but for a line that is longer than any event" {

@@ -12,19 +12,23 @@
 #include "stats.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
 	MOST_HELD = 100000,
-	ENOUGH = 20000, /* events that are worth a transaction at once */
+	ENOUGH = 50000, /* events that are worth a transaction at once */
 	PAUSE_US = 50000,
 	/* else so long passes between two; the first after a rest waits for nothing */
+	BUSY = 1000, /* events a pause; then it is longer: a transaction costs as much as a thousand events */
+	BUSY_PAUSE_US = 200000,
+	PIPE_BYTES = 256 << 10,
 };
 
 /* What is to be recorded in one transaction. */
 struct load {
-	struct db_param fired[3]; /* ids, versions, times */
+	struct db_param fired[6]; /* ids, versions, times; the source and its token; what was delivered of it */
 	int64_t delivered;	  /* -1: nothing new */
 	struct buf source;	  /* whose offset that is; empty: none */
 	size_t events;		  /* passed on but not yet recorded */
@@ -51,6 +55,7 @@ struct settle {
 	struct source source; /* the one whose delivery we hold; token -1: none */
 	struct slice held;    /* a line of another source: it waits until what is before it is recorded */
 	bool holds, ended;
+	bool known; /* something that fired was recorded before: from then on that is looked for */
 	struct db_idle idle;
 	/* The last `indexed`: delivered once the line after it is another than the `cancelled` that belongs to it. */
 	int64_t open; /* -1: none */
@@ -312,6 +317,7 @@ pass(struct settle *s)
 		if (status == LINE_NONE)
 			break;
 		struct slice line = s->held;
+		s->holds = false;
 		if (status == LINE_LONG || !run_take(s, line)) {
 			run_end(s);
 			s->holds = status != LINE_LONG && !note(s, line);
@@ -378,36 +384,29 @@ source_take(struct settle *s, const struct load *l)
 	return DB_OK;
 }
 
-/* One transaction. *fenced: another settle has taken the source over. */
+/* One transaction, in one round trip. *fenced: another settle has taken the source over, and nothing was recorded. */
 static enum db_status
 load_record(struct settle *s, struct load *l, bool *fenced)
 {
-	struct db_param p[2] = {0};
+	struct db_param *p = l->fired;
 	enum db_status status = source_take(s, l);
 	bool sourced = s->source.token >= 0;
 	*fenced = false;
 	if (status != DB_OK)
-		goto out;
+		return status;
+	db_set_text(&p[3], slice_buf(&s->source.name));
+	db_set_i64(&p[4], s->source.token);
+	db_set_i64(&p[5], l->delivered);
+	p[3].null = !sourced;
+	p[5].null = l->delivered < 0;
 	db_queue(s->db, "BEGIN", NULL, 0);
-	if (sourced) {
-		db_set_text(&p[0], slice_buf(&s->source.name));
-		db_set_i64(&p[1], s->source.token);
-		db_queue(s->db, sql_delivery_lock, p, 2);
-		status = db_run(s->db);
-		*fenced = status == DB_OK && db_rows(s->db, 1) == 0;
-		if (status != DB_OK || *fenced)
-			goto out;
-	}
-	if (l->fired[0].count)
-		db_queue(s->db, sql_fired_insert, l->fired, 3);
-	if (sourced && l->delivered >= 0) {
-		db_set_i64(&p[1], l->delivered);
-		db_queue(s->db, sql_delivery_advance, p, 2);
-	}
+	if (sourced)
+		db_queue(s->db, sql_delivery_advance, &p[3], 3);
+	if (p[0].count)
+		db_queue(s->db, s->known ? sql_fired_insert : sql_fired_insert_new, p, 5);
 	db_queue(s->db, "COMMIT", NULL, 0);
 	status = db_run(s->db);
-out:
-	db_params_free(p, 2);
+	*fenced = status == DB_OK && sourced && db_rows(s->db, 1) == 0;
 	return status;
 }
 
@@ -425,6 +424,11 @@ load_settle(struct settle *s, struct load *l)
 			die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
 		if (status == DB_OK)
 			return;
+		if (status == DB_DATA && !s->known && strcmp(db_sqlstate(s->db), "23505") == 0) {
+			s->known = true;
+			db_reset(s->db);
+			continue;
+		}
 		if (status != DB_RETRY)
 			die(EXIT_PERMANENT, "the database refused: %s", db_error(s->db));
 		if (clock_now() - start > db_deadline() || (io_stopping() && tries > 3))
@@ -443,6 +447,8 @@ settle_main(const struct writer_options *o)
 	    .style = text_style((enum format)o->format, STDOUT_FILENO),
 	    .source = {.token = -1},
 	    .open = -1};
+	/* Fewer and larger reads under load; refused it stays as it is. */
+	fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
 	load_clear(&s.loads[0]);
 	load_clear(&s.loads[1]);
 	s.next = &s.loads[0];
@@ -471,8 +477,8 @@ settle_main(const struct writer_options *o)
 			db_idle(&s.idle);
 			load_settle(&s, full);
 			db_idle(NULL);
+			pause = clock_now() + (full->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 			load_clear(full);
-			pause = clock_now() + PAUSE_US;
 			continue;
 		}
 		bool empty = load_empty(s.next);
@@ -496,7 +502,7 @@ settle_main(const struct writer_options *o)
 	if (cut_off)
 		log_error("the input ended without `end`: whoever fed it is gone");
 	for (int i = 0; i < 2; i++) {
-		db_params_free(s.loads[i].fired, 3);
+		db_params_free(s.loads[i].fired, 6);
 		buf_free(&s.loads[i].source);
 	}
 	buf_free(&s.in.buf);
