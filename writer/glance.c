@@ -32,8 +32,8 @@ glance_at(struct slice line, struct slice place, int64_t *offset)
 	static const struct {
 		struct slice start;
 		enum glance is;
-	} placed[] = {{SLICE("{\"event\":\"indexed\""), GLANCE_INDEXED}, {SLICE("{\"event\":\"ignored\""), GLANCE_OTHER},
-	    {SLICE("{\"event\":\"rejected\""), GLANCE_OTHER}};
+	} placed[] = {{SLICE("{\"event\":\"indexed\""), GLANCE_INDEXED},
+	    {SLICE("{\"event\":\"ignored\""), GLANCE_OTHER}, {SLICE("{\"event\":\"rejected\""), GLANCE_OTHER}};
 	if (STARTS(line, "{\"event\":\"cancelled\","))
 		return GLANCE_CANCELLED;
 	if (STARTS(line, "{\"event\":\"fired\","))
