@@ -36,24 +36,24 @@ part_account(const struct part *p, size_t i)
 	return &p->attempt->b->accounts[p->accounts[i].account];
 }
 
+static void
+fetch(const void *p, size_t n)
+{
+	for (size_t i = 0; i < n; i += 64)
+		__builtin_prefetch((const char *)p + i);
+}
+
 /* Accounts, their items and these' text lie in the order in which they came: they are fetched ahead. */
 static void
 look_ahead(const struct part *p, size_t at)
 {
 	const struct batch *b = p->attempt->b;
-	if (at + 12 < p->accounts_n)
-		__builtin_prefetch(part_account(p, at + 12));
-	if (at + 8 < p->accounts_n) {
-		const char *item = (const char *)b->items + part_account(p, at + 8)->items * sizeof *b->items;
-		__builtin_prefetch(item);
-		__builtin_prefetch(item + 64);
-	}
-	if (at + 4 < p->accounts_n) {
-		const char *text = b->text.p + b->items[part_account(p, at + 4)->items].text;
-		__builtin_prefetch(text);
-		__builtin_prefetch(text + 64);
-		__builtin_prefetch(text + 128);
-	}
+	if (at + 24 < p->accounts_n)
+		fetch(part_account(p, at + 24), sizeof(struct account) + 63);
+	if (at + 16 < p->accounts_n)
+		fetch(&b->items[part_account(p, at + 16)->items], sizeof *b->items + 63);
+	if (at + 8 < p->accounts_n)
+		fetch(b->text.p + b->items[part_account(p, at + 8)->items].text, 128);
 }
 
 /* One statement of the guard: the next accounts, in the order of their ids. Returns whether there are more. */

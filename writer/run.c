@@ -10,6 +10,7 @@
 #include "stats.h"
 #include "tell.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -293,6 +294,8 @@ run_main(const struct writer_options *o)
 	    .virtual_clock = o->clock == 1,
 	    .last = INT64_MIN,
 	    .source = {.token = -1}};
+	/* What deciding on a large batch takes goes back to the system, not to a heap that others hold pieces of. */
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	stats_open("writer"); /* before the rest of the files is given up */
 	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
 	for (unsigned i = 1; i < r.ingest.lanes; i++)
