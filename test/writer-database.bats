@@ -245,6 +245,29 @@ backends() {
 	same "$(members offset <out)" "$(seq 0 1200 | sed 's/$/ /')"
 }
 
+@test "what fails while the guard is still being sent" {
+	writer migrate
+	# Batches that no socket holds.
+	text=$(printf '%8192s' '' | tr ' ' x)
+	for ((i = 0; i < 3000; i++)); do placed s $i "a$i" 1 "\"data\":\"$text\""; done >in
+	sql "CREATE SEQUENCE public.tries;
+		CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS \$\$BEGIN
+			CASE nextval('public.tries')
+			WHEN 2, 5 THEN RAISE EXCEPTION 'on purpose' USING ERRCODE = '40P01';
+			WHEN 3, 6 THEN PERFORM pg_terminate_backend(pg_backend_pid());
+			ELSE END CASE; RETURN NULL; END\$\$;
+		CREATE TRIGGER fail AFTER INSERT ON acctflow.accounts EXECUTE FUNCTION fail();
+		ALTER TABLE acctflow.accounts ADD CONSTRAINT unlucky CHECK (id NOT IN ('a400', 'a1500', 'a2999'))" >/dev/null
+	writer <in >out 2>err 3>&- &
+	pid=$!
+	retry 600 gone "$pid"
+	ended 0
+	same "$(sql 'SELECT last_value > 6 FROM public.tries')" t
+	same "$(members offset <out)" "$(seq 0 2999 | sed 's/$/ /')"
+	same "$(counts)" '3000|2997|0|0|0|3'
+	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 2997
+}
+
 @test "past the deadline in the middle: 111, and what was told is what is there" {
 	feed run --deadline 1
 	placed s 0 a 1 >&5

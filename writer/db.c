@@ -310,6 +310,19 @@ own_error(struct db *db, PGresult *r)
 	return true;
 }
 
+/* Queues one statement more; behind the last one, or an error, the pipeline's end. */
+static bool
+pipeline_queue(struct db *db)
+{
+	if (db->status != DB_OK || !db->more || !db->more(db->context))
+		db->more = NULL;
+	if (!db->failed && db->conn && (db->more || PQpipelineSync(db->conn) == 1))
+		return true;
+	error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
+	db->status = DB_RETRY;
+	return false;
+}
+
 /* Takes what results have come. Returns true when the pipeline's end has come, or the connection is lost. */
 static bool
 results_take(struct db *db)
@@ -328,6 +341,10 @@ results_take(struct db *db)
 				db->status = DB_RETRY;
 				return true;
 			}
+			/* After an error nothing of what was sent is left, and the server waits for the pipeline's end.
+			 */
+			if (db->status != DB_OK && db->more && !pipeline_queue(db))
+				return true;
 			/* The statement behind that of the path is in its turn now, which is when it can be asked for.
 			 */
 			if (db->row)
@@ -381,19 +398,6 @@ results_take(struct db *db)
 		db->conn = NULL;
 		return true;
 	}
-	return false;
-}
-
-/* Queues one statement more; behind the last one, or an error, the pipeline's end. */
-static bool
-pipeline_queue(struct db *db)
-{
-	if (db->status != DB_OK || !db->more || !db->more(db->context))
-		db->more = NULL;
-	if (!db->failed && db->conn && (db->more || PQpipelineSync(db->conn) == 1))
-		return true;
-	error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
-	db->status = DB_RETRY;
 	return false;
 }
 
