@@ -268,6 +268,32 @@ backends() {
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 2997
 }
 
+@test "history that finds no memory on its way is sent again, not left out" {
+	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers do not go along with LD_PRELOAD'
+	writer migrate
+	# libpq's own refusal, of its third piece.
+	"${CC:-cc}" -xc -shared -fPIC -o refuse.so - <<-'END'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		int PQputCopyData(void *connection, const char *p, int n)
+		{
+			static int (*next)(void *, const char *, int), calls;
+			if (!next)
+				*(void **)&next = dlsym(RTLD_NEXT, "PQputCopyData");
+			return ++calls == 3 ? 0 : next(connection, p, n);
+		}
+	END
+	text=$(printf '%2048s' '' | tr ' ' x)
+	for ((i = 0; i < 2000; i++)); do placed s $i "a$i" 1 "\"data\":\"$text\""; done >in
+	LD_PRELOAD=$PWD/refuse.so writer <in >out 2>err 3>&- &
+	pid=$!
+	retry 300 gone "$pid"
+	ended 0
+	grep -q 'trying the batch again' err
+	same "$(counts)" '2000|2000|0|0|0|0'
+	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 2000
+}
+
 @test "past the deadline in the middle: 111, and what was told is what is there" {
 	feed run --deadline 1
 	placed s 0 a 1 >&5

@@ -433,8 +433,11 @@ copy_step(struct db *db, bool *unsent)
 		struct slice piece = db->rows(db->context);
 		if (!piece.n)
 			db->rows = NULL;
-		if ((piece.n ? PQputCopyData(db->conn, piece.p, (int)piece.n) : PQputCopyEnd(db->conn, NULL)) != 1)
+		/* Nothing waits to be sent, so that what is not taken now finds no memory: it must not be left out. */
+		if ((piece.n ? PQputCopyData(db->conn, piece.p, (int)piece.n) : PQputCopyEnd(db->conn, NULL)) != 1) {
+			flushed = -1;
 			break;
+		}
 	}
 	bool sending = db->copying && db->rows;
 	flushed = flushed ? flushed : PQflush(db->conn);
