@@ -75,7 +75,9 @@ add_update(struct intake *t, struct slice line, bool valid)
 		return add_rejected(t, line, slice_buf(&t->reason), line.n);
 
 	struct item *it = batch_add(b, ITEM_UPDATE);
-	batch_set_update(b, it, u, as_reader_has_it(&t->record, u, line) ? (struct slice){0} : line);
+	if (as_reader_has_it(&t->record, u, line))
+		line.n = 0;
+	batch_set_update(b, it, u, line);
 	if (t->virtual_clock)
 		it->ingested_at = u->arrive_ms >= 0 ? t->epoch + u->arrive_ms * 1000 : t->epoch;
 	return it;
