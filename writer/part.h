@@ -36,6 +36,16 @@ struct attempt {
 /* Whether the item is the part's, and still to be settled. */
 bool part_has(const struct attempt *t, const struct part *p, const struct item *it);
 
+static inline struct account *
+part_account(const struct part *p, size_t i)
+{
+	return &p->attempt->b->accounts[p->accounts[i].account];
+}
+
+/* Accounts, their items and these' text lie in the order in which they came: those behind the account `at` are fetched
+ * ahead. */
+void part_look_ahead(const struct part *p, size_t at);
+
 /* Step 1: starts the guard, and finds out who won and against what. When it is over: notes the transaction's number. */
 void part_guard(struct part *p);
 void part_guarded(struct part *p);
