@@ -4,7 +4,7 @@
 
 #include "sql.h"
 
-enum { GUARD_ROWS = 2048, GUARD_BYTES = 256 << 10 }; /* at most in a statement */
+enum { GUARD_ROWS = 4096, GUARD_BYTES = 512 << 10 }; /* at most in a statement */
 
 static void
 fetch(const void *p, size_t n)

@@ -317,8 +317,10 @@ range_commit(struct ingest *g, struct batch *b, size_t from, size_t to)
 			part_settle(&t, &t.part[i]);
 	}
 out:
-	for (unsigned i = 0; i < MOST_LANES; i++)
+	for (unsigned i = 0; i < MOST_LANES; i++) {
 		buf_free(&t.part[i].xid);
+		buf_free(&t.part[i].asked);
+	}
 	if (result != INGEST_OK || status == DB_OK)
 		return result;
 	/* A value was refused: halve until it is alone, then it is a reject and its neighbours go on. */

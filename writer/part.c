@@ -50,10 +50,12 @@ part_questions(struct attempt *t, struct part *p)
 	}
 	db_array_text(&q[1]);
 	db_array_bigint(&q[2]);
+	p->asked.len = 0;
 	for (size_t i = t->from; i < t->to; i++)
 		if (part_has(t, p, &b->items[i]) && batch_asks(b, i)) {
 			db_push_text(&q[1], item_id(b, &b->items[i]));
 			db_push_i64(&q[2], b->items[i].version);
+			buf_add(&p->asked, &(uint32_t){(uint32_t)i}, sizeof(uint32_t));
 		}
 	if (q[1].count) {
 		db_queue(p->db, sql_updates_known, &q[1], 2);
@@ -77,10 +79,11 @@ part_questions(struct attempt *t, struct part *p)
 }
 
 static void
-read_known(struct attempt *t, struct part *p, int result, const uint32_t *asked)
+read_known(struct attempt *t, struct part *p, int result)
 {
 	for (int i = 0; i < db_rows(p->db, result); i++) {
-		uint32_t item = asked[db_i64(p->db, result, i, 0) - 1];
+		uint32_t item;
+		memcpy(&item, p->asked.p + (size_t)(db_i64(p->db, result, i, 0) - 1) * sizeof item, sizeof item);
 		const struct item *it = &t->b->items[item];
 		struct known k = {
 		    .account_type = db_text(p->db, result, i, 1),
@@ -102,12 +105,6 @@ part_answers(struct attempt *t, struct part *p)
 {
 	struct batch *b = t->b;
 	int result = 0;
-	/* Which items were asked about must be told before the accounts' versions are set: it depends on them. */
-	uint32_t *asked = mem_alloc((p->params[1].count + 1) * sizeof *asked);
-	size_t n = 0;
-	for (size_t i = t->from; i < t->to && p->params[1].count; i++)
-		if (part_has(t, p, &b->items[i]) && batch_asks(b, i))
-			asked[n++] = (uint32_t)i;
 	if (p->params[0].count) {
 		for (size_t i = 0; i < p->accounts_n; i++)
 			if (!part_account(p, i)->won)
@@ -120,8 +117,7 @@ part_answers(struct attempt *t, struct part *p)
 		result++;
 	}
 	if (p->params[1].count)
-		read_known(t, p, result++, asked);
-	free(asked);
+		read_known(t, p, result++);
 	for (int i = 0; p->params[3].count && i < db_rows(p->db, result); i++) {
 		struct account *a = batch_account(b, db_text(p->db, result, i, 0));
 		if (a)
@@ -308,14 +304,14 @@ queue_advance(struct attempt *t, struct part *p)
 	struct db_param *q = p->params;
 	int64_t count[5] = {0}, offset = -1, last = INT64_MIN;
 	count_items(t, p, count);
-	for (size_t i = t->from; i < t->to; i++) {
+	for (size_t i = t->to; i-- > t->from && (offset < 0 || last == INT64_MIN);) {
 		const struct item *it = &t->b->items[i];
 		if (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED)
 			continue;
 		/* What is only told again counts too: the other lane may have committed it, and this one has nothing of
 		 * it. */
-		offset = it->offset >= 0 ? it->offset : offset;
-		if (!it->replayed)
+		offset = offset < 0 ? it->offset : offset;
+		if (!it->replayed && last == INT64_MIN)
 			last = it->ingested_at;
 	}
 	db_set_text(&q[0], slice_buf(&t->g->source.name));
