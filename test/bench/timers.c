@@ -123,8 +123,8 @@ wheel_replace(size_t i)
 static void
 wheel_fire(void)
 {
-	while (wheel_next(&wheel) <= now) {
-		struct wheel_item *item = wheel_pop(&wheel, now);
+	struct wheel_item *item;
+	while ((item = wheel_pop(&wheel, now)) != NULL || wheel_next(&wheel) <= now) {
 		if (!item)
 			continue;
 		fired++;
