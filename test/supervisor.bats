@@ -631,6 +631,23 @@ END
 	nothing_runs
 }
 
+@test "run: the postmaster is killed before anybody looks after it, and started again" {
+	home_open
+	ok "$supervisor" postgres
+	# shellcheck disable=SC2016 # expanded there
+	timeout -s KILL 120 bash -c 'source "$1"
+		settings_read
+		db_acquire
+		pid=$(head -n 1 "$cluster/postmaster.pid")
+		kill -KILL "$pid"
+		while [[ -d /proc/$pid ]]; do sleep 0.05; done
+		db_watch
+		until db_running; do
+			db_revive
+			sleep 0.05
+		done' - "$supervisor" 8>&- 9>&-
+}
+
 @test "run: the postmaster is killed, and started again" {
 	home_open
 	start --seed 4 --delay-ms 0:60 "$sample"
