@@ -388,7 +388,7 @@ batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
 			it->outcome = INDEXED;
 			a->current = it->version;
 		} else {
-			it->outcome = not_newer(b, it, (uint32_t)i);
+			it->outcome = (unsigned char)not_newer(b, it, (uint32_t)i);
 		}
 		if (it->outcome != INDEXED)
 			it->current = a->current;

@@ -15,7 +15,7 @@ struct part {
 	bool done;
 	enum { STEP_GUARD, STEP_QUESTIONS, STEP_COPY, STEP_WRITES } step; /* what was started last */
 	struct buf xid;
-	struct buf asked; /* the items whose versions were asked about, a uint32_t each */
+	struct buf asked;	      /* the items whose versions were asked about, a uint32_t each */
 	const struct place *accounts; /* in the order of their ids */
 	size_t accounts_n;
 	struct attempt *attempt;
