@@ -4,7 +4,6 @@
 #include "clock.h"
 #include "sql.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { COPY_BYTES = 128 << 10 }; /* of rows, while the server works on those before */
