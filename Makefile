@@ -20,7 +20,7 @@ HARDENING_ZERO = '-ftrivial-auto-var-init=zero' \
 LINKHARDEN ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--no-copy-dt-needed-entries \
 	$(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-Wl$(COMMA)-z$(COMMA)shstk)
 COMMA = ,
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(HARDEN) -I. -Icommon -I$(BUILD) $(CFLAGS) -MMD -MP
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(HARDEN) -I. -iquote common -I$(BUILD) $(CFLAGS) -MMD -MP
 
 # Each third-party library has one door: only its users' objects see its headers, only they link it.
 PQ_CFLAGS = $(shell pkg-config --cflags libpq)
@@ -155,7 +155,7 @@ check:
 	test/check
 
 # A build of its own, whose programs count the lines they run through; MINIMUM=90 is the least share that passes.
-COVERAGE = BUILD=build/coverage BIN=build/coverage/bin HARDEN=-fPIE CFLAGS='-O0 -g --coverage -DACCTFLOW_UNCONFINED'
+COVERAGE = BUILD=build/coverage BIN=build/coverage/bin HARDEN=-fPIE CFLAGS='-O0 -g --coverage -DACCTFLOW_UNSANDBOXED'
 coverage: packages
 	@$(MAKE) --no-print-directory $(COVERAGE) build units build/coverage/bin/generate
 	$(COVERAGE) test/coverage

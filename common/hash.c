@@ -2,7 +2,7 @@
  * other languages use it: cheap on short keys, keyed against chosen collisions. */
 #include "hash.h"
 
-#include "clock.h"
+#include "time.h"
 
 #include <string.h>
 #include <sys/random.h>

@@ -4,7 +4,7 @@
 #include "log.h"
 
 #include "buf.h"
-#include "clock.h"
+#include "time.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -33,7 +33,7 @@ void log_at(enum log_level level, const char *format, ...) __attribute__((format
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_trace(...) log_at(LOG_TRACE, __VA_ARGS__)
 
-/* Lines that were held back because they repeat are told as a number once their time is over, or now; called by io_wait
+/* Lines that were held back because they repeat are told as a number once their time is over, or now; called by loop_wait
  * and at exit. */
 void log_settle(bool all);
 

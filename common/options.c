@@ -2,9 +2,9 @@
 #include "options.h"
 
 #include "config.h"
-#include "confine.h"
+#include "sandbox.h"
 #include "log.h"
-#include "scan.h"
+#include "json.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -123,7 +123,7 @@ spec_set(const struct option_spec *spec, const char *text, const char *where)
 		break;
 	case OPTION_COUNT: {
 		uint64_t v;
-		if (scan_integer(slice_of(text), spec->max, &v) != 0 || v < spec->min)
+		if (json_integer(slice_of(text), spec->max, &v) != 0 || v < spec->min)
 			die(EXIT_PERMANENT, "%s: expected a whole number from %llu to %llu, not \"%s\"", where,
 			    (unsigned long long)spec->min, (unsigned long long)spec->max, text);
 		*(uint64_t *)spec->value = v;
@@ -319,7 +319,7 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	arguments_walk(&t, &r, argc, argv, true);
 	log_set((enum log_level)log_level, log_format == 1);
 	if (no_sandbox)
-		confine_never();
+		sandbox_never();
 	free(t.long_options);
 	free(t.specs);
 	buf_free(&t.letters);

@@ -1,7 +1,7 @@
 /* See record.h. */
 #include "record.h"
 
-#include "clock.h"
+#include "time.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -77,7 +77,7 @@ given_twice(struct record *r, struct slice name, const char *at)
 {
 	if (r->fault.why)
 		return;
-	r->fault = (struct scan_fault){"member name given twice", at};
+	r->fault = (struct json_fault){"member name given twice", at};
 	r->member = name;
 }
 
@@ -110,13 +110,13 @@ others_check(struct record *r, const char *start)
 
 /* Puts one member in its place. The name's token has its quotes; m is which it is, where that is known already. */
 static void
-member_put(struct record *r, enum member m, struct slice token, bool escaped, struct slice value, const struct scan *s)
+member_put(struct record *r, enum member m, struct slice token, bool escaped, struct slice value, const struct json_scan *s)
 {
 	struct slice name = {token.p + 1, token.n - 2};
 	if (escaped) {
 		/* Room for all names of the record was made before: the slices must not move. */
 		size_t from = r->names.len;
-		scan_unescape(&r->names, token);
+		json_unescape(&r->names, token);
 		name = (struct slice){r->names.p + from, r->names.len - from};
 		m = member_find(name);
 	}
@@ -131,28 +131,28 @@ member_put(struct record *r, enum member m, struct slice token, bool escaped, st
 		r->spaced[m] = s->spaced;
 		/* It was not known for data while it was scanned. */
 		if (escaped && m == M_DATA && s->spaced)
-			scan_compact(&r->compact, value);
+			json_compact(&r->compact, value);
 	}
 }
 
 /* Parses what stands before a member's value, or the closing brace: then the token is empty. */
-static enum scan_status
-lead_parse(const char *p, const char *end, bool first, struct slice *token, struct scan *s)
+static enum json_status
+lead_parse(const char *p, const char *end, bool first, struct slice *token, struct json_scan *s)
 {
 	bool ignored;
-	p = scan_space(p, end, &ignored);
+	p = json_space(p, end, &ignored);
 	*token = (struct slice){0};
 	if (p == end)
-		return SCAN_MORE;
+		return JSON_MORE;
 	if (*p == '}') {
 		s->end = p + 1;
-		return SCAN_OK;
+		return JSON_OK;
 	}
 	if (!first && *p != ',')
-		return scan_bad(s, p, "expected ',' or '}'");
+		return json_bad(s, p, "expected ',' or '}'");
 	if (!first)
-		p = scan_space(p + 1, end, &ignored);
-	return scan_name(p, end, token, s);
+		p = json_space(p + 1, end, &ignored);
+	return json_name(p, end, token, s);
 }
 
 static void
@@ -176,8 +176,8 @@ lead_is(const struct lead *lead, const char *p, const char *end)
 
 /* Parses the members behind the opening brace up to the closing one. Records of one source mostly have the same leads
  * in the same order, so what was parsed at the same place of the record before is known again by its bytes. */
-static enum scan_status
-members_parse(const char *p, const char *end, struct record *r, struct scan *s)
+static enum json_status
+members_parse(const char *p, const char *end, struct record *r, struct json_scan *s)
 {
 	for (struct lead *lead = r->lead;; lead += lead < r->lead + LEADS - 1) {
 		struct slice token;
@@ -189,8 +189,8 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 			p += lead->n;
 		} else {
 			s->escaped = false;
-			enum scan_status status = lead_parse(p, end, lead == r->lead, &token, s);
-			if (status != SCAN_OK || token.n == 0)
+			enum json_status status = lead_parse(p, end, lead == r->lead, &token, s);
+			if (status != JSON_OK || token.n == 0)
 				return status;
 			escaped = s->escaped;
 			m = escaped ? M_COUNT : member_find((struct slice){token.p + 1, token.n - 2});
@@ -204,10 +204,10 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 		s->spaced = s->escaped = false;
 		s->compact = m == M_DATA ? &r->compact : NULL;
 		s->rest = p;
-		enum scan_status status = scan_value(p, end, 1, s);
-		if (status == SCAN_BAD || (s->refuse.why && !refused))
+		enum json_status status = json_value(p, end, 1, s);
+		if (status == JSON_BAD || (s->refuse.why && !refused))
 			r->member = (struct slice){token.p + 1, token.n - 2};
-		if (status != SCAN_OK)
+		if (status != JSON_OK)
 			return status;
 		if (s->compact && s->spaced)
 			buf_add(s->compact, s->rest, (size_t)(s->end - s->rest));
@@ -220,34 +220,34 @@ members_parse(const char *p, const char *end, struct record *r, struct scan *s)
 	}
 }
 
-enum scan_status
+enum json_status
 record_parse(const char *p, const char *end, struct record *r)
 {
-	struct scan s = {0};
+	struct json_scan s = {0};
 	_Static_assert(M_COUNT <= 64, "a bit a member");
 	for (; r->set; r->set &= r->set - 1)
 		r->m[__builtin_ctzll(r->set)] = (struct slice){0};
 	r->escaped = 0;
-	r->fault = (struct scan_fault){0};
+	r->fault = (struct json_fault){0};
 	r->member = (struct slice){0};
 	r->other_len = r->names.len = r->compact.len = 0;
 	if (p == end)
-		return SCAN_MORE;
+		return JSON_MORE;
 
 	bool object = *p == '{';
-	enum scan_status status = object ? members_parse(p + 1, end, r, &s) : scan_value(p, end, 0, &s);
+	enum json_status status = object ? members_parse(p + 1, end, r, &s) : json_value(p, end, 0, &s);
 	r->end = s.end;
-	if (status != SCAN_OK) {
-		r->fault = status == SCAN_DEEP ? (struct scan_fault){"nesting deeper than 512", p} : s.fault;
+	if (status != JSON_OK) {
+		r->fault = status == JSON_DEEP ? (struct json_fault){"nesting deeper than 512", p} : s.fault;
 		return status;
 	}
 	if (s.refuse.why)
 		r->fault = s.refuse;
 	else if (!object)
-		r->fault = (struct scan_fault){"not an object", p};
+		r->fault = (struct json_fault){"not an object", p};
 	else
 		others_check(r, p);
-	return SCAN_OK;
+	return JSON_OK;
 }
 
 int
@@ -255,20 +255,20 @@ record_parse_line(struct slice line, struct record *r)
 {
 	bool ignored;
 	const char *end = line.p + line.n;
-	const char *p = scan_space(line.p, end, &ignored);
+	const char *p = json_space(line.p, end, &ignored);
 	switch (record_parse(p, end, r)) {
-	case SCAN_MORE:
-		r->fault = (struct scan_fault){"not JSON: ends in the middle of a value", end};
+	case JSON_MORE:
+		r->fault = (struct json_fault){"not JSON: ends in the middle of a value", end};
 		return -1;
-	case SCAN_BAD:
-	case SCAN_DEEP:
+	case JSON_BAD:
+	case JSON_DEEP:
 		return -1;
-	case SCAN_OK:
+	case JSON_OK:
 		break;
 	}
-	p = scan_space(r->end, end, &ignored);
+	p = json_space(r->end, end, &ignored);
 	if (p != end) {
-		r->fault = (struct scan_fault){"more text behind the value", p};
+		r->fault = (struct json_fault){"more text behind the value", p};
 		r->member = (struct slice){0};
 	}
 	return r->fault.why ? -1 : 0;
@@ -300,7 +300,7 @@ member_text(const struct record *r, enum member m, struct buf *room)
 	if (!(r->escaped >> m & 1))
 		return (struct slice){token.p + 1, token.n - 2};
 	size_t from = room->len;
-	scan_unescape(room, token);
+	json_unescape(room, token);
 	return (struct slice){room->p + from, room->len - from};
 }
 
@@ -314,7 +314,7 @@ record_text(const struct record *r, enum member m, struct buf *room)
 int
 record_integer(const struct record *r, enum member m, uint64_t max, uint64_t *value)
 {
-	return scan_integer(r->m[m], max, value) == 0 ? 0 : -1;
+	return json_integer(r->m[m], max, value) == 0 ? 0 : -1;
 }
 
 int
@@ -350,7 +350,7 @@ need_integer(const struct record *r, enum member m, uint64_t max, uint64_t *valu
 {
 	if (!record_has(r, m))
 		return wrong(reason, m, "missing");
-	int e = scan_integer(r->m[m], max, value);
+	int e = json_integer(r->m[m], max, value);
 	if (e == 0)
 		return 0;
 	reason->len = 0;

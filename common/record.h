@@ -4,7 +4,7 @@
 #ifndef ACCTFLOW_RECORD_H
 #define ACCTFLOW_RECORD_H
 
-#include "scan.h"
+#include "json.h"
 
 enum member {
 	M_EVENT,
@@ -63,7 +63,7 @@ struct record {
 	bool spaced[M_COUNT];	 /* there is white space between the value's tokens */
 	struct buf compact;	 /* data without that white space, where there is some */
 	const char *end;	 /* one past the object */
-	struct scan_fault fault; /* SCAN_BAD: why it is not JSON. SCAN_OK: why it must be refused, or NULL */
+	struct json_fault fault; /* JSON_BAD: why it is not JSON. JSON_OK: why it must be refused, or NULL */
 	struct slice member;	 /* the name of the member that the fault is of, as it stands there; empty: of none */
 	/* The rest is the parser's own, kept to be used again. */
 	struct lead lead[LEADS]; /* of the members in their order, as last seen */
@@ -72,11 +72,11 @@ struct record {
 	struct buf names;
 };
 
-/* Parses the value at p, which must not be white space. SCAN_OK: it is JSON, r->end is set, and r->fault.why says what
+/* Parses the value at p, which must not be white space. JSON_OK: it is JSON, r->end is set, and r->fault.why says what
  * is wrong with it as a record, if anything (not an object, a name twice, what Postgres cannot store). Other results
- * are scan_value's. `r` starts zeroed, is used for any number of records, and is freed by record_free. The slices live
+ * are json_value's. `r` starts zeroed, is used for any number of records, and is freed by record_free. The slices live
  * as long as the text. */
-enum scan_status record_parse(const char *p, const char *end, struct record *r);
+enum json_status record_parse(const char *p, const char *end, struct record *r);
 
 /* Parses a whole line. Returns 0, or -1 with r->fault saying why it is no record, whatever the cause. */
 int record_parse_line(struct slice line, struct record *r);

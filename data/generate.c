@@ -2,7 +2,7 @@
  * conflicting and unversioned ones. What an update holds is drawn from (seed, account,
  * version) alone, so that a duplicate is made again instead of remembered: memory is
  * eight bytes an account, and billions of records are as easy as a hundred. */
-#include "io.h"
+#include "output.h"
 #include "log.h"
 #include "options.h"
 #include "record.h"
@@ -166,11 +166,11 @@ put_edge_data(struct buf *b, uint64_t *state)
 	if (i < n) {
 		buf_text(b, values[i]);
 	} else if (i == n) {
-		for (int digit = 0; digit < SCAN_DIGITS; digit++)
+		for (int digit = 0; digit < JSON_DIGITS; digit++)
 			buf_char(b, (char)('1' + random_below(state, 9)));
 	} else {
 		/* As deep as a record may be: the record itself is one level. */
-		size_t depth = i == n + 1 ? SCAN_DEPTH - 1 : 1 + random_below(state, 40);
+		size_t depth = i == n + 1 ? JSON_DEPTH - 1 : 1 + random_below(state, 40);
 		for (size_t j = 0; j < depth; j++)
 			buf_char(b, '[');
 		for (size_t j = 0; j < depth; j++)
@@ -414,7 +414,7 @@ put_spaced(struct buf *b, struct slice s, uint64_t *how)
 }
 
 static void
-generate(struct out *o)
+generate(struct output *o)
 {
 	static struct stream s;
 	struct buf record = {0};
@@ -445,13 +445,13 @@ generate(struct out *o)
 			put_pretty(&o->buf, slice_buf(&record), 1);
 		if (want.lines)
 			buf_char(&o->buf, '\n');
-		if (out_full(o) && out_flush(o) != 0)
-			out_failed();
+		if (output_full(o) && output_flush(o) != 0)
+			output_failed();
 	}
 	if (!want.lines)
 		buf_text(&o->buf, "\n]\n");
-	if (out_flush(o) != 0)
-		out_failed();
+	if (output_flush(o) != 0)
+		output_failed();
 	buf_free(&record);
 	buf_free(&o->buf);
 	free(s.version);
@@ -462,8 +462,8 @@ range_set(const char *text, void *value)
 {
 	struct range *r = value;
 	const char *colon = strchr(text, ':');
-	if (!colon || scan_integer((struct slice){text, (size_t)(colon - text)}, CALLBACK_MAX, &r->min) != 0 ||
-	    scan_integer(slice_of(colon + 1), CALLBACK_MAX, &r->max) != 0)
+	if (!colon || json_integer((struct slice){text, (size_t)(colon - text)}, CALLBACK_MAX, &r->min) != 0 ||
+	    json_integer(slice_of(colon + 1), CALLBACK_MAX, &r->max) != 0)
 		return -1;
 	return r->min <= r->max ? 0 : -1;
 }
@@ -512,8 +512,8 @@ main(int argc, char **argv)
 	if (want.stale + want.duplicate + want.conflict + want.unversioned > 100)
 		die(EXIT_PERMANENT, "--stale, --duplicate, --conflict and --unversioned make more than 100 percent");
 	signal(SIGPIPE, SIG_IGN);
-	struct out o;
-	out_open(&o, STDOUT_FILENO);
+	struct output o;
+	output_open(&o, STDOUT_FILENO);
 	generate(&o);
 	return EXIT_OK;
 }

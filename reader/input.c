@@ -4,7 +4,7 @@
 #include "input.h"
 
 #include "log.h"
-#include "scan.h"
+#include "json.h"
 #include "utf8.h"
 
 #include <dirent.h>
@@ -123,7 +123,7 @@ fingerprint_check(const char *path, const char *fingerprint)
 	uint64_t bytes;
 	struct buf now = {0};
 	if (!colon ||
-	    scan_integer((struct slice){fingerprint, (size_t)(colon - fingerprint)}, HEAD_BYTES, &bytes) != 0 ||
+	    json_integer((struct slice){fingerprint, (size_t)(colon - fingerprint)}, HEAD_BYTES, &bytes) != 0 ||
 	    strspn(colon + 1, "0123456789abcdef") != 16 || colon[17])
 		die(EXIT_PERMANENT, "--fingerprint: expected BYTES:HASH as `begin` has it, not \"%s\"", fingerprint);
 	head_hash(&now, path, (size_t)bytes);
@@ -139,19 +139,19 @@ fingerprint_check(const char *path, const char *fingerprint)
 }
 
 void
-inputs_confine(struct confine *c, char *const *paths, int n, bool follow)
+inputs_confine(struct sandbox *c, char *const *paths, int n, bool follow)
 {
 	for (int i = 0; i < n; i++) {
 		if (is_stdin(paths[i]))
 			continue;
 		if (!follow) {
-			confine_read(c, paths[i]);
+			sandbox_read(c, paths[i]);
 			continue;
 		}
 		char *copy = mem_string(slice_of(paths[i])), *real = realpath(paths[i], NULL);
-		confine_read(c, dirname(copy));
+		sandbox_read(c, dirname(copy));
 		if (real)
-			confine_read(c, dirname(real));
+			sandbox_read(c, dirname(real));
 		free(copy);
 		free(real);
 	}

@@ -5,7 +5,7 @@
 #define ACCTFLOW_INPUT_H
 
 #include "buf.h"
-#include "confine.h"
+#include "sandbox.h"
 
 #include <sys/types.h>
 
@@ -29,8 +29,8 @@ void inputs_name(struct buf *name, char *const *paths, int n);
 /* Appends the fingerprint of a regular file's head, "BYTES:HASH"; nothing where it has none. */
 void fingerprint_make(struct buf *b, const char *path);
 
-/* Lets them be opened after confine_end: the files, or (follow) their folders, since files are renamed there. */
-void inputs_confine(struct confine *c, char *const *paths, int n, bool follow);
+/* Lets them be opened after sandbox_end: the files, or (follow) their folders, since files are renamed there. */
+void inputs_confine(struct sandbox *c, char *const *paths, int n, bool follow);
 
 /* Ends the program unless the file at path begins as it did when `fingerprint` was made. */
 void fingerprint_check(const char *path, const char *fingerprint);

@@ -1,15 +1,16 @@
 /* reader: the door for what comes from outside. Takes records out of files or of
  * standard input, checks each against the contract, and tells it in its place, at its
  * time. Everything behind it may rely on what passes here. */
-#include "arrive.h"
-#include "clock.h"
-#include "confine.h"
-#include "hold.h"
+#include "loop.h"
+#include "arrival.h"
+#include "time.h"
+#include "sandbox.h"
+#include "reorder.h"
 #include "input.h"
 #include "log.h"
 #include "options.h"
 #include "spool.h"
-#include "stats.h"
+#include "metrics.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ enum { SOURCE_BYTES = 1024 };
 
 struct reader {
 	/* As told by the options. */
-	struct arrive arrive;
+	struct arrival arrive;
 	uint64_t from, count, catch_up;
 	bool seeded, counted, catching_up;
 	bool follow, strict;
@@ -36,7 +37,7 @@ struct reader {
 	struct teller teller;
 	struct split split;
 	struct update update;
-	struct hold hold;
+	struct reorder hold;
 	uint64_t ordinal; /* of the next record */
 	uint64_t told, refused;
 	const struct input *in; /* that is read now; NULL: none */
@@ -61,8 +62,8 @@ epoch_set(const char *text, void *value)
 static void
 show(const struct reader *rd)
 {
-	stats_set(STAT_TOLD, rd->from + rd->told);
-	stats_set(STAT_BYTES, rd->bytes + (rd->in && rd->in->got ? rd->in->got - split_left(&rd->split) : 0));
+	metrics_set(METRIC_TOLD, rd->from + rd->told);
+	metrics_set(METRIC_BYTES, rd->bytes + (rd->in && rd->in->got ? rd->in->got - split_left(&rd->split) : 0));
 }
 
 /* Waits until one of what it waits for is ready, a signal comes or the time is reached. Everything is told first; a
@@ -73,10 +74,10 @@ rest(struct reader *rd, int fd, int64_t deadline)
 	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = rd->teller.out.fd}};
 	show(rd);
 	tell_flush(&rd->teller);
-	io_wait(p, 2, deadline);
+	loop_wait(p, 2, deadline);
 	if (p[1].revents & (POLLERR | POLLHUP)) {
 		errno = EPIPE;
-		out_failed();
+		output_failed();
 	}
 }
 
@@ -90,7 +91,7 @@ arrived(struct reader *rd, uint64_t ordinal, uint64_t time)
 	if (due == rd->start)
 		return true;
 	while (clock_now() < due) {
-		if (io_stopping())
+		if (loop_stopping())
 			return false;
 		rest(rd, -1, due);
 	}
@@ -131,13 +132,13 @@ take(struct reader *rd)
 	if (!s->reason.len && record_has(&s->record, M_EVENT))
 		buf_text(&s->reason, "event: not allowed in an update");
 	bool rejected = s->reason.len || update_read(&s->record, &rd->update, &s->reason) != 0;
-	uint64_t time = arrive_next(&rd->arrive, rejected ? -1 : rd->update.arrive_ms);
+	uint64_t time = arrival_next(&rd->arrive, rejected ? -1 : rd->update.arrive_ms);
 	int64_t ms = rejected ? -1 : stamp(rd, time, rd->update.arrive_ms);
 	if (rd->arrive.mode == ARRIVAL_OFFSET) {
 		if (rejected)
-			hold_rejected(&rd->hold, time, slice_buf(&s->reason), split_line(s), s->raw, s->total);
+			reorder_rejected(&rd->hold, time, slice_buf(&s->reason), split_line(s), s->raw, s->total);
 		else
-			hold_update(&rd->hold, time, ms, &rd->update, &s->record);
+			reorder_update(&rd->hold, time, ms, &rd->update, &s->record);
 		return;
 	}
 	uint64_t ordinal = rd->ordinal++;
@@ -159,12 +160,12 @@ take(struct reader *rd)
 static void
 held_tell(struct reader *rd)
 {
-	hold_sort(&rd->hold);
+	reorder_sort(&rd->hold);
 	for (size_t i = 0; i < rd->hold.len && !rd->enough && !rd->halted; i++) {
 		const struct held *h = &rd->hold.held[i];
 		uint64_t ordinal = rd->ordinal++;
 		if (admit(rd, ordinal, h->time, h->rejected))
-			hold_tell(&rd->hold, h, &rd->teller, ordinal);
+			reorder_tell(&rd->hold, h, &rd->teller, ordinal);
 	}
 }
 
@@ -176,7 +177,7 @@ segment_start(struct reader *rd, const struct spool_head *head)
 	rd->ordinal = rd->arrive.ordinal = rd->spool.first;
 	rd->arrive.sum = head->arrived;
 	if (rd->ordinal <= rd->first)
-		rd->base = arrive_last(&rd->arrive);
+		rd->base = arrival_last(&rd->arrive);
 	ssize_t n = split_load(&rd->split, rd->spool.in, rd->follow, head->split);
 	if (n < 0)
 		die(EXIT_PERMANENT,
@@ -273,9 +274,9 @@ spool_fill(struct reader *rd, struct input *in)
 	/* Of --arrival offset the first segment is needed to the end. */
 	if (!spool_ready(s) && rd->arrive.mode != ARRIVAL_OFFSET)
 		segment_begin(rd, in, false);
-	if (io_wait(&p, 1, 0) == 0 && !io_stopping() && !spool_ready(s))
+	if (loop_wait(&p, 1, 0) == 0 && !loop_stopping() && !spool_ready(s))
 		rest(rd, in->fd, -1);
-	if (io_stopping())
+	if (loop_stopping())
 		return false;
 	if (!spool_ready(s)) {
 		ssize_t moved = spool_move(s, in->fd);
@@ -300,9 +301,9 @@ fill(struct reader *rd, struct input *in)
 {
 	struct pollfd p = {.fd = in->fd, .events = POLLIN};
 	show(rd);
-	if (io_wait(&p, 1, 0) == 0 && !io_stopping())
+	if (loop_wait(&p, 1, 0) == 0 && !loop_stopping())
 		rest(rd, in->fd, -1);
-	if (io_stopping())
+	if (loop_stopping())
 		return false;
 	ssize_t n = split_read(&rd->split);
 	if (n > 0)
@@ -485,12 +486,12 @@ prepare(struct reader *rd, char *const *paths, int n, struct buf *name, struct b
 static void
 confine(const struct reader *rd, char *const *paths, int n)
 {
-	struct confine c;
-	confine_begin(&c, CONFINE_CALLS);
+	struct sandbox c;
+	sandbox_begin(&c, SANDBOX_CALLS);
 	inputs_confine(&c, paths, n, rd->follow);
 	if (rd->spool.path)
-		confine_write(&c, rd->spool.path);
-	confine_end(&c);
+		sandbox_write(&c, rd->spool.path);
+	sandbox_end(&c);
 }
 
 int
@@ -543,24 +544,24 @@ main(int argc, char **argv)
 	};
 	struct buf name = {0}, head = {0};
 
-	io_init();
+	loop_init();
 	int operands = options_read(&program, specs, argc, argv);
 	char *const *paths = operands < argc ? argv + operands : standard_input;
 	int n = operands < argc ? argc - operands : 1;
-	rd.arrive.mode = (enum arrival)rd.mode;
+	rd.arrive.mode = (enum arrival_mode)rd.mode;
 	prepare(&rd, paths, n, &name, &head);
 
 	tell_init(&rd.teller, (enum format)rd.format, slice_of(rd.source));
 	if (rd.spool.path)
 		spool_open(&rd.spool);
-	stats_open("reader");
+	metrics_open("reader");
 	confine(&rd, paths, n);
 	if (rd.spool.path)
 		spool_start(&rd);
 	rd.start = clock_now();
-	stats_source(slice_of(rd.source));
-	stats_set(STAT_TOLD, rd.from);
-	stats_set(STAT_SIZE, inputs_size(&rd, paths, n));
+	metrics_source(slice_of(rd.source));
+	metrics_set(METRIC_TOLD, rd.from);
+	metrics_set(METRIC_SIZE, inputs_size(&rd, paths, n));
 	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
 	begin(&rd, arrivals[rd.mode]);
 	inputs_read(&rd, paths, n);
@@ -569,7 +570,7 @@ main(int argc, char **argv)
 	buf_free(&name);
 	buf_free(&head);
 	spool_close(&rd.spool);
-	hold_free(&rd.hold);
+	reorder_free(&rd.hold);
 	split_free(&rd.split);
 	update_free(&rd.update);
 	tell_free(&rd.teller);

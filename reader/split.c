@@ -302,13 +302,13 @@ element(struct split *s)
 	/* Never more than a record may have, or the verdict would depend on how much happens to be there. */
 	bool limited = have > RECORD_BYTES;
 	const char *p = s->in.buf.p + s->in.at, *end = p + (limited ? RECORD_BYTES : have);
-	enum scan_status status = record_parse(p, end, &s->record);
+	enum json_status status = record_parse(p, end, &s->record);
 	bool digits = *p == '-' || (*p >= '0' && *p <= '9');
-	if (status == SCAN_OK && digits && s->record.end == end && (limited || !s->in.eof))
-		status = SCAN_MORE;
+	if (status == JSON_OK && digits && s->record.end == end && (limited || !s->in.eof))
+		status = JSON_MORE;
 
 	switch (status) {
-	case SCAN_OK:
+	case JSON_OK:
 		s->start = s->in.at;
 		s->raw = (struct slice){p, (size_t)(s->record.end - p)};
 		s->total = s->raw.n;
@@ -317,13 +317,13 @@ element(struct split *s)
 		if (s->record.fault.why)
 			record_reason(&s->reason, &s->record, p);
 		return SPLIT_RECORD;
-	case SCAN_BAD:
+	case JSON_BAD:
 		record_fault(&s->reason, &s->record);
 		return broken(s, s->record.fault.at, buf_cstr(&s->reason));
-	case SCAN_DEEP:
+	case JSON_DEEP:
 		skip_start(s, too_deep);
 		return skip(s);
-	case SCAN_MORE:
+	case JSON_MORE:
 		break;
 	}
 	if (limited) {
@@ -349,7 +349,7 @@ array_next(struct split *s)
 	for (;;) {
 		bool ignored;
 		const char *end = s->in.buf.p + s->in.buf.len;
-		const char *p = scan_space(s->in.buf.p + s->in.at, end, &ignored);
+		const char *p = json_space(s->in.buf.p + s->in.at, end, &ignored);
 		s->in.at = (size_t)(p - s->in.buf.p);
 		if (p == end && s->in.eof)
 			return s->want == WANT_NOTHING ? SPLIT_END : cut_off(s);
@@ -405,7 +405,7 @@ decide(struct split *s)
 	const char *p = s->in.buf.p, *end = p;
 	if (s->in.buf.len) {
 		end += s->in.buf.len;
-		p = scan_space(p + s->in.at, end, &ignored);
+		p = json_space(p + s->in.at, end, &ignored);
 	}
 	size_t at = (size_t)(p - s->in.buf.p);
 	if (p == end) {

@@ -5,7 +5,7 @@
 #ifndef ACCTFLOW_SPLIT_H
 #define ACCTFLOW_SPLIT_H
 
-#include "io.h"
+#include "lines.h"
 #include "record.h"
 
 enum split_status {

@@ -122,7 +122,7 @@ segment_open(struct spool *s, struct spool_head *head)
 	head_numbers(head, numbers);
 	for (int i = 0; i < HEAD_NUMBERS; i++) {
 		size_t digits = *p == ' ' ? strspn(++p, "0123456789") : 0;
-		if (scan_integer((struct slice){p, digits}, NONE, numbers[i]) != 0)
+		if (json_integer((struct slice){p, digits}, NONE, numbers[i]) != 0)
 			spool_damaged(s, name);
 		p += digits;
 	}

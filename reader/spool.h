@@ -16,7 +16,7 @@
 
 struct spool_head {
 	uint64_t seed;
-	uint64_t arrived;	/* as struct arrive has it */
+	uint64_t arrived;	/* as struct arrival has it */
 	struct input_mark file; /* that is followed, and where its bytes begin that the segment begins with */
 	uint64_t at;
 	uint64_t split[SPLIT_STATE];

@@ -11,8 +11,8 @@ add(struct buf *b, struct slice s)
 void
 tell_init(struct teller *t, enum format format, struct slice source)
 {
-	*t = (struct teller){.style = text_style(format, 1)};
-	out_open(&t->out, 1);
+	*t = (struct teller){.style = display_style(format, 1)};
+	output_open(&t->out, 1);
 	buf_text(&t->update, "{\"source\":");
 	buf_text(&t->rejected, "{\"event\":\"rejected\",\"source\":");
 	buf_json(&t->update, source);
@@ -33,8 +33,8 @@ tell_free(struct teller *t)
 void
 tell_flush(struct teller *t)
 {
-	if (t->out.buf.len && out_flush(&t->out) != 0)
-		out_failed();
+	if (t->out.buf.len && output_flush(&t->out) != 0)
+		output_failed();
 }
 
 struct buf *
@@ -68,12 +68,12 @@ void
 tell_close(struct teller *t)
 {
 	if (t->style.people) {
-		text_record(&t->out.buf, t->style, slice_buf(&t->line));
+		display_record(&t->out.buf, t->style, slice_buf(&t->line));
 		t->line.len = 0;
 	} else {
 		buf_char(&t->out.buf, '\n');
 	}
-	if (out_full(&t->out))
+	if (output_full(&t->out))
 		tell_flush(t);
 }
 

@@ -3,12 +3,12 @@
 #ifndef ACCTFLOW_TELL_H
 #define ACCTFLOW_TELL_H
 
-#include "io.h"
-#include "text.h"
+#include "output.h"
+#include "display.h"
 
 struct teller {
-	struct out out;
-	struct text_style style;
+	struct output out;
+	struct display_style style;
 	/* The rest is its own. */
 	struct buf update, rejected; /* how these start, up to the offset */
 	struct buf line;
@@ -17,7 +17,7 @@ struct teller {
 /* Takes over standard output. `source` is valid UTF-8. */
 void tell_init(struct teller *t, enum format format, struct slice source);
 
-/* Ends the program where output fails (out_failed). */
+/* Ends the program where output fails (output_failed). */
 void tell_flush(struct teller *t);
 
 /* One line: open it, append to what is returned, close it. */

@@ -2,7 +2,7 @@
  * the database or a program made. */
 #include "pipeline.h"
 
-#include "clock.h"
+#include "time.h"
 #include "options.h"
 
 #include <inttypes.h>
@@ -100,7 +100,7 @@ totals_write(const struct pipeline *p, struct buf *b)
 	const struct report *r = &p->report;
 	uint64_t retries = 0;
 	for (int i = 0; i < PROGRAMS; i++)
-		retries += p->program[i].known ? p->program[i].stats.value[STAT_RETRIES] : 0;
+		retries += p->program[i].known ? p->program[i].stats.value[METRIC_RETRIES] : 0;
 	const struct {
 		const char *name;
 		bool known;
@@ -177,13 +177,13 @@ series_write(const struct pipeline *p, struct buf *b)
 }
 
 static void
-events_write(const struct stats *s, bool known, struct buf *b)
+events_write(const struct metrics *s, bool known, struct buf *b)
 {
 	uint32_t n = known ? s->events_n : 0;
-	uint32_t kept = n < STATS_EVENTS ? n : STATS_EVENTS;
+	uint32_t kept = n < METRICS_EVENTS ? n : METRICS_EVENTS;
 	buf_text(b, ",\"events\":[");
 	for (uint32_t i = 1; i <= kept; i++) {
-		uint32_t at = (n - i) % STATS_EVENTS;
+		uint32_t at = (n - i) % METRICS_EVENTS;
 		buf_text(b, i > 1 ? "," : "");
 		buf_add(b, s->event[at].text, s->event[at].n);
 	}
@@ -219,8 +219,8 @@ input_write(const struct pipeline *p, struct buf *b)
 	}
 	buf_text(b, "{\"source\":");
 	text_write(b, (struct slice){w->stats.source, w->stats.source_n});
-	buf_printf(b, ",\"told\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"size\":%" PRIu64 "}", w->stats.value[STAT_TOLD],
-	    w->stats.value[STAT_BYTES], w->stats.value[STAT_SIZE]);
+	buf_printf(b, ",\"told\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"size\":%" PRIu64 "}", w->stats.value[METRIC_TOLD],
+	    w->stats.value[METRIC_BYTES], w->stats.value[METRIC_SIZE]);
 }
 
 static void

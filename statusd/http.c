@@ -2,7 +2,7 @@
  * are too many the oldest goes, so that crowds that only hold on shut nobody out. */
 #include "http.h"
 
-#include "clock.h"
+#include "time.h"
 #include "log.h"
 
 #include <errno.h>

@@ -41,17 +41,17 @@ static void
 histogram(struct buf *b, const struct pipeline *p, enum program_index owner, enum histogram which, const char *name,
     double unit, const char *help)
 {
-	const struct stats_histogram *h = &p->program[owner].stats.histogram[which];
+	const struct metrics_histogram *h = &p->program[owner].stats.histogram[which];
 	uint64_t sum = 0;
 	if (!p->program[owner].known)
 		return;
 	head(b, name, "histogram", help);
-	for (int i = 0; i < STATS_BUCKETS - 1; i++) {
+	for (int i = 0; i < METRICS_BUCKETS - 1; i++) {
 		sum += h->count[i];
 		buf_printf(
-		    b, "acctflow_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)stats_bounds[which][i] / unit, sum);
+		    b, "acctflow_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)metrics_bounds[which][i] / unit, sum);
 	}
-	sum += h->count[STATS_BUCKETS - 1];
+	sum += h->count[METRICS_BUCKETS - 1];
 	buf_printf(b,
 	    "acctflow_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nacctflow_%s_sum %.17g\nacctflow_%s_count %" PRIu64 "\n", name,
 	    sum, name, (double)h->sum / unit, name, sum);
@@ -95,9 +95,9 @@ metrics_write(const struct pipeline *p, bool ready, struct buf *b)
 	counted_write(&p->report, b);
 	const struct watched *w = &p->program[WRITER], *s = &p->program[SETTLE];
 	if (w->known)
-		count(b, "batches_total", "Batches that were committed.", w->stats.value[STAT_BATCHES]);
+		count(b, "batches_total", "Batches that were committed.", w->stats.value[METRIC_BATCHES]);
 	count(b, "database_retries_total", "Database work that was tried again.",
-	    (w->known ? w->stats.value[STAT_RETRIES] : 0) + (s->known ? s->stats.value[STAT_RETRIES] : 0));
+	    (w->known ? w->stats.value[METRIC_RETRIES] : 0) + (s->known ? s->stats.value[METRIC_RETRIES] : 0));
 	head(b, "restarts_total", "counter", "Ends of a program after which it was started again, by cause.");
 	for (size_t i = 0; i < p->causes; i++) {
 		buf_text(b, "acctflow_restarts_total{program=\"");

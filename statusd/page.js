@@ -213,7 +213,7 @@ function stages_of(answer) {
 			['commit, p99', duration(latency.commit?.p99)]],
 		timerd: [['fired', rate(series.fired)], ['lateness, p99', duration(latency.lateness?.p99)],
 			['pending', count(totals.pending)]],
-		settle: [['arrival to told, p99', duration(latency.arrivalToTold?.p99)]],
+		ack: [['arrival to told, p99', duration(latency.arrivalToTold?.p99)]],
 	};
 	const stages = (answer.programs ?? []).map(program => {
 		const stopped = program.state === 'stopped', good = program.state === 'running';

@@ -1,7 +1,7 @@
 /* See pipeline.h. */
 #include "pipeline.h"
 
-#include "clock.h"
+#include "time.h"
 #include "log.h"
 
 #include <dirent.h>
@@ -15,7 +15,7 @@
 
 enum { LOOK_US = 100000, DISK_US = 5000000, ANSWER_US = 3000000 };
 
-const char *const program_names[PROGRAMS] = {"reader", "writer", "timerd", "settle"};
+const char *const program_names[PROGRAMS] = {"reader", "writer", "timerd", "ack"};
 const char *const series_names[SERIES] = {"read", "indexed", "fired", "rejected", "lag", "pending", "latenessP99"};
 
 void
@@ -123,7 +123,7 @@ disk_look(struct pipeline *p)
 }
 
 static uint64_t
-value(const struct pipeline *p, enum program_index program, enum stats_value which)
+value(const struct pipeline *p, enum program_index program, enum metrics_value which)
 {
 	return p->program[program].known ? p->program[program].stats.value[which] : 0;
 }
@@ -133,7 +133,7 @@ static void
 program_look(struct pipeline *p, int i)
 {
 	struct watched *w = &p->program[i];
-	int found = stats_read(p->run, program_names[i], &w->stats);
+	int found = metrics_read(p->run, program_names[i], &w->stats);
 	w->known = found >= 0;
 	w->running = found == 1;
 }
@@ -142,14 +142,14 @@ program_look(struct pipeline *p, int i)
 static void
 lag_look(struct pipeline *p)
 {
-	const struct stats *s = &p->program[READER].stats;
+	const struct metrics *s = &p->program[READER].stats;
 	bool any = p->program[READER].running || p->program[WRITER].running;
 	p->lag_records = -1;
 	p->lag_seconds = 0;
 	if (!p->program[READER].known || !p->report.counted)
 		return;
 	int64_t committed = report_committed(&p->report, (struct slice){s->source, s->source_n});
-	int64_t told = (int64_t)value(p, READER, STAT_TOLD);
+	int64_t told = (int64_t)value(p, READER, METRIC_TOLD);
 	p->lag_records = 0;
 	if (!any || committed == -2 || told <= committed + 1)
 		return;
@@ -210,14 +210,14 @@ pipeline_second(struct pipeline *p)
 	s->value[SERIES_READ] = delta(p, SERIES_READ, r->counted, r->read);
 	s->value[SERIES_INDEXED] = delta(p, SERIES_INDEXED, r->counted, r->indexed);
 	s->value[SERIES_REJECTED] = delta(p, SERIES_REJECTED, r->counted, r->rejected);
-	s->value[SERIES_FIRED] = delta(p, SERIES_FIRED, p->program[TIMERD].known, value(p, TIMERD, STAT_FIRED));
+	s->value[SERIES_FIRED] = delta(p, SERIES_FIRED, p->program[TIMERD].known, value(p, TIMERD, METRIC_FIRED));
 	s->value[SERIES_LAG] = (double)p->lag_records;
-	s->value[SERIES_PENDING] = p->program[TIMERD].running ? (double)value(p, TIMERD, STAT_PENDING)
+	s->value[SERIES_PENDING] = p->program[TIMERD].running ? (double)value(p, TIMERD, METRIC_PENDING)
 				   : r->settled		      ? (double)r->pending
 							      : -1;
-	s->told = p->program[READER].known ? (int64_t)value(p, READER, STAT_TOLD) : -1;
+	s->told = p->program[READER].known ? (int64_t)value(p, READER, METRIC_TOLD) : -1;
 	for (int h = 0; h < HISTOGRAM_COUNT; h++)
-		for (int i = 0; i < STATS_BUCKETS; i++)
+		for (int i = 0; i < METRICS_BUCKETS; i++)
 			s->count[h][i] =
 			    p->program[owner[h]].known ? p->program[owner[h]].stats.histogram[h].count[i] : 0;
 	p->seconds++;
@@ -235,8 +235,8 @@ pipeline_quantile(const struct pipeline *p, enum histogram which, size_t seconds
 	seconds = seconds < kept ? seconds : kept - 1;
 	const struct second *last = &p->second[(p->seconds - 1) % HISTORY];
 	const struct second *first = &p->second[(p->seconds - 1 - seconds) % HISTORY];
-	uint64_t count[STATS_BUCKETS], all = 0;
-	for (int i = 0; i < STATS_BUCKETS; i++) {
+	uint64_t count[METRICS_BUCKETS], all = 0;
+	for (int i = 0; i < METRICS_BUCKETS; i++) {
 		count[i] = last->count[which][i] >= first->count[which][i]
 			       ? last->count[which][i] - first->count[which][i]
 			       : 0;
@@ -246,19 +246,19 @@ pipeline_quantile(const struct pipeline *p, enum histogram which, size_t seconds
 		return -1;
 	/* Within its bucket as if evenly spread, as Prometheus does it. */
 	double want = quantile * (double)all, seen = 0;
-	for (int i = 0; i < STATS_BUCKETS - 1; i++) {
-		double low = i ? (double)stats_bounds[which][i - 1] : 0, high = (double)stats_bounds[which][i];
+	for (int i = 0; i < METRICS_BUCKETS - 1; i++) {
+		double low = i ? (double)metrics_bounds[which][i - 1] : 0, high = (double)metrics_bounds[which][i];
 		if (seen + (double)count[i] >= want)
 			return low + (high - low) * (want - seen) / (double)count[i];
 		seen += (double)count[i];
 	}
-	return (double)stats_bounds[which][STATS_BUCKETS - 2];
+	return (double)metrics_bounds[which][METRICS_BUCKETS - 2];
 }
 
 int64_t
 pipeline_overdue(const struct pipeline *p)
 {
-	int64_t due = (int64_t)value(p, TIMERD, STAT_NEXT_DUE);
+	int64_t due = (int64_t)value(p, TIMERD, METRIC_NEXT_DUE);
 	return p->program[TIMERD].running && due > 0 && due < p->now ? p->now - due : 0;
 }
 

@@ -4,7 +4,7 @@
 #define ACCTFLOW_PIPELINE_H
 
 #include "report.h"
-#include "stats.h"
+#include "metrics.h"
 
 enum program_index { READER, WRITER, TIMERD, SETTLE, PROGRAMS };
 extern const char *const program_names[PROGRAMS];
@@ -13,7 +13,7 @@ enum { HISTORY = 600, RESTARTS_SHOWN = 20, CAUSES = 32, CAUSE_BYTES = 32, STALE_
 
 struct watched {
 	bool known, running; /* there is a stats file; its program lives */
-	struct stats stats;
+	struct metrics stats;
 };
 
 /* What happened in one second; -1 where that is not known. */
@@ -32,7 +32,7 @@ extern const char *const series_names[SERIES];
 struct second {
 	double value[SERIES];
 	int64_t told; /* reader's offset; -1 */
-	uint64_t count[HISTOGRAM_COUNT][STATS_BUCKETS];
+	uint64_t count[HISTOGRAM_COUNT][METRICS_BUCKETS];
 };
 
 struct restart {

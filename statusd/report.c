@@ -1,9 +1,9 @@
 /* See report.h. */
 #include "report.h"
 
-#include "clock.h"
+#include "time.h"
 #include "log.h"
-#include "scan.h"
+#include "json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ writer_run(const char *writer, int out)
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
-	unsetenv("ACCTFLOW_STATS");
+	unsetenv("ACCTFLOW_METRICS");
 	execl(writer, "writer", "status", "--interval", "1", (char *)NULL);
 	_exit(127);
 }
@@ -179,7 +179,7 @@ line_take(struct report *r, struct slice line)
 	if (n >= sizeof name)
 		return;
 	memcpy(name, line.p, n);
-	bool is_number = scan_integer(value, INT64_MAX, &number) == 0;
+	bool is_number = json_integer(value, INT64_MAX, &number) == 0;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcmp(name, known[i].name) == 0 && known[i].text)
 			keep(known[i].text, value);

@@ -1,7 +1,7 @@
 /* The same figures on a terminal, for `supervisor run` and `supervisor status`. */
 #include "show.h"
 
-#include "clock.h"
+#include "time.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static double
 rate(const struct pipeline *p)
 {
 	enum { LAST = 5 };
-	const struct stats *s = &p->program[READER].stats;
+	const struct metrics *s = &p->program[READER].stats;
 	if (p->seconds > LAST) {
 		int64_t before = p->second[(p->seconds - 1 - LAST) % HISTORY].told;
 		int64_t now = p->second[(p->seconds - 1) % HISTORY].told;
@@ -43,7 +43,7 @@ rate(const struct pipeline *p)
 			return (double)(now - before) / LAST;
 	}
 	double since = (double)(p->now - s->started) / 1e6;
-	return since > 0 ? (double)s->value[STAT_TOLD] / since : 0;
+	return since > 0 ? (double)s->value[METRIC_TOLD] / since : 0;
 }
 
 bool
@@ -52,12 +52,12 @@ show_progress(const struct pipeline *p, struct buf *b)
 	const struct watched *w = &p->program[READER];
 	if (!w->running)
 		return false;
-	const struct stats *s = &w->stats;
-	double bytes = (double)s->value[STAT_BYTES], size = (double)s->value[STAT_SIZE];
+	const struct metrics *s = &w->stats;
+	double bytes = (double)s->value[METRIC_BYTES], size = (double)s->value[METRIC_SIZE];
 	double since = (double)(p->now - s->started) / 1e6;
 	if (size > 0)
 		buf_printf(b, "%.0f %% read, ", bytes < size ? 100 * bytes / size : 100);
-	count_write(b, s->value[STAT_TOLD]);
+	count_write(b, s->value[METRIC_TOLD]);
 	buf_text(b, " records, ");
 	count_write(b, (uint64_t)rate(p));
 	buf_text(b, "/s");

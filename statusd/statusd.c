@@ -2,10 +2,10 @@
  * stops things, /api/status and the page for people. It only looks: at the programs' mapped files, at the state folder,
  * and by way of writer at the database. One loop, one thread; whatever its clients do, the pipeline does not notice. */
 #include "assets.h"
-#include "clock.h"
-#include "confine.h"
+#include "time.h"
+#include "sandbox.h"
 #include "http.h"
-#include "io.h"
+#include "loop.h"
 #include "log.h"
 #include "options.h"
 #include "pipeline.h"
@@ -179,7 +179,7 @@ run(struct statusd *d, struct http *h)
 {
 	struct report *r = &d->pipeline.report;
 	int64_t next = clock_now();
-	while (!io_stopping()) {
+	while (!loop_stopping()) {
 		if (clock_now() >= next) {
 			report_tend(r);
 			pipeline_second(&d->pipeline);
@@ -191,7 +191,7 @@ run(struct statusd *d, struct http *h)
 		}
 		struct pollfd fds[] = {{.fd = h ? http_fd(h) : -1, .events = POLLIN}, {.fd = r->fd, .events = POLLIN}};
 		int64_t deadline = h ? http_deadline(h) : -1;
-		io_wait(fds, 2, deadline >= 0 && deadline < next ? deadline : next);
+		loop_wait(fds, 2, deadline >= 0 && deadline < next ? deadline : next);
 		int64_t committed = r->committed_at;
 		if (fds[1].revents)
 			report_read(r);
@@ -208,10 +208,10 @@ run(struct statusd *d, struct http *h)
 static void
 confine(const char *home)
 {
-	struct confine c;
-	confine_begin(&c, 0);
-	confine_read(&c, home);
-	confine_end(&c);
+	struct sandbox c;
+	sandbox_begin(&c, 0);
+	sandbox_read(&c, home);
+	sandbox_end(&c);
 }
 
 int
@@ -255,7 +255,7 @@ main(int argc, char **argv)
 		"Answers over HTTP how the pipeline is: /metrics, /healthz, /readyz, /api/status, and a page at /.",
 	};
 	struct buf error = {0};
-	io_init();
+	loop_init();
 	int at = options_read(&program, specs, argc, argv);
 	if (at < argc)
 		die(EXIT_PERMANENT, "unexpected argument \"%s\"; see statusd --help", argv[at]);

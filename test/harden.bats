@@ -54,7 +54,7 @@ elf() {
 	*) skip 'read back for x86-64 only' ;;
 	esac
 	# The C library's own start-up code says no IBT, so that the program as a whole cannot: our objects do.
-	for object in common/scan reader/split timerd/wheel writer/db; do
+	for object in common/json reader/split timerd/wheel writer/db; do
 		elf -n "${BUILD:-build}/$object.o"
 		has 'IBT, SHSTK'
 	done

@@ -26,7 +26,7 @@ pipeline() {
 	(
 		set -o pipefail
 		reader --clock virtual "$@" 2>>log | tee told | writer --clock virtual --batch "$batch" 2>>log |
-			timerd --clock virtual 2>>log | writer settle >events 2>>log
+			timerd --clock virtual 2>>log | writer ack >events 2>>log
 	)
 }
 
@@ -155,7 +155,7 @@ END
 		set -o pipefail
 		reader --clock virtual --epoch 2026-02-28T23:59:58.5Z --seed 1 "$sample" | tee told |
 			writer --clock virtual --epoch 2026-02-28T23:59:58.5Z |
-			timerd --clock virtual --epoch 2026-02-28T23:59:58.5Z | writer settle >events
+			timerd --clock virtual --epoch 2026-02-28T23:59:58.5Z | writer ack >events
 	) 2>>log
 	"$model" --events --epoch 2026-02-28T23:59:58.5Z told | diff events -
 	"$model" --relations --epoch 2026-02-28T23:59:58.5Z told | sort | diff <(relations) -
@@ -167,7 +167,7 @@ END
 		(
 			set -o pipefail
 			reader --clock virtual --seed 1 "$sample" | tee told | writer --clock virtual | timerd --clock virtual |
-				writer settle >events
+				writer ack >events
 		) 2>log || {
 			cat log
 			false
@@ -190,7 +190,7 @@ END
 	(
 		set -o pipefail
 		reader --clock virtual --arrival recorded in | tee told | writer --clock virtual --batch 9 | timerd --clock virtual |
-			writer settle >events
+			writer ack >events
 	) 2>>log || {
 		cat log
 		false
@@ -198,7 +198,7 @@ END
 	PGCLIENTENCODING=UTF8 as_modelled
 }
 
-@test "without settle superseded callbacks are cancelled, the others pending" {
+@test "without ack superseded callbacks are cancelled, the others pending" {
 	fresh
 	writer migrate 2>log
 	reader --clock virtual --seed 3 "$sample" | tee told | writer --clock virtual 2>>log | timerd --clock virtual >events
@@ -214,7 +214,7 @@ END
 		sed -n 's/^{"source":"[^"]*","offset":[0-9]*,/{/p' >told
 	(
 		set -o pipefail
-		writer --clock virtual --batch 7 <told | timerd --clock virtual | writer settle >events
+		writer --clock virtual --batch 7 <told | timerd --clock virtual | writer ack >events
 	) 2>>log
 	as_modelled
 }

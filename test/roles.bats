@@ -168,9 +168,9 @@ acctflow_writer|f|t|f|f|f|f|f'
 pipe() {
 	generate --updates 1500 --accounts 100 --seed 4 --edges >in
 	reader --arrival offset --clock virtual --seed 9 --source s in | writer --clock virtual | timerd --clock virtual |
-		writer settle --clock virtual >out."$PGDATABASE"
+		writer ack --clock virtual >out."$PGDATABASE"
 	reader --arrival none --clock virtual --seed 9 --count 40 --source small in | writer --clock virtual --batch 3 | timerd --clock virtual |
-		writer settle --clock virtual >>out."$PGDATABASE"
+		writer ack --clock virtual >>out."$PGDATABASE"
 }
 relations() {
 	PGUSER=acctflow psql -Xqf "$root/test/relations.sql" | LC_ALL=C sort
@@ -194,7 +194,7 @@ relations() {
 	relations | cmp - relations.pipeline
 	cmp "out.$first" "out.$PGDATABASE"
 	PGDATABASE=$first sql 'SELECT 1' >/dev/null
-	for verb in run settle 'claim --source s'; do
+	for verb in run ack 'claim --source s'; do
 		# shellcheck disable=SC2086
 		PGDATABASE=$first PGUSER=report fails 100 writer $verb < <(update a 1 && echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}')
 		err_has 'permission denied for table'

@@ -327,7 +327,7 @@ nothing_left() {
 		for ((i = 0; i < 30; i++)); do
 			updates $((i * 20 + 1)) $((i * 20 + 10)) >&5
 			sleep "0.0$((RANDOM % 90 + 10))"
-			names=(reader writer timerd settle)
+			names=(reader writer timerd ack)
 			pid=$(child "${names[i % 4]}")
 			((i % 2)) || [[ ! $pid ]] || kill -KILL "$pid" 2>/dev/null || :
 			updates $((i * 20 + 11)) $((i * 20 + 20)) >&5

@@ -164,7 +164,7 @@ metrics_equal_sql() {
 	get "/$(printf '%040000d' 0)"
 	[[ $status == 4* || $status == '' ]]
 	retry 50 is 200 /healthz
-	# It has given up what it does not need (see confine.bats for what that is worth).
+	# It has given up what it does not need (see sandbox.bats for what that is worth).
 	[[ ${ACCTFLOW_SANITIZED-} ]] || grep -qE '^NoNewPrivs:.*1$' "/proc/$statusd/status"
 }
 
@@ -181,7 +181,7 @@ metrics_equal_sql() {
 	run_start --arrival none - <"$BATS_TEST_TMPDIR/more"
 	retry 200 metric_is 'rejected_total{reason="accountType"}' 1
 	retry 200 metric_is fired_total 1
-	for name in reader writer timerd settle; do same "$(metric "up{program=\"$name\"}")" 1; done
+	for name in reader writer timerd ack; do same "$(metric "up{program=\"$name\"}")" 1; done
 	retry 100 metric_is lag_records 0
 	(($(metric callback_lateness_seconds_count) >= 1 && $(metric arrival_to_told_seconds_count) == 3))
 	(($(metric batches_total) == $(metric commit_seconds_count)))
@@ -203,7 +203,7 @@ metrics_equal_sql() {
 	"$bin/generate" --updates "${STATUSD_UPDATES:-20000}" --accounts 2000 --callback-ms 0:3000 --lines >"$BATS_TEST_TMPDIR/in"
 	run_start --arrival gap --delay-ms 0:2 --speed 10 "$BATS_TEST_TMPDIR/in"
 	while ((kills < ${STATUSD_KILLS:-8})) && kill -0 "$started" 2>/dev/null; do
-		for name in reader writer timerd settle; do
+		for name in reader writer timerd ack; do
 			retry 300 child_is_there "$name" || break 2
 			pid=$(child "$name")
 			[[ $pid ]] || continue
@@ -229,7 +229,7 @@ metrics_equal_sql() {
 	exec {hold}<>"$BATS_TEST_TMPDIR/more"
 	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":1,"version":1}' >&"$hold"
 	run_start - <"$BATS_TEST_TMPDIR/more"
-	for name in reader writer timerd settle; do
+	for name in reader writer timerd ack; do
 		retry 200 metric_is "up{program=\"$name\"}" 1
 		stopped=$(child "$name")
 		kill -STOP "$stopped"

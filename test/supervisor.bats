@@ -97,7 +97,7 @@ fake() {
 	chmod +x "$fakes/$1"
 }
 
-# A whole set: reader tells an end, the others pass on, writer's claim is done once settle has ended well. A file named
+# A whole set: reader tells an end, the others pass on, writer's claim is done once ack has ended well. A file named
 # CODE-NAME in the state folder has that program die so in each round that finds a line in it.
 fake_all() {
 	fake die <<'END'
@@ -133,8 +133,8 @@ claim*)
 	cat "$state/claim.more" 2>/dev/null
 	[[ ! -e $state/done ]] || echo done=true
 	;;
-*settle*)
-	"$state/die" settle || exit
+*ack*)
+	"$state/die" ack || exit
 	cat
 	: >"$state/done"
 	;;
@@ -309,7 +309,7 @@ END
 	same "$output" $'{"event":"end","complete":true}\n{"status":1,"rejected":0}\n{"richest":1}'
 	same "$(cat "$fakes/reader.args")" "--source s --from 0 --format json -- $BATS_TEST_TMPDIR/in"
 	grep -qx -- '--resume --token 1 --source s --format json' "$fakes/writer.args"
-	grep -qx -- 'settle --resume --token 1 --source s' "$fakes/writer.args"
+	grep -qx -- 'ack --resume --token 1 --source s' "$fakes/writer.args"
 	nothing_left
 }
 
@@ -327,7 +327,7 @@ END
 @test "who dies is named, and the round begins again" {
 	fake_all
 	: >"$fakes/counted"
-	for name in reader writer timerd settle; do
+	for name in reader writer timerd ack; do
 		rm -f "$fakes/done" "$fakes/dead"
 		: >"$fakes/anchors"
 		echo KILL >"$fakes/deaths-$name"
@@ -345,7 +345,7 @@ END
 
 @test "every child's permanent failure ends the run with 100, after the summary" {
 	fake_all
-	for name in claim reader writer timerd settle; do
+	for name in claim reader writer timerd ack; do
 		rm -f "$fakes/done"
 		echo 100 >"$fakes/deaths-$name"
 		fails 100 "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
@@ -570,7 +570,7 @@ END
 	start --seed 1 "$sample"
 	retry 100 told '"event":"indexed"'
 	ok "$supervisor" health
-	has 'settle['
+	has 'ack['
 	fails 100 "$supervisor" run "$sample"
 	err_has "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid $started"
 	ok "$supervisor" stop
@@ -615,14 +615,14 @@ END
 @test "run: whoever is killed, the result is complete" {
 	database
 	start --seed 3 --delay-ms 0:60 "$sample"
-	for name in timerd writer reader settle; do
+	for name in timerd writer reader ack; do
 		before=$(grep -c . "$BATS_TEST_TMPDIR/out" || :)
 		retry 200 bash -c "((\$(grep -c . '$BATS_TEST_TMPDIR/out') > $before + 3))"
 		retry 50 test -s "$ACCTFLOW_HOME/run/pids"
 		kill -KILL "$(child $name)"
 	done
 	finished 0
-	for name in timerd writer reader settle; do
+	for name in timerd writer reader ack; do
 		[[ $stderr =~ $name\[[0-9]+\]\ was\ killed\ by\ signal\ 9 ]]
 	done
 	same "$(sql 'SELECT read, indexed + stale + duplicate + conflict + rejected, rejected FROM acctflow.sources')" '124|124|5'

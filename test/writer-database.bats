@@ -39,7 +39,7 @@ backends() {
 }
 
 @test "no database: tried again until the deadline, then 111 and what to look at" {
-	for verb in run settle status migrate 'history a' 'claim --source s'; do
+	for verb in run ack status migrate 'history a' 'claim --source s'; do
 		# shellcheck disable=SC2086 # verbs have operands
 		PGHOST=$BATS_TEST_TMPDIR/none fails 111 writer --deadline 1 $verb </dev/null
 		err_has 'warn writer['
@@ -467,7 +467,7 @@ slow_commit() {
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 2
 }
 
-@test "settle goes on across a restart, and records all that fired" {
+@test "ack goes on across a restart, and records all that fired" {
 	writer migrate
 	fired() {
 		for ((i = $1; i < $2; i++)); do
@@ -475,7 +475,7 @@ slow_commit() {
 		done
 	}
 	recorded() { [[ $(sql 'SELECT count(*) FROM acctflow.callbacks_fired') == "$1" ]]; }
-	feed settle
+	feed ack
 	fired 0 10 >&5
 	retry 100 recorded 10
 	down
@@ -486,7 +486,7 @@ slow_commit() {
 	retry 100 recorded 2000
 	exec 5>&-
 	ended 0
-	feed settle --deadline 1
+	feed ack --deadline 1
 	fired 2000 2001 >&5
 	retry 100 recorded 2001
 	down

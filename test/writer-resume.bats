@@ -77,14 +77,14 @@ epoch=2001-02-03T04:05:06.000007Z
 fingerprint=1:0123456789abcdef
 startedAt=2001-02-03T04:05:06.000007Z'
 	before=$token
-	writer settle <events >/dev/null
+	writer ack <events >/dev/null
 	claim new
 	same "$(grep -e delivered -e pending -e '^done' claimed)" $'delivered=1\npending=2\ndone=false'
 	for id in a b; do
 		claim new
 		((token > before))
 		same "$(sed -n 's/^done=//p' claimed)" false
-		echo "{\"event\":\"fired\",\"source\":\"new\",\"id\":\"$id\",\"version\":1,\"firedAt\":\"2001-02-03T04:05:06Z\"}" | writer settle >/dev/null
+		echo "{\"event\":\"fired\",\"source\":\"new\",\"id\":\"$id\",\"version\":1,\"firedAt\":\"2001-02-03T04:05:06Z\"}" | writer ack >/dev/null
 	done
 	claim new
 	same "$(grep -e delivered -e pending -e '^done' claimed)" $'delivered=1\npending=0\ndone=true'
@@ -101,8 +101,8 @@ startedAt=2001-02-03T04:05:06.000007Z'
 		placed s 0 a 1
 		echo '{"event":"end","source":"s","read":1,"complete":false}'
 	} | writer --resume >events
-	echo '{"event":"fired","source":"s","id":"a","version":1,"firedAt":"2001-02-03T04:05:06Z"}' | writer settle >/dev/null
-	writer settle <events >/dev/null
+	echo '{"event":"fired","source":"s","id":"a","version":1,"firedAt":"2001-02-03T04:05:06Z"}' | writer ack >/dev/null
+	writer ack <events >/dev/null
 	claim s
 	same "$(grep -e complete -e pending -e '^done' claimed)" $'complete=false\npending=\ndone=false'
 }
@@ -115,16 +115,16 @@ startedAt=2001-02-03T04:05:06.000007Z'
 	fails 111 writer --resume </dev/null
 	echo '{"event":"end","source":"s","read":1,"complete":true}' >>in
 	ok writer --resume <in
-	ok writer settle --resume <in
+	ok writer ack --resume <in
 	same "$output" "
 $(cat in)"
 	head -n 1 in >short
-	fails 111 writer settle --resume <short
+	fails 111 writer ack --resume <short
 	err_has 'the input ended without `end`'
-	fails 111 writer settle --resume </dev/null
-	ok writer settle --resume <<<'{"event":"summary","fired":0}'
+	fails 111 writer ack --resume </dev/null
+	ok writer ack --resume <<<'{"event":"summary","fired":0}'
 	same "$output" $'\n{"event":"summary","fired":0}'
-	ok writer settle <short
+	ok writer ack <short
 	# By hand the end of input is the end.
 	ok writer <short
 }
@@ -281,7 +281,7 @@ $(cat in)"
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 1
 }
 
-@test "settle is fenced off in the same way, whatever it has to record" {
+@test "ack is fenced off in the same way, whatever it has to record" {
 	fired='{"event":"fired","source":"s","offset":0,"id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}'
 	{
 		placed s 0 a 1
@@ -289,7 +289,7 @@ $(cat in)"
 	} | writer >events
 	for what in events fired; do
 		claim s
-		feed settle --resume --token "$token" --source s
+		feed ack --resume --token "$token" --source s
 		cat events >&5
 		delivered() { [[ $(sql 'SELECT delivered_offset FROM acctflow.sources') == 1 ]]; }
 		retry 100 delivered || { cat err && false; }
@@ -306,8 +306,8 @@ $(cat in)"
 		delivered
 		same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 0
 	done
-	fails 100 writer settle --resume --token 1 --source s <<<"$fired"
-	fails 111 writer settle --resume --token "$token" --source s <<<"$fired"
+	fails 100 writer ack --resume --token 1 --source s <<<"$fired"
+	fails 111 writer ack --resume --token "$token" --source s <<<"$fired"
 	same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 1
 }
 
@@ -370,7 +370,7 @@ $(cat in)"
 		placed s 4 d 3
 	} >in
 	writer <in >/dev/null
-	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' | writer settle >/dev/null
+	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' | writer ack >/dev/null
 	placed t 0 b 2 | writer >/dev/null
 	update c 2 | writer >/dev/null
 	sql 'UPDATE acctflow.source_deliveries SET delivered_offset = 4'

@@ -529,7 +529,7 @@ pending s a 2 2000-01-01T00:00:00.011000Z
 pending - d 1 2000-01-01T00:00:00.012000Z '
 	same "$(writer pending --source s | tail -n 1)" \
 		'{"event":"pending","source":"s","offset":2,"id":"a","version":2,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":null,"ingestedAt":"2000-01-01T00:00:00.009000Z","dueAt":"2000-01-01T00:00:00.011000Z","trace":"x"}'
-	echo '{"event":"fired","id":"b","version":1,"firedAt":"2000-01-01T00:00:01Z"}' | writer settle >/dev/null
+	echo '{"event":"fired","id":"b","version":1,"firedAt":"2000-01-01T00:00:01Z"}' | writer ack >/dev/null
 	same "$(writer pending --source s | members id)" 'a '
 	same "$(writer status -s s | members fired cancelled pending)" '1 1 1 '
 	same "$(writer status -f text | head -n 2)" 'source  read  indexed  stale  duplicate  conflict  rejected  fired  cancelled  pending  committed  delivered  complete
@@ -541,7 +541,7 @@ s          3        3      0          0         0         0      1          1   
 		{
 			placed $name 0 a 1
 			placed $name 1 a 1
-		} | writer | writer settle >/dev/null
+		} | writer | writer ack >/dev/null
 	done
 	held 'LOCK TABLE acctflow.accounts, acctflow.account_updates, acctflow.callbacks_fired, acctflow.rejected_updates IN ACCESS EXCLUSIVE MODE'
 	ok timeout 60 writer sources
@@ -655,7 +655,7 @@ s          3        3      0          0         0         0      1          1   
 		placed s 0 a 1 | writer >/dev/null
 		fails 111 bash -c "writer $verb >/dev/full"
 	done
-	fails 111 bash -c 'echo "{\"event\":\"x\"}" | writer settle >/dev/full'
+	fails 111 bash -c 'echo "{\"event\":\"x\"}" | writer ack >/dev/full'
 	for ((i = 0; i < 9999; i++)); do update new $i; done >in
 	fails 0 bash -c 'set -o pipefail; writer <in | head -n 1 | grep -q indexed'
 	same "$stderr" ''
@@ -690,7 +690,7 @@ s          3        3      0          0         0         0      1          1   
 \u009b2J12345678 begin '
 }
 
-@test "settle passes everything on, and records what fired and was delivered" {
+@test "ack passes everything on, and records what fired and was delivered" {
 	{
 		placed s 0 a 1
 		placed s 1 a 2
@@ -703,7 +703,7 @@ s          3        3      0          0         0         0      1          1   
 		echo '{"event":"summary","indexed":3}'
 		echo 'not JSON'
 	} >in
-	writer settle <in >out
+	writer ack <in >out
 	cmp in out
 	same "$(sql "SELECT id, version, state, settled_at FROM acctflow.callbacks ORDER BY 1, 2")" 'a|1|cancelled|2000-01-01 00:00:00+00
 a|2|pending|
@@ -713,13 +713,13 @@ b|1|fired|2000-01-01 00:00:00.002+00'
 	{
 		sed 's/"firedAt":"2000-01-01T00:00:00/"firedAt":"2000-01-01T00:00:09/' in
 		echo '{"event":"fired","id":"a","version":2,"firedAt":"2000-01-01T00:00:09Z"}'
-	} | writer settle >/dev/null
+	} | writer ack >/dev/null
 	same "$(sql "SELECT id, settled_at FROM acctflow.callbacks WHERE state = 'fired' ORDER BY 1")" 'a|2000-01-01 00:00:09+00
 b|2000-01-01 00:00:00.002+00'
-	same "$(writer settle --format text <in | tail -n 3 | head -n 1)" '00:00:00.002 fired b v1 t, 1 tokens null (0.0 ms late)'
+	same "$(writer ack --format text <in | tail -n 3 | head -n 1)" '00:00:00.002 fired b v1 t, 1 tokens null (0.0 ms late)'
 }
 
-@test "what settle knows by its first bytes it takes as what it must parse" {
+@test "what ack knows by its first bytes it takes as what it must parse" {
 	writer migrate
 	local i
 	event() { echo "{\"event\":\"$1\",\"source\":\"${source:-s}\",\"offset\":$2,\"id\":\"a\",\"version\":$2,\"firedAt\":\"2000-01-01T00:00:00Z\"}"; }
@@ -752,7 +752,7 @@ b|2000-01-01 00:00:00.002+00'
 	for ((i = 1; i <= $(wc -l <in); i++)); do
 		for file in in spaced; do
 			sql 'TRUNCATE acctflow.callbacks_fired, acctflow.source_deliveries'
-			head -n "$i" "$file" | writer settle --resume >out || :
+			head -n "$i" "$file" | writer ack --resume >out || :
 			head -n "$i" "$file" | grep . | diff <(grep . out) -
 			sql 'SELECT name, delivered_offset FROM acctflow.source_deliveries ORDER BY 1' >"$file.sources"
 			sql 'SELECT id, version FROM acctflow.callbacks_fired ORDER BY 1, 2' >"$file.fired"
@@ -764,7 +764,7 @@ b|2000-01-01 00:00:00.002+00'
 	same "$(<in.fired)" $'a|1\na|3\na|4'
 }
 
-@test "settle passes on what it cannot make sense of, but for a line that is longer than any event" {
+@test "ack passes on what it cannot make sense of, but for a line that is longer than any event" {
 	{
 		echo '{"event":"fired","id":"a","firedAt":"2000-01-01T00:00:00Z"}'
 		echo '{"event":"fired","id":"a","version":1,"firedAt":"yesterday"}'
@@ -776,7 +776,7 @@ b|2000-01-01 00:00:00.002+00'
 		head -c 68000000 /dev/zero | tr '\0' x
 		echo
 		tail -n 2 in
-	} | writer settle >out 2>err
+	} | writer ack >out 2>err
 	cmp in out
 	grep -q 'dropped a line of 68000000 bytes: longer than any event' err
 	same "$(sql 'SELECT id, version FROM acctflow.callbacks_fired')" 'a|2'
@@ -791,7 +791,7 @@ b|2000-01-01 00:00:00.002+00'
 		err_has 'relation "acctflow.callbacks_fired" does not exist'
 	done
 	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >in
-	fails 100 writer settle <in
+	fails 100 writer ack <in
 	err_has 'the database refused: relation "acctflow.callbacks_fired" does not exist'
 	# What was passed on was passed on.
 	same "$output" "$(<in)"
@@ -805,9 +805,9 @@ b|2000-01-01 00:00:00.002+00'
 	done
 }
 
-@test "settle passes events on while the database does not answer" {
+@test "ack passes events on while the database does not answer" {
 	writer migrate
-	feed settle
+	feed ack
 	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >&5
 	retry 100 told 1
 	same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 1
@@ -844,7 +844,7 @@ b|2000-01-01 00:00:00.002+00'
 @test "a schema that is newer is refused" {
 	writer migrate
 	sql 'INSERT INTO acctflow.migrations (version) VALUES (9999)'
-	for verb in run settle migrate status pending; do
+	for verb in run ack migrate status pending; do
 		refuses "the schema's version is 9999, this program knows" $verb
 		err_has 'use a newer acctflow'
 	done

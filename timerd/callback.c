@@ -3,7 +3,7 @@
  * gigabyte. */
 #include "callback.h"
 
-#include "clock.h"
+#include "time.h"
 
 #include <string.h>
 

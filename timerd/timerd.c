@@ -4,12 +4,14 @@
  * what was due before, write. So nothing fires that waiting input would have cancelled, and endless input starves
  * nobody. */
 #include "callback.h"
-#include "clock.h"
-#include "confine.h"
-#include "io.h"
+#include "time.h"
+#include "sandbox.h"
+#include "lines.h"
+#include "loop.h"
+#include "output.h"
 #include "log.h"
-#include "stats.h"
-#include "text.h"
+#include "metrics.h"
+#include "display.h"
 #include "timers.h"
 
 #include <errno.h>
@@ -29,9 +31,9 @@ struct counts {
 
 struct timerd {
 	bool virtual_clock, resume, no_wait;
-	struct text_style style;
+	struct display_style style;
 	struct lines in;
-	struct out out;
+	struct output out;
 	struct timers *timers;
 	struct counts n;
 	bool caught_up, ended, incomplete; /* the events of these names were read; `end` was not complete */
@@ -44,15 +46,15 @@ struct timerd {
 static void
 flush(struct timerd *t)
 {
-	if (out_flush(&t->out) != 0)
-		out_failed();
+	if (output_flush(&t->out) != 0)
+		output_failed();
 }
 
 static void
 tell(struct timerd *t, struct slice line)
 {
-	text_record(&t->out.buf, t->style, line);
-	if (out_full(&t->out))
+	display_record(&t->out.buf, t->style, line);
+	if (output_full(&t->out))
 		flush(t);
 }
 
@@ -64,9 +66,9 @@ tell_fired(struct timerd *t, struct timer *r)
 	callback_fired(&t->room, r, now);
 	tell(t, slice_buf(&t->room));
 	t->n.fired++;
-	stats_add(STAT_FIRED, 1);
+	metrics_add(METRIC_FIRED, 1);
 	if (!t->virtual_clock)
-		stats_observe(HISTOGRAM_LATENESS, now > r->item.due ? (uint64_t)(now - r->item.due) : 0, 1);
+		metrics_observe(HISTOGRAM_LATENESS, now > r->item.due ? (uint64_t)(now - r->item.due) : 0, 1);
 	timer_free(r);
 }
 
@@ -104,7 +106,7 @@ schedule(struct timerd *t, bool recovered)
 	callback_cancelled(&t->room, old, s->version, t->virtual_clock ? t->now : clock_now());
 	tell(t, slice_buf(&t->room));
 	t->n.cancelled++;
-	stats_add(STAT_CANCELLED, 1);
+	metrics_add(METRIC_CANCELLED, 1);
 	timer_free(old);
 	return true;
 }
@@ -238,7 +240,7 @@ read_waiting(struct timerd *t, bool ready)
 		if (n <= 0 || got >= (size_t)waiting)
 			break;
 		struct pollfd more = {.fd = t->in.fd, .events = POLLIN};
-		if (io_wait(&more, 1, 0) == 0 || (io_stopping() && got >= STOP_BYTES))
+		if (loop_wait(&more, 1, 0) == 0 || (loop_stopping() && got >= STOP_BYTES))
 			break;
 	}
 	return got;
@@ -248,7 +250,7 @@ read_waiting(struct timerd *t, bool ready)
 static bool
 finished(const struct timerd *t)
 {
-	return io_stopping() || (t->in.eof && (t->no_wait || t->incomplete || timers_count(t->timers) == 0));
+	return loop_stopping() || (t->in.eof && (t->no_wait || t->incomplete || timers_count(t->timers) == 0));
 }
 
 /* Whether input broke off: then what it had to say is not known, and nothing may fire. */
@@ -271,11 +273,11 @@ wait_turn(struct timerd *t, bool held, bool more)
 	    {.fd = t->in.eof ? -1 : t->in.fd, .events = POLLIN},
 	    {.fd = t->out.fd},
 	};
-	io_wait(fds, 2, deadline);
+	loop_wait(fds, 2, deadline);
 	if (fds[1].revents & POLLERR) {
 		/* Nobody reads any more: not to be found out only when the next callback is due. */
 		errno = EPIPE;
-		out_failed();
+		output_failed();
 	}
 	return fds[0].revents != 0;
 }
@@ -297,11 +299,11 @@ run(struct timerd *t)
 			now = !t->in.eof ? INT64_MIN : finished(t) ? t->now : INT64_MAX;
 		/* In pieces, to look for input in between; larger ones than those that are read, or a backlog could
 		 * grow. */
-		more = !held && !fire(t, now, OUT_FULL + 4 * got);
+		more = !held && !fire(t, now, OUTPUT_FULL + 4 * got);
 		flush(t);
 		int64_t next = timers_next(t->timers);
-		stats_set(STAT_PENDING, timers_count(t->timers));
-		stats_set(STAT_NEXT_DUE, t->virtual_clock || next == WHEEL_NEVER ? 0 : (uint64_t)next);
+		metrics_set(METRIC_PENDING, timers_count(t->timers));
+		metrics_set(METRIC_NEXT_DUE, t->virtual_clock || next == WHEEL_NEVER ? 0 : (uint64_t)next);
 	} while (!finished(t));
 }
 
@@ -385,20 +387,20 @@ main(int argc, char **argv)
 	if (first < argc)
 		die(EXIT_PERMANENT, "unexpected argument \"%s\": events are read from standard input", argv[first]);
 
-	io_init();
-	stats_open("timerd");
+	loop_init();
+	metrics_open("timerd");
 	t.virtual_clock = clock == 1;
-	t.style = text_style((enum format)format, STDOUT_FILENO);
+	t.style = display_style((enum format)format, STDOUT_FILENO);
 	t.timers = timers_new();
-	out_open(&t.out, STDOUT_FILENO);
-	struct confine confine;
-	confine_begin(&confine, CONFINE_CALLS);
-	confine_end(&confine);
+	output_open(&t.out, STDOUT_FILENO);
+	struct sandbox confine;
+	sandbox_begin(&confine, SANDBOX_CALLS);
+	sandbox_end(&confine);
 	run(&t);
 
 	int code = EXIT_OK;
 	flush(&t);
-	if (broken_off(&t) && !io_stopping()) {
+	if (broken_off(&t) && !loop_stopping()) {
 		log_error("input ended without \"end\": the writer before this program is gone");
 		code = EXIT_TEMPORARY;
 	} else {

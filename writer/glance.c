@@ -1,7 +1,7 @@
 /* See glance.h. The order of members is that of writer/tell.c and timerd/callback.c. */
 #include "glance.h"
 
-#include "clock.h"
+#include "time.h"
 
 #define STARTS(s, literal) ((s).n >= sizeof(literal) - 1 && memcmp((s).p, literal, sizeof(literal) - 1) == 0)
 

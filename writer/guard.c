@@ -30,40 +30,40 @@ static bool
 guard_more(void *context)
 {
 	struct part *p = context;
-	struct db_param *q = p->params;
+	struct pg_param *q = p->params;
 	const struct batch *b = p->attempt->b;
 	if (p->attempt->sourced)
-		db_set_text(&q[0], slice_buf(&p->attempt->g->source.name));
+		pg_set_text(&q[0], slice_buf(&p->attempt->g->source.name));
 	else
-		db_set_null(&q[0]);
-	db_array_text(&q[1]);
-	db_array_bigint(&q[2]);
-	db_array_bigint(&q[3]);
-	db_array_time(&q[4]);
-	db_array_bigint(&q[5]);
-	db_array_numeric(&q[6]);
-	db_array_text(&q[7]);
-	db_array_text(&q[8]);
+		pg_set_null(&q[0]);
+	pg_array_text(&q[1]);
+	pg_array_bigint(&q[2]);
+	pg_array_bigint(&q[3]);
+	pg_array_time(&q[4]);
+	pg_array_bigint(&q[5]);
+	pg_array_numeric(&q[6]);
+	pg_array_text(&q[7]);
+	pg_array_text(&q[8]);
 	for (; p->sent < p->accounts_n && q[1].count < GUARD_ROWS && q[8].bytes.len < GUARD_BYTES; p->sent++) {
 		part_look_ahead(p, p->sent);
 		const struct account *a = part_account(p, p->sent);
 		if (a->highest == NOTHING)
 			continue;
 		const struct item *it = &b->items[a->highest];
-		db_push_text(&q[1], item_id(b, it));
-		db_push_i64(&q[2], it->version);
-		db_push_i64(&q[3], (int64_t)it->callback_ms);
-		db_push_time(&q[4], it->ingested_at);
+		pg_push_text(&q[1], item_id(b, it));
+		pg_push_i64(&q[2], it->version);
+		pg_push_i64(&q[3], (int64_t)it->callback_ms);
+		pg_push_time(&q[4], it->ingested_at);
 		if (it->offset < 0)
-			db_push_null(&q[5]);
+			pg_push_null(&q[5]);
 		else
-			db_push_i64(&q[5], it->offset);
-		db_push_u64(&q[6], it->tokens);
-		db_push_text(&q[7], item_type(b, it));
-		db_push_text(&q[8], item_data(b, it));
+			pg_push_i64(&q[5], it->offset);
+		pg_push_u64(&q[6], it->tokens);
+		pg_push_text(&q[7], item_type(b, it));
+		pg_push_text(&q[8], item_data(b, it));
 	}
 	if (q[1].count)
-		db_queue(p->db, sql_accounts_upsert, q, 9);
+		pg_queue(p->db, sql_accounts_upsert, q, 9);
 	return p->sent < p->accounts_n;
 }
 
@@ -72,8 +72,8 @@ guard_took(void *context, int result)
 {
 	struct part *p = context;
 	const struct batch *b = p->attempt->b;
-	for (int i = 0; i < db_rows(p->db, result); i++) {
-		struct slice id = db_text(p->db, result, i, 0);
+	for (int i = 0; i < pg_rows(p->db, result); i++) {
+		struct slice id = pg_text(p->db, result, i, 0);
 		/* They come in the order in which they were sent, though nothing promises that. */
 		while (p->read < p->accounts_n && !slice_same(part_account(p, p->read)->id, id))
 			p->read++;
@@ -81,7 +81,7 @@ guard_took(void *context, int result)
 		if (!a)
 			continue;
 		a->won = true;
-		a->base = db_i64(p->db, result, i, 1);
+		a->base = pg_i64(p->db, result, i, 1);
 	}
 }
 
@@ -90,19 +90,19 @@ void
 part_guard(struct part *p)
 {
 	p->sent = p->read = 0;
-	db_queue(p->db, "BEGIN", NULL, 0);
+	pg_queue(p->db, "BEGIN", NULL, 0);
 	/* A plan made for these very arrays would begin with copies of them. */
-	db_queue(p->db,
+	pg_queue(p->db,
 	    "SELECT pg_current_xact_id()::text, pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)",
 	    NULL, 0);
 	if (p->attempt->sourced)
 		source_lock(p->db, &p->attempt->g->source, p->lane, p->lane_last, p->params);
-	db_start_many(p->db, guard_more, guard_took, p);
+	pg_start_many(p->db, guard_more, guard_took, p);
 }
 
 void
 part_guarded(struct part *p)
 {
 	p->xid.len = 0;
-	buf_slice(&p->xid, db_text(p->db, 1, 0, 0));
+	buf_slice(&p->xid, pg_text(p->db, 1, 0, 0));
 }

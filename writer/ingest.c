@@ -6,12 +6,12 @@
  * deadlock. */
 #include "ingest.h"
 
-#include "clock.h"
-#include "io.h"
+#include "time.h"
+#include "loop.h"
 #include "log.h"
 #include "part.h"
 #include "recall.h"
-#include "stats.h"
+#include "metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,14 +74,14 @@ part_next(void *context, int i)
 	bool copies = t->to - t->from >= COPY_FROM;
 	switch (p->step) {
 	case STEP_GUARD:
-		if (t->sourced && db_rows(p->db, 2) != (int)(p->lane_last - p->lane + 1)) {
+		if (t->sourced && pg_rows(p->db, 2) != (int)(p->lane_last - p->lane + 1)) {
 			t->fenced = true;
 			return false;
 		}
 		part_guarded(p);
 		p->step = STEP_QUESTIONS;
 		if (part_questions(t, p) > 0) {
-			db_start(p->db);
+			pg_start(p->db);
 			return true;
 		}
 		/* Nothing to ask. */
@@ -103,15 +103,15 @@ part_next(void *context, int i)
 	}
 	p->step = STEP_WRITES;
 	part_writes(t, p);
-	db_start(p->db);
+	pg_start(p->db);
 	return true;
 }
 
 /* One attempt of all parts that are not done, each at its own pace. */
-static enum db_status
+static enum pg_status
 attempt_run(struct attempt *t)
 {
-	struct db *dbs[MOST_LANES];
+	struct pg *dbs[MOST_LANES];
 	int n = 0;
 	accounts_order(t);
 	for (unsigned i = 0; i < t->parts; i++) {
@@ -123,7 +123,7 @@ attempt_run(struct attempt *t)
 		t->running[n] = p;
 		dbs[n++] = p->db;
 	}
-	return db_drive(dbs, n, part_next, t);
+	return pg_drive(dbs, n, part_next, t);
 }
 
 static void
@@ -139,91 +139,91 @@ part_settle(struct attempt *t, struct part *p)
 
 /* Whether the lane was advanced by that transaction. A server that crashed may give the same number again, to a
  * transaction of somebody else's. */
-static enum db_status
+static enum pg_status
 part_advanced(const struct attempt *t, struct part *p, bool *committed)
 {
-	struct db_param q[3] = {0};
-	db_set_text(&q[0], slice_buf(&t->g->source.name));
-	db_set_i64(&q[1], p->lane);
-	db_set_text(&q[2], slice_buf(&p->xid));
-	enum db_status status = db_exec(p->db,
+	struct pg_param q[3] = {0};
+	pg_set_text(&q[0], slice_buf(&t->g->source.name));
+	pg_set_i64(&q[1], p->lane);
+	pg_set_text(&q[2], slice_buf(&p->xid));
+	enum pg_status status = pg_exec(p->db,
 	    "SELECT FROM acctflow.source_lanes WHERE name = $1 AND lane = $2::smallint AND xid = $3::xid8", q, 3);
-	*committed = status == DB_OK && db_rows(p->db, 0) == 1;
-	db_params_free(q, 3);
+	*committed = status == PG_OK && pg_rows(p->db, 0) == 1;
+	pg_params_free(q, 3);
 	return status;
 }
 
 /* Whether the transaction that may have been committed was: looked up, not guessed. */
-static enum db_status
+static enum pg_status
 part_look(const struct attempt *t, struct part *p, bool *committed)
 {
-	struct db_param q[1] = {0};
-	enum db_status status;
+	struct pg_param q[1] = {0};
+	enum pg_status status;
 	*committed = false;
 	for (int i = 0;; i++) {
-		db_set_text(&q[0], slice_buf(&p->xid));
-		status = db_exec(p->db, "SELECT pg_xact_status($1::xid8)", q, 1);
+		pg_set_text(&q[0], slice_buf(&p->xid));
+		status = pg_exec(p->db, "SELECT pg_xact_status($1::xid8)", q, 1);
 		/* A number of the future: the server crashed before it had written anything of it down. */
-		if (status == DB_DATA) {
-			status = DB_OK;
+		if (status == PG_DATA) {
+			status = PG_OK;
 			break;
 		}
-		if (status != DB_OK || db_null(p->db, 0, 0, 0))
+		if (status != PG_OK || pg_null(p->db, 0, 0, 0))
 			break;
-		*committed = slice_is(db_text(p->db, 0, 0, 0), "committed");
-		if (!slice_is(db_text(p->db, 0, 0, 0), "in progress"))
+		*committed = slice_is(pg_text(p->db, 0, 0, 0), "committed");
+		if (!slice_is(pg_text(p->db, 0, 0, 0), "in progress"))
 			break;
 		/* Its backend does not know yet that we are gone. */
 		if (i == 0)
 			log_warn("waiting for the transaction that was cut off");
 		if (i >= 20)
-			status = db_exec(p->db,
+			status = pg_exec(p->db,
 			    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = "
 			    "($1::xid8)::xid",
 			    q, 1);
-		if (status != DB_OK)
+		if (status != PG_OK)
 			break;
 		struct pollfd none[1];
-		io_wait(none, 0, clock_now() + 100000);
+		loop_wait(none, 0, clock_now() + 100000);
 	}
-	db_params_free(q, 1);
-	return status == DB_OK && *committed && t->sourced ? part_advanced(t, p, committed) : status;
+	pg_params_free(q, 1);
+	return status == PG_OK && *committed && t->sourced ? part_advanced(t, p, committed) : status;
 }
 
 /* Makes sure of every part's connection, and looks up what became of those that were being committed. */
-static enum db_status
+static enum pg_status
 parts_recover(struct attempt *t)
 {
 	for (unsigned i = 0; i < t->parts; i++) {
 		struct part *p = &t->part[i];
 		if (p->done)
 			continue;
-		enum db_status status;
+		enum pg_status status;
 		bool committed = false;
 		int64_t start = clock_now();
 		do {
-			db_reset(p->db);
-			status = db_connect(p->db);
-			if (status == DB_OK && p->step == STEP_WRITES && p->xid.len)
+			pg_reset(p->db);
+			status = pg_connect(p->db);
+			if (status == PG_OK && p->step == STEP_WRITES && p->xid.len)
 				status = part_look(t, p, &committed);
-		} while (status == DB_RETRY && clock_now() - start < db_deadline() && !io_stopping());
-		if (status != DB_OK)
+		} while (status == PG_RETRY && clock_now() - start < pg_deadline() && !loop_stopping());
+		if (status != PG_OK)
 			return status;
 		if (committed)
 			part_settle(t, p);
 		p->xid.len = 0;
 	}
-	return DB_OK;
+	return PG_OK;
 }
 
 static enum ingest_status
-gone(const char *error, enum db_status status)
+gone(const char *error, enum pg_status status)
 {
-	if (status == DB_FATAL)
+	if (status == PG_FATAL)
 		log_error("the database refused: %s", error);
 	else
 		log_error("the database cannot be reached: %s", error);
-	return status == DB_FATAL ? INGEST_FATAL : INGEST_GONE;
+	return status == PG_FATAL ? INGEST_FATAL : INGEST_GONE;
 }
 
 /* The connections' error, of the part that failed. */
@@ -232,8 +232,8 @@ parts_error(const struct attempt *t)
 {
 	const char *error = "unknown error";
 	for (unsigned i = 0; i < t->parts; i++)
-		if (!t->part[i].done && *db_error(t->part[i].db))
-			error = db_error(t->part[i].db);
+		if (!t->part[i].done && *pg_error(t->part[i].db))
+			error = pg_error(t->part[i].db);
 	return error;
 }
 
@@ -263,15 +263,15 @@ range_commit(struct ingest *g, struct batch *b, size_t from, size_t to)
 {
 	struct attempt t = {.g = g, .b = b, .from = from, .to = to};
 	enum ingest_status result = INGEST_OK;
-	enum db_status status = DB_OK;
+	enum pg_status status = PG_OK;
 	int64_t start = clock_now();
 	unsigned tries = 0;
 	attempt_start(&t);
 	for (;;) {
-		status = DB_OK;
-		for (unsigned i = 0; i < t.parts && status == DB_OK; i++)
-			if (!t.part[i].done && (status = db_connect(t.part[i].db)) != DB_OK) {
-				result = gone(db_error(t.part[i].db), status);
+		status = PG_OK;
+		for (unsigned i = 0; i < t.parts && status == PG_OK; i++)
+			if (!t.part[i].done && (status = pg_connect(t.part[i].db)) != PG_OK) {
+				result = gone(pg_error(t.part[i].db), status);
 				goto out;
 			}
 		status = attempt_run(&t);
@@ -280,39 +280,39 @@ range_commit(struct ingest *g, struct batch *b, size_t from, size_t to)
 			result = INGEST_FENCED;
 			goto out;
 		}
-		if (status == DB_OK)
+		if (status == PG_OK)
 			break;
 		struct buf error = {0};
 		buf_text(&error, parts_error(&t));
 		/* A part that came through is committed, whatever became of the other. */
 		for (unsigned i = 0; i < t.parts; i++)
-			if (!t.part[i].done && t.part[i].step == STEP_WRITES && db_committed(t.part[i].db))
+			if (!t.part[i].done && t.part[i].step == STEP_WRITES && pg_committed(t.part[i].db))
 				part_settle(&t, &t.part[i]);
-		enum db_status recovered = status == DB_FATAL ? DB_FATAL : parts_recover(&t);
-		if (recovered != DB_OK)
+		enum pg_status recovered = status == PG_FATAL ? PG_FATAL : parts_recover(&t);
+		if (recovered != PG_OK)
 			result = gone(recovered == status ? buf_cstr(&error) : parts_error(&t), recovered);
-		else if (status == DB_RETRY)
+		else if (status == PG_RETRY)
 			log_warn("trying the batch again: %s", buf_cstr(&error));
 		else if (to - from == 1)
 			b->items[from].reason = batch_keep(b, slice_buf(&error));
 		buf_free(&error);
 		if (result != INGEST_OK)
 			goto out;
-		if (status == DB_DATA)
+		if (status == PG_DATA)
 			break;
 		/* What passes may take its time; a batch that never gets through must end somewhere all the same. */
-		stats_add(STAT_RETRIES, 1);
+		metrics_add(METRIC_RETRIES, 1);
 		if (tries++ > 0) {
 			struct pollfd none[1];
-			io_wait(none, 0, clock_now() + (tries < 8 ? 20000 << tries : 5000000));
+			loop_wait(none, 0, clock_now() + (tries < 8 ? 20000 << tries : 5000000));
 		}
-		if (clock_now() - start > db_deadline() || (io_stopping() && tries > 3)) {
+		if (clock_now() - start > pg_deadline() || (loop_stopping() && tries > 3)) {
 			log_error("giving the batch up after %u tries", tries);
 			result = INGEST_GONE;
 			goto out;
 		}
 	}
-	if (status == DB_OK) {
+	if (status == PG_OK) {
 		for (unsigned i = 0; i < t.parts; i++)
 			part_settle(&t, &t.part[i]);
 	}
@@ -321,7 +321,7 @@ out:
 		buf_free(&t.part[i].xid);
 		buf_free(&t.part[i].asked);
 	}
-	if (result != INGEST_OK || status == DB_OK)
+	if (result != INGEST_OK || status == PG_OK)
 		return result;
 	/* A value was refused: halve until it is alone, then it is a reject and its neighbours go on. */
 	if (to - from == 1) {
@@ -374,19 +374,19 @@ times_settle(struct ingest *g, struct batch *b)
 static enum ingest_status
 rejects_recall(struct ingest *g, struct batch *b)
 {
-	struct db *db = g->lane[0];
+	struct pg *db = g->lane[0];
 	int64_t start = clock_now();
 	for (;;) {
-		enum db_status status = db_connect(db);
-		if (status == DB_OK)
+		enum pg_status status = pg_connect(db);
+		if (status == PG_OK)
 			status = recall_rejects(db, b);
-		if (status == DB_OK)
+		if (status == PG_OK)
 			return INGEST_OK;
-		if (status != DB_RETRY || clock_now() - start > db_deadline() || io_stopping())
-			return gone(db_error(db), status);
-		db_reset(db);
+		if (status != PG_RETRY || clock_now() - start > pg_deadline() || loop_stopping())
+			return gone(pg_error(db), status);
+		pg_reset(db);
 		struct pollfd none[1];
-		io_wait(none, 0, clock_now() + 50000);
+		loop_wait(none, 0, clock_now() + 50000);
 	}
 }
 
@@ -415,8 +415,8 @@ void
 ingest_free(struct ingest *g)
 {
 	for (unsigned i = 0; i < MOST_LANES; i++) {
-		db_params_free(g->params[i], (int)(sizeof g->params[i] / sizeof *g->params[i]));
-		db_free(g->lane[i]);
+		pg_params_free(g->params[i], (int)(sizeof g->params[i] / sizeof *g->params[i]));
+		pg_free(g->lane[i]);
 	}
 	source_free(&g->source);
 	free(g->order);

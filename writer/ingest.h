@@ -15,14 +15,14 @@ struct place {
 };
 
 struct ingest {
-	struct db *lane[MOST_LANES];
+	struct pg *lane[MOST_LANES];
 	unsigned lanes;
 	bool resume;	      /* under --resume: items that a life before committed are told again */
 	struct source source; /* of the records now coming; token -1: none claimed */
 	bool virtual_clock;   /* records bring their times; else a batch has the time at which its commit begins */
 	int64_t last;	      /* ingested_at of the record before; INT64_MIN: none */
 	/* Its own. */
-	struct db_param params[MOST_LANES][28];
+	struct pg_param params[MOST_LANES][28];
 	struct place *order; /* of the accounts */
 	size_t order_cap;
 };

@@ -9,8 +9,8 @@ enum { COPY_FROM = 256 }; /* items from which on their history is worth a COPY *
 
 /* One lane's share of an attempt. */
 struct part {
-	struct db *db;
-	struct db_param *params;
+	struct pg *db;
+	struct pg_param *params;
 	unsigned lane, lane_last; /* the lanes whose rows it advances */
 	bool done;
 	enum { STEP_GUARD, STEP_QUESTIONS, STEP_COPY, STEP_WRITES } step; /* what was started last */
@@ -29,7 +29,7 @@ struct attempt {
 	struct batch *b;
 	size_t from, to;
 	struct part part[MOST_LANES];
-	struct part *running[MOST_LANES]; /* those that are not done, as db_drive counts them */
+	struct part *running[MOST_LANES]; /* those that are not done, as pg_drive counts them */
 	unsigned parts;
 	bool sourced, fenced;
 };

@@ -3,8 +3,8 @@
  * system calls are filtered: libpq and the libraries below it make too many. */
 #include "reach.h"
 
-#include "confine.h"
-#include "scan.h"
+#include "sandbox.h"
+#include "json.h"
 
 #include <libgen.h>
 #include <limits.h>
@@ -16,7 +16,7 @@ enum { PORT_POSTGRES = 5432, PORT_NAMES = 53, PORT_KERBEROS = 88 };
 /* A file that is renewed by another being put in its place: then its folder is wanted, unless that holds who knows
  * what. */
 static void
-renewable(struct confine *c, const char *path)
+renewable(struct sandbox *c, const char *path)
 {
 	const char *home = getenv("HOME");
 	const char *const wide[] = {"/", "/etc", "/tmp", ".", home ? home : "/"};
@@ -26,7 +26,7 @@ renewable(struct confine *c, const char *path)
 	for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
 		narrow = narrow && strcmp(folder, wide[i]) != 0;
 	if (*path)
-		confine_read(c, narrow ? folder : path);
+		sandbox_read(c, narrow ? folder : path);
 	free(copy);
 }
 
@@ -45,14 +45,14 @@ nth(const char *list, size_t n, struct slice *s)
 
 /* The TCP ports of the connection. Returns whether there are any: no host, or a folder, means a Unix socket. */
 static bool
-ports(struct confine *c, const struct db *db)
+ports(struct sandbox *c, const struct pg *db)
 {
 	struct buf host = {0}, address = {0}, port = {0};
 	struct slice h = {0}, a = {0}, p = {0};
 	bool tcp = false;
-	db_setting(db, "host", &host);
-	db_setting(db, "hostaddr", &address);
-	db_setting(db, "port", &port);
+	pg_setting(db, "host", &host);
+	pg_setting(db, "hostaddr", &address);
+	pg_setting(db, "port", &port);
 	for (size_t i = 0;; i++) {
 		bool more = nth(buf_cstr(&host), i, &h);
 		more = nth(buf_cstr(&address), i, &a) || more;
@@ -62,11 +62,11 @@ ports(struct confine *c, const struct db *db)
 		uint64_t number = 0;
 		if (!nth(buf_cstr(&port), i, &p))
 			nth(buf_cstr(&port), 0, &p);
-		if (scan_integer(p, UINT16_MAX, &number) != 0)
+		if (json_integer(p, UINT16_MAX, &number) != 0)
 			number = PORT_POSTGRES;
 		if (a.n == 0 && (h.n == 0 || *h.p == '/' || *h.p == '@'))
 			continue;
-		confine_connect(c, (uint16_t)number);
+		sandbox_connect(c, (uint16_t)number);
 		tcp = true;
 	}
 	buf_free(&host);
@@ -76,7 +76,7 @@ ports(struct confine *c, const struct db *db)
 }
 
 void
-reach_confine(const struct db *db)
+reach_confine(const struct pg *db)
 {
 	static const char *const own[] = {"passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir"};
 	static const char *const names[] = {"/etc/nsswitch.conf", "/etc/passwd"};
@@ -85,32 +85,32 @@ reach_confine(const struct db *db)
 	    "/usr/local/share/ca-certificates", "/etc/krb5.conf", "/etc/krb5.conf.d", "/etc/gss",
 	    "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/etc/ld.so.cache", "/usr/lib", "/lib"};
 	static const char *const services[] = {"PGSERVICEFILE", "PGSYSCONFDIR"};
-	struct confine c;
+	struct sandbox c;
 	struct buf path = {0};
 	const char *home = getenv("HOME");
 
-	confine_begin(&c, CONFINE_ABSTRACT);
+	sandbox_begin(&c, SANDBOX_ABSTRACT);
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-		db_setting(db, own[i], &path);
+		pg_setting(db, own[i], &path);
 		renewable(&c, buf_cstr(&path));
 	}
 	for (size_t i = 0; i < sizeof services / sizeof *services; i++)
 		if (getenv(services[i]))
-			confine_read(&c, getenv(services[i]));
-	confine_read(&c, "/etc/postgresql-common/pg_service.conf");
+			sandbox_read(&c, getenv(services[i]));
+	sandbox_read(&c, "/etc/postgresql-common/pg_service.conf");
 	for (size_t i = 0; home && i < 2; i++) {
 		path.len = 0;
 		buf_printf(&path, "%s/%s", home, i ? ".pg_service.conf" : ".postgresql");
-		confine_read(&c, buf_cstr(&path));
+		sandbox_read(&c, buf_cstr(&path));
 	}
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		confine_read(&c, names[i]);
+		sandbox_read(&c, names[i]);
 	if (ports(&c, db)) {
-		confine_connect(&c, PORT_NAMES);
-		confine_connect(&c, PORT_KERBEROS);
+		sandbox_connect(&c, PORT_NAMES);
+		sandbox_connect(&c, PORT_KERBEROS);
 		for (size_t i = 0; i < sizeof network / sizeof *network; i++)
-			confine_read(&c, network[i]);
+			sandbox_read(&c, network[i]);
 	}
-	confine_end(&c);
+	sandbox_end(&c);
 	buf_free(&path);
 }

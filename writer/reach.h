@@ -2,9 +2,9 @@
 #ifndef ACCTFLOW_REACH_H
 #define ACCTFLOW_REACH_H
 
-#include "db.h"
+#include "pg.h"
 
 /* Gives up all else, by what the connection was made with. */
-void reach_confine(const struct db *db);
+void reach_confine(const struct pg *db);
 
 #endif

@@ -5,10 +5,10 @@
 
 /* Takes a row for the item that it is of. */
 static void
-row_take(const struct db *db, int row, struct batch *b, struct item *it, struct buf *conflict)
+row_take(const struct pg *db, int row, struct batch *b, struct item *it, struct buf *conflict)
 {
-	struct slice reason = db_text(db, 0, row, 1);
-	it->ingested_at = db_i64(db, 0, row, 2);
+	struct slice reason = pg_text(db, 0, row, 1);
+	it->ingested_at = pg_i64(db, 0, row, 2);
 	if (it->kind != ITEM_UPDATE)
 		return;
 	conflict->len = 0;
@@ -19,10 +19,10 @@ row_take(const struct db *db, int row, struct batch *b, struct item *it, struct 
 	}
 }
 
-enum db_status
-recall_rejects(struct db *db, struct batch *b)
+enum pg_status
+recall_rejects(struct pg *db, struct batch *b)
 {
-	struct db_param p[3] = {0};
+	struct pg_param p[3] = {0};
 	struct buf conflict = {0};
 	int64_t least = -1, most = -1;
 	for (size_t i = 0; i < b->n; i++) {
@@ -32,22 +32,22 @@ recall_rejects(struct db *db, struct batch *b)
 		most = b->items[i].offset > most ? b->items[i].offset : most;
 	}
 	if (least < 0)
-		return DB_OK;
-	db_set_text(&p[0], slice_buf(&b->source));
-	db_set_i64(&p[1], least);
-	db_set_i64(&p[2], most);
-	enum db_status status = db_exec(db, sql_rejects_recall, p, 3);
-	int rows = status == DB_OK ? db_rows(db, 0) : 0;
+		return PG_OK;
+	pg_set_text(&p[0], slice_buf(&b->source));
+	pg_set_i64(&p[1], least);
+	pg_set_i64(&p[2], most);
+	enum pg_status status = pg_exec(db, sql_rejects_recall, p, 3);
+	int rows = status == PG_OK ? pg_rows(db, 0) : 0;
 	/* Both are in the order of offsets. */
 	for (size_t i = 0, row = 0; row < (size_t)rows; row++) {
-		int64_t offset = db_i64(db, 0, (int)row, 0);
+		int64_t offset = pg_i64(db, 0, (int)row, 0);
 		while (i < b->n && b->items[i].offset < offset)
 			i++;
-		bool last = row + 1 == (size_t)rows || db_i64(db, 0, (int)row + 1, 0) != offset;
+		bool last = row + 1 == (size_t)rows || pg_i64(db, 0, (int)row + 1, 0) != offset;
 		if (last && i < b->n && b->items[i].offset == offset && b->items[i].replayed)
 			row_take(db, (int)row, b, &b->items[i], &conflict);
 	}
-	db_params_free(p, 3);
+	pg_params_free(p, 3);
 	buf_free(&conflict);
 	return status;
 }

@@ -4,10 +4,10 @@
 #define ACCTFLOW_RECALL_H
 
 #include "batch.h"
-#include "db.h"
+#include "pg.h"
 
 /* Gives the replayed items of b the time of their reject, and `refused` the server's words. Asks nothing where none is
  * replayed. */
-enum db_status recall_rejects(struct db *db, struct batch *b);
+enum pg_status recall_rejects(struct pg *db, struct batch *b);
 
 #endif

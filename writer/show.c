@@ -18,8 +18,8 @@ enum { COLUMN_MOST = 48, TABLE_ROWS = 1000 };
 
 /* Rows are shown as they come. A table's columns need some rows at once to be wide enough. */
 struct show {
-	struct db *db;
-	struct out out;
+	struct pg *db;
+	struct output out;
 	bool people;
 	uint64_t rows;
 	struct buf cells, room; /* of the rows that are held, each cell a line */
@@ -27,23 +27,23 @@ struct show {
 };
 
 _Noreturn static void
-failed(struct db *db, enum db_status status)
+failed(struct pg *db, enum pg_status status)
 {
-	die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "the database refused: %s", db_error(db));
+	die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "the database refused: %s", pg_error(db));
 }
 
 static void
-row_json(struct buf *out, struct db *db, int result, int row)
+row_json(struct buf *out, struct pg *db, int result, int row)
 {
 	cJSON *object = cJSON_CreateObject();
 	const cJSON *added = object;
-	for (int c = 0; added && c < db_columns(db, result); c++) {
-		const char *text = db_text(db, result, row, c).p, *name = db_column(db, result, c);
-		if (db_null(db, result, row, c))
+	for (int c = 0; added && c < pg_columns(db, result); c++) {
+		const char *text = pg_text(db, result, row, c).p, *name = pg_column(db, result, c);
+		if (pg_null(db, result, row, c))
 			added = cJSON_AddNullToObject(object, name);
-		else if (db_kind(db, result, c) == DB_BOOL)
+		else if (pg_kind(db, result, c) == PG_BOOL)
 			added = cJSON_AddBoolToObject(object, name, *text == 't');
-		else if (db_kind(db, result, c) == DB_TEXT)
+		else if (pg_kind(db, result, c) == PG_TEXT)
 			added = cJSON_AddStringToObject(object, name, text);
 		else
 			added = cJSON_AddRawToObject(object, name, text);
@@ -69,15 +69,15 @@ width(struct slice s)
 
 /* One cell as it is shown: safe, and cut to a length. */
 static struct slice
-cell(struct buf *room, struct db *db, int result, int row, int column)
+cell(struct buf *room, struct pg *db, int result, int row, int column)
 {
 	room->len = 0;
 	if (row < 0)
-		buf_text(room, db_column(db, result, column));
-	else if (db_kind(db, result, column) == DB_BOOL)
-		buf_text(room, *db_text(db, result, row, column).p == 't' ? "yes" : "no");
-	else if (!db_null(db, result, row, column))
-		buf_safe(room, db_text(db, result, row, column));
+		buf_text(room, pg_column(db, result, column));
+	else if (pg_kind(db, result, column) == PG_BOOL)
+		buf_text(room, *pg_text(db, result, row, column).p == 't' ? "yes" : "no");
+	else if (!pg_null(db, result, row, column))
+		buf_safe(room, pg_text(db, result, row, column));
 	size_t n = 0;
 	for (size_t chars = 0; n < room->len; n++)
 		if (((unsigned char)room->p[n] & 0xc0) != 0x80 && chars++ == COLUMN_MOST)
@@ -93,7 +93,7 @@ cell(struct buf *room, struct db *db, int result, int row, int column)
 static void
 row_hold(struct show *s, int row)
 {
-	int columns = db_columns(s->db, 0);
+	int columns = pg_columns(s->db, 0);
 	if (!s->widest) {
 		s->widest = mem_alloc((size_t)columns * sizeof *s->widest);
 		memset(s->widest, 0, (size_t)columns * sizeof *s->widest);
@@ -114,13 +114,13 @@ row_hold(struct show *s, int row)
 static void
 table_print(struct show *s)
 {
-	int columns = db_columns(s->db, 0);
+	int columns = pg_columns(s->db, 0);
 	const char *p = s->cells.p;
 	for (; s->held > 0; s->held--) {
 		for (int c = 0; c < columns; c++) {
 			struct slice text = {p, (size_t)((const char *)rawmemchr(p, '\n') - p)};
 			size_t pad = s->widest[c] - width(text);
-			bool right = db_kind(s->db, 0, c) == DB_NUMBER;
+			bool right = pg_kind(s->db, 0, c) == PG_NUMBER;
 			bool last = c == columns - 1;
 			buf_printf(&s->out.buf, "%s%*s", c ? "  " : "", right ? (int)pad : 0, "");
 			buf_slice(&s->out.buf, text);
@@ -143,37 +143,37 @@ row_show(void *context)
 		row_hold(s, 0);
 	if (s->held >= TABLE_ROWS)
 		table_print(s);
-	if (out_full(&s->out) && out_flush(&s->out) != 0)
-		out_failed();
+	if (output_full(&s->out) && output_flush(&s->out) != 0)
+		output_failed();
 }
 
 int
 show_main(const struct writer_options *o, const char *sql, const char *argument)
 {
 	struct show s = {.db = writer_connect(o, "acctflow show")};
-	struct db_param p[1] = {0};
-	out_open(&s.out, STDOUT_FILENO);
-	s.people = text_style((enum format)o->format, STDOUT_FILENO).people;
+	struct pg_param p[1] = {0};
+	output_open(&s.out, STDOUT_FILENO);
+	s.people = display_style((enum format)o->format, STDOUT_FILENO).people;
 	if (argument)
-		db_set_text(&p[0], slice_of(argument));
+		pg_set_text(&p[0], slice_of(argument));
 	else
-		db_set_null(&p[0]);
-	enum db_status status = db_each(s.db, sql, p, 1, row_show, &s);
-	if (status != DB_OK)
+		pg_set_null(&p[0]);
+	enum pg_status status = pg_each(s.db, sql, p, 1, row_show, &s);
+	if (status != PG_OK)
 		failed(s.db, status);
 	if (s.people && s.rows == 0)
 		row_hold(&s, -1);
 	table_print(&s);
-	if (out_flush(&s.out) != 0)
-		out_failed();
+	if (output_flush(&s.out) != 0)
+		output_failed();
 	if (o->operand && s.rows == 0)
 		log_warn("no account \"%s\"", o->operand);
-	db_params_free(p, 1);
+	pg_params_free(p, 1);
 	buf_free(&s.out.buf);
 	buf_free(&s.cells);
 	buf_free(&s.room);
 	free(s.widest);
-	db_free(s.db);
+	pg_free(s.db);
 	return EXIT_OK;
 }
 
@@ -182,33 +182,33 @@ claim_main(const struct writer_options *o)
 {
 	if (!o->source)
 		die(EXIT_PERMANENT, "claim wants --source NAME");
-	struct db *db = writer_connect(o, "acctflow claim");
+	struct pg *db = writer_connect(o, "acctflow claim");
 	struct source s = {0};
-	struct db_param p[1] = {0};
-	struct out out;
+	struct pg_param p[1] = {0};
+	struct output out;
 	int64_t pid;
-	out_open(&out, STDOUT_FILENO);
+	output_open(&out, STDOUT_FILENO);
 	buf_text(&s.name, o->source);
-	enum db_status status = source_claim(db, &s, (unsigned)o->lanes, false, false, true, &pid);
-	db_set_text(&p[0], slice_of(o->source));
-	if (status == DB_OK)
-		status = db_exec(db, sql_source_show, p, 1);
-	if (status != DB_OK)
+	enum pg_status status = source_claim(db, &s, (unsigned)o->lanes, false, false, true, &pid);
+	pg_set_text(&p[0], slice_of(o->source));
+	if (status == PG_OK)
+		status = pg_exec(db, sql_source_show, p, 1);
+	if (status != PG_OK)
 		failed(db, status);
-	for (int c = 0; c < db_columns(db, 0); c++) {
-		struct slice v = db_text(db, 0, 0, c);
-		buf_printf(&out.buf, "%s=", db_column(db, 0, c));
-		if (db_kind(db, 0, c) == DB_BOOL)
+	for (int c = 0; c < pg_columns(db, 0); c++) {
+		struct slice v = pg_text(db, 0, 0, c);
+		buf_printf(&out.buf, "%s=", pg_column(db, 0, c));
+		if (pg_kind(db, 0, c) == PG_BOOL)
 			buf_text(&out.buf, *v.p == 't' ? "true" : "false");
 		else
 			buf_safe(&out.buf, v);
 		buf_char(&out.buf, '\n');
 	}
-	if (out_flush(&out) != 0)
-		out_failed();
-	db_params_free(p, 1);
+	if (output_flush(&out) != 0)
+		output_failed();
+	pg_params_free(p, 1);
 	source_free(&s);
 	buf_free(&out.buf);
-	db_free(db);
+	pg_free(db);
 	return EXIT_OK;
 }

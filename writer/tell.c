@@ -1,7 +1,7 @@
 /* See tell.h. The order of members is fixed: the same input gives the same bytes. */
 #include "tell.h"
 
-#include "clock.h"
+#include "time.h"
 
 #include <string.h>
 

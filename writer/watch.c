@@ -2,11 +2,12 @@
  * `name=value` lines that a blank line ends. It goes on whatever the database does, and changes nothing there. What
  * costs a pass over a relation is asked only when something has changed, and so rarely that it takes a small share of
  * the time: the least while the pipeline works, more once it rests, when the figures are to become exact. */
+#include "loop.h"
 #include "writer.h"
 
-#include "clock.h"
+#include "time.h"
 #include "log.h"
-#include "migrate.h"
+#include "schema.h"
 #include "sql.h"
 
 #include <stdio.h>
@@ -29,8 +30,8 @@ struct question {
 };
 
 struct watch {
-	struct db *db;
-	struct out out;
+	struct pg *db;
+	struct output out;
 	int64_t interval;
 	struct buf changed; /* when any source moved last, and how far */
 	bool pending, busy; /* something is pending; something moved since the last look */
@@ -49,8 +50,8 @@ say(struct watch *w, const char *name, struct slice value)
 static void
 say_row(struct watch *w, int result)
 {
-	for (int c = 0; c < db_columns(w->db, result); c++)
-		say(w, db_column(w->db, result, c), db_text(w->db, result, 0, c));
+	for (int c = 0; c < pg_columns(w->db, result); c++)
+		say(w, pg_column(w->db, result, c), pg_text(w->db, result, 0, c));
 }
 
 /* Ends a block; the next one comes within so long. */
@@ -58,24 +59,24 @@ static void
 block_end(struct watch *w, int64_t within)
 {
 	buf_printf(&w->out.buf, "next=%lld\n\n", (long long)(within / 1000000 + 1));
-	if (out_flush(&w->out) != 0)
-		out_failed();
+	if (output_flush(&w->out) != 0)
+		output_failed();
 }
 
 /* The schema's version; 0 where there is none. */
-static enum db_status
-schema_read(struct db *db, int64_t *version)
+static enum pg_status
+schema_read(struct pg *db, int64_t *version)
 {
 	*version = 0;
-	enum db_status status = db_exec(db,
+	enum pg_status status = pg_exec(db,
 	    "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'acctflow' AND "
 	    "c.relname = 'migrations'",
 	    NULL, 0);
-	if (status != DB_OK || db_rows(db, 0) == 0)
+	if (status != PG_OK || pg_rows(db, 0) == 0)
 		return status;
-	status = db_exec(db, "SELECT max(version) FROM acctflow.migrations", NULL, 0);
-	if (status == DB_OK)
-		*version = db_i64(db, 0, 0, 0);
+	status = pg_exec(db, "SELECT max(version) FROM acctflow.migrations", NULL, 0);
+	if (status == PG_OK)
+		*version = pg_i64(db, 0, 0, 0);
 	return status;
 }
 
@@ -95,64 +96,64 @@ is_due(const struct watch *w, struct question *q)
 }
 
 /* Asks, where it is time to, in a block of its own. */
-static enum db_status
+static enum pg_status
 ask(struct watch *w, struct question *q)
 {
-	struct db_param p[1] = {0};
+	struct pg_param p[1] = {0};
 	char now[TIME_TEXT];
 	if (!is_due(w, q))
-		return DB_OK;
+		return PG_OK;
 	block_end(w, TIMEOUT_S * INT64_C(1000000));
 	int64_t start = clock_now();
 	time_format(start, now);
-	db_set_text(&p[0], slice_of(now));
-	enum db_status status = db_exec(w->db, q->sql, p, q == &w->outcomes);
-	db_params_free(p, 1);
+	pg_set_text(&p[0], slice_of(now));
+	enum pg_status status = pg_exec(w->db, q->sql, p, q == &w->outcomes);
+	pg_params_free(p, 1);
 	q->asked = start;
 	q->took = clock_now() - start;
-	if (status == DB_OK)
+	if (status == PG_OK)
 		say_row(w, 0);
 	/* It took too long: that need not be told every time, and the rest is known. */
-	if (status == DB_RETRY && strcmp(db_sqlstate(w->db), "57014") == 0) {
+	if (status == PG_RETRY && strcmp(pg_sqlstate(w->db), "57014") == 0) {
 		log_debug("gave up a count that took more than %d s", TIMEOUT_S);
-		status = DB_OK;
+		status = PG_OK;
 	}
-	if (status == DB_OK && q == &w->outcomes)
-		w->pending = db_rows(w->db, 0) && db_i64(w->db, 0, 0, 2) > 0;
+	if (status == PG_OK && q == &w->outcomes)
+		w->pending = pg_rows(w->db, 0) && pg_i64(w->db, 0, 0, 2) > 0;
 	return status;
 }
 
-static enum db_status
+static enum pg_status
 look(struct watch *w)
 {
 	int64_t version;
 	char set[64];
-	enum db_status status = db_connect(w->db);
-	if (status != DB_OK)
+	enum pg_status status = pg_connect(w->db);
+	if (status != PG_OK)
 		return status;
 	status = schema_read(w->db, &version);
-	if (status != DB_OK)
+	if (status != PG_OK)
 		return status;
 	buf_printf(&w->out.buf, "schema=%lld\nschema.wanted=%d\n", (long long)version, migrate_version());
 	if (version != migrate_version())
-		return DB_OK;
+		return PG_OK;
 	snprintf(set, sizeof set, "SET statement_timeout = '%ds'", TIMEOUT_S);
-	db_queue(w->db, set, NULL, 0);
-	db_queue(w->db, sql_watch, NULL, 0);
-	status = db_run(w->db);
-	if (status != DB_OK)
+	pg_queue(w->db, set, NULL, 0);
+	pg_queue(w->db, sql_watch, NULL, 0);
+	status = pg_run(w->db);
+	if (status != PG_OK)
 		return status;
 	say_row(w, 1);
 	struct buf before = w->changed;
 	w->changed = (struct buf){0};
 	for (int c = 0; c < 7; c++) {
-		buf_slice(&w->changed, db_text(w->db, 1, 0, c));
+		buf_slice(&w->changed, pg_text(w->db, 1, 0, c));
 		buf_char(&w->changed, ' ');
 	}
 	w->busy = !slice_same(slice_buf(&before), slice_buf(&w->changed));
 	buf_free(&before);
 	struct question *const all[] = {&w->outcomes, &w->rejects, &w->reasons, &w->richest};
-	for (size_t i = 0; status == DB_OK && i < sizeof all / sizeof *all; i++)
+	for (size_t i = 0; status == PG_OK && i < sizeof all / sizeof *all; i++)
 		status = ask(w, all[i]);
 	return status;
 }
@@ -167,22 +168,22 @@ watch_main(const struct writer_options *o)
 	    .reasons = {.sql = sql_watch_reasons},
 	    .richest = {.sql = sql_watch_richest},
 	};
-	out_open(&w.out, STDOUT_FILENO);
-	w.db = db_new("acctflow status");
-	while (!io_stopping()) {
+	output_open(&w.out, STDOUT_FILENO);
+	w.db = pg_new("acctflow status");
+	while (!loop_stopping()) {
 		int64_t start = clock_now();
 		/* Found anew each time: the private Postgres may only be there later. */
 		writer_configure(o, 0);
-		enum db_status status = look(&w);
-		if (status != DB_OK) {
-			say(&w, "error", slice_of(db_error(w.db)));
-			db_reset(w.db);
+		enum pg_status status = look(&w);
+		if (status != PG_OK) {
+			say(&w, "error", slice_of(pg_error(w.db)));
+			pg_reset(w.db);
 		}
 		block_end(&w, w.interval);
 		/* Nobody reads any more: noticed at once. */
 		struct pollfd p = {.fd = w.out.fd};
-		while (!io_stopping() && !p.revents && clock_now() < start + w.interval)
-			io_wait(&p, 1, start + w.interval);
+		while (!loop_stopping() && !p.revents && clock_now() < start + w.interval)
+			loop_wait(&p, 1, start + w.interval);
 		if (p.revents)
 			break;
 	}
@@ -192,6 +193,6 @@ watch_main(const struct writer_options *o)
 	buf_free(&w.reasons.changed);
 	buf_free(&w.richest.changed);
 	buf_free(&w.out.buf);
-	db_free(w.db);
+	pg_free(w.db);
 	return EXIT_OK;
 }

@@ -1,10 +1,11 @@
 /* writer: updates in, events out, each told only after its commit. The verbs beside
  * that look at what is stored, or keep the source's books. */
+#include "loop.h"
 #include "writer.h"
 
-#include "clock.h"
+#include "time.h"
 #include "log.h"
-#include "migrate.h"
+#include "schema.h"
 #include "reach.h"
 #include "source.h"
 #include "sql.h"
@@ -47,7 +48,7 @@ static const struct option_spec specs[] = {
 	.type = OPTION_TEXT,
 	.value = &options.source,
 	.argument = "NAME",
-	.help = "claim, pending, status, sources, rejected, settle --resume: this source only"},
+	.help = "claim, pending, status, sources, rejected, ack --resume: this source only"},
     {.name = "type",
 	.letter = 't',
 	.type = OPTION_TEXT,
@@ -123,7 +124,7 @@ static const struct program program = {
     .purpose = "Indexes updates from standard input into Postgres, and tells each one's outcome once it is committed.",
     .more = "verbs:\n"
 	    "  run           updates in, events out (default)\n"
-	    "  settle        events in, events out; records what fired and how far events were delivered\n"
+	    "  ack           events in, events out; records what fired and how far events were delivered\n"
 	    "  migrate       make the schema, or bring it up to date\n"
 	    "  roles         print the SQL that makes roles which own, write and read it: writer roles | psql\n"
 	    "  status        one line a source: counts, offsets, what is pending\n"
@@ -163,24 +164,24 @@ conninfo_find(const struct writer_options *o)
 void
 writer_configure(const struct writer_options *o, uint64_t deadline)
 {
-	db_configure(conninfo_find(o), o->password_file, deadline);
+	pg_configure(conninfo_find(o), o->password_file, deadline);
 }
 
-struct db *
+struct pg *
 writer_connect(const struct writer_options *o, const char *application)
 {
-	static struct db *db; /* found by a leak checker where we end here */
+	static struct pg *db; /* found by a leak checker where we end here */
 	writer_configure(o, o->deadline);
-	db = db_new(application);
-	enum db_status status = db_connect(db);
-	if (status != DB_OK && io_stopping())
+	db = pg_new(application);
+	enum pg_status status = pg_connect(db);
+	if (status != PG_OK && loop_stopping())
 		exit(EXIT_OK);
-	if (status == DB_FATAL)
-		die(EXIT_PERMANENT, "could not connect to the database: %s", db_error(db));
-	if (status != DB_OK)
+	if (status == PG_FATAL)
+		die(EXIT_PERMANENT, "could not connect to the database: %s", pg_error(db));
+	if (status != PG_OK)
 		die(EXIT_TEMPORARY,
 		    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
-		    (unsigned long long)o->deadline, db_error(db));
+		    (unsigned long long)o->deadline, pg_error(db));
 	reach_confine(db);
 	migrate(db);
 	return db;
@@ -189,9 +190,9 @@ writer_connect(const struct writer_options *o, const char *application)
 static int
 migrate_main(const struct writer_options *o)
 {
-	struct db *db = writer_connect(o, "acctflow migrate");
+	struct pg *db = writer_connect(o, "acctflow migrate");
 	log_info("the schema is at version %d", migrate_version());
-	db_free(db);
+	pg_free(db);
 	return EXIT_OK;
 }
 
@@ -200,7 +201,7 @@ static int
 roles_main(const struct writer_options *o)
 {
 	(void)o;
-	if (printf("\\set ON_ERROR_STOP on\nBEGIN;\nSELECT " DB_PATH " \\g /dev/null\n\n%s\nCOMMIT;\n", sql_roles) <
+	if (printf("\\set ON_ERROR_STOP on\nBEGIN;\nSELECT " PG_PATH " \\g /dev/null\n\n%s\nCOMMIT;\n", sql_roles) <
 		0 ||
 	    fflush(stdout) != 0)
 		die(EXIT_TEMPORARY, "could not write standard output: %m");
@@ -243,7 +244,7 @@ static const struct {
 	bool operand;
 } verbs[] = {
     {"run", run_main, false},
-    {"settle", settle_main, false},
+    {"ack", ack_main, false},
     {"migrate", migrate_main, false},
     {"roles", roles_main, false},
     {"status", status_main, false},
@@ -259,7 +260,7 @@ int
 main(int argc, char **argv)
 {
 	time_parse(SLICE("2000-01-01T00:00:00Z"), &options.epoch);
-	io_init();
+	loop_init();
 	int at = options_read(&program, specs, argc, argv);
 	const char *verb = at < argc ? argv[at++] : "run";
 	size_t i = 0, n = sizeof verbs / sizeof *verbs;

@@ -2,9 +2,9 @@
 #ifndef ACCTFLOW_WRITER_H
 #define ACCTFLOW_WRITER_H
 
-#include "db.h"
-#include "io.h"
-#include "text.h"
+#include "pg.h"
+#include "output.h"
+#include "display.h"
 
 enum { STOP_READS = 8 }; /* told to stop: the most that is still read of what is waiting, 1 MiB as a pipe holds */
 
@@ -22,11 +22,11 @@ struct writer_options {
 void writer_configure(const struct writer_options *o, uint64_t deadline);
 
 /* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
-struct db *writer_connect(const struct writer_options *o, const char *application);
+struct pg *writer_connect(const struct writer_options *o, const char *application);
 
 /* The verbs: each returns the exit code. */
 int run_main(const struct writer_options *o);
-int settle_main(const struct writer_options *o);
+int ack_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
 int watch_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
@@ -35,6 +35,6 @@ int show_main(const struct writer_options *o, const char *sql, const char *argum
 /* Tells what is pending of a source after its events up to `delivered` (NULL and -1: of all, all), as `pending` events.
  */
 void pending_tell(
-    struct db *db, struct out *out, struct text_style style, const struct slice *source, int64_t delivered);
+    struct pg *db, struct output *out, struct display_style style, const struct slice *source, int64_t delivered);
 
 #endif

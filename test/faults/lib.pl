@@ -136,7 +136,7 @@ sub role {
 	my $name = $1;
 	return $name unless $name eq 'writer';
 	for (@argv[1 .. $#argv]) {
-		return $_ if /^(settle|claim|pending|status|sources|richest)$/;
+		return $_ if /^(ack|claim|pending|status|sources|richest)$/;
 	}
 	return $name;
 }
@@ -320,7 +320,7 @@ sub log_check {
 			shift @lives;
 			$life++;
 		}
-		# The half line of a killed program ends, or an empty one is, where a resumed settle begins.
+		# The half line of a killed program ends, or an empty one is, where a resumed ack begins.
 		($life, $starts) = ($life + 1, 1) if $line !~ /\}$/;
 		next unless $line =~ s/^(\{.*\})\n$/$1/;
 		next unless $line =~ /^\{"event":"(\w+)"/;

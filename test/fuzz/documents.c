@@ -204,19 +204,19 @@ make(struct buf *b)
 static const char *
 verdict(struct slice doc)
 {
-	struct scan s = {0};
+	struct json_scan s = {0};
 	bool ignored;
-	const char *end = doc.p + doc.n, *p = doc.n ? scan_space(doc.p, end, &ignored) : end;
+	const char *end = doc.p + doc.n, *p = doc.n ? json_space(doc.p, end, &ignored) : end;
 	/* The record around it is the first level. */
-	switch (scan_value(p, end, 1, &s)) {
-	case SCAN_DEEP:
+	switch (json_value(p, end, 1, &s)) {
+	case JSON_DEEP:
 		return "deep";
-	case SCAN_OK:
+	case JSON_OK:
 		break;
 	default:
 		return "syntax";
 	}
-	if (scan_space(s.end, end, &ignored) != end)
+	if (json_space(s.end, end, &ignored) != end)
 		return "syntax";
 	return !s.refuse.why			   ? "taken"
 	       : strstr(s.refuse.why, "digits")	   ? "digits"
@@ -241,7 +241,7 @@ check_embedded(struct slice doc, const char *class)
 	bool taken = record_parse_line(slice_buf(&line), &r) == 0 && update_read(&r, &u, &reason) == 0;
 	check(strcmp(class, "syntax") == 0 || taken == (strcmp(class, "taken") == 0));
 	if (strcmp(class, "taken") == 0) {
-		scan_compact(&compact, doc);
+		json_compact(&compact, doc);
 		check(slice_same(u.data, slice_buf(&compact)));
 	}
 }
@@ -283,8 +283,8 @@ main(int argc, char **argv)
 {
 	uint64_t n;
 	struct buf doc = {0};
-	if (argc < 3 || scan_integer(slice_of(argv[1]), UINT64_MAX, &n) != 0 ||
-	    scan_integer(slice_of(argv[2]), UINT64_MAX, &state) != 0) {
+	if (argc < 3 || json_integer(slice_of(argv[1]), UINT64_MAX, &n) != 0 ||
+	    json_integer(slice_of(argv[2]), UINT64_MAX, &state) != 0) {
 		fputs("usage: documents N SEED [FILE...]\n", stderr);
 		return 100;
 	}

@@ -1,11 +1,11 @@
-// with: reader/arrive.c
+// with: reader/arrival.c
 /* Numbers, times and characters, each against a second way to get them: strtoull and the
  * C library's calendar instead of ours, characters encoded again. */
 #include "fuzz.h"
 
-#include "clock.h"
-#include "reader/arrive.h"
-#include "scan.h"
+#include "time.h"
+#include "reader/arrival.h"
+#include "json.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ check_integer(struct slice s, const char *text)
 	bool over = errno == ERANGE;
 	for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
 		uint64_t v = 77;
-		int result = scan_integer(s, most[i], &v);
+		int result = json_integer(s, most[i], &v);
 		check(result == (!plain ? -1 : over || wanted > most[i] ? -2 : 0));
 		check(v == (result == 0 ? wanted : 77));
 	}
@@ -176,7 +176,7 @@ check_characters(struct slice s)
 	b.len = 0;
 	if (valid) {
 		buf_json(&b, s);
-		scan_unescape(&back, slice_buf(&b));
+		json_unescape(&back, slice_buf(&b));
 		check(slice_same(slice_buf(&back), s));
 	}
 	buf_free(&b);

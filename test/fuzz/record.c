@@ -42,18 +42,18 @@ cjson_print(struct slice s)
 }
 
 static void
-check_value(struct slice value, const struct scan *s)
+check_value(struct slice value, const struct json_scan *s)
 {
-	struct scan other = {0};
+	struct json_scan other = {0};
 	bool number = value.p[0] == '-' || (value.p[0] >= '0' && value.p[0] <= '9');
 	for (size_t n = 0, step = 1 + value.n / 32; n < value.n; n += step) {
-		enum scan_status status = scan_value(value.p, value.p + n, 0, &(struct scan){0});
-		check(status == SCAN_MORE || (number && n && status == SCAN_OK));
+		enum json_status status = json_value(value.p, value.p + n, 0, &(struct json_scan){0});
+		check(status == JSON_MORE || (number && n && status == JSON_OK));
 	}
 	room.len = 0;
-	scan_compact(&room, value);
+	json_compact(&room, value);
 	struct slice compact = slice_buf(&room);
-	check(scan_value(compact.p, compact.p + compact.n, 0, &other) == SCAN_OK);
+	check(json_value(compact.p, compact.p + compact.n, 0, &other) == JSON_OK);
 	check(other.end == compact.p + compact.n && !other.spaced && other.refuse.why == s->refuse.why);
 	check(s->spaced == (compact.n != value.n));
 	if (s->refuse.why || beyond_cjson(value))
@@ -69,7 +69,7 @@ check_told(struct slice told)
 {
 	check(!memchr(told.p, '\n', told.n) && record_parse_line(told, &again) == 0);
 	second.len = 0;
-	text_record(&second, (struct text_style){.people = true}, told);
+	display_record(&second, (struct display_style){.people = true}, told);
 	check(second.len && second.p[second.len - 1] == '\n');
 	check(fuzz_is_safe((struct slice){second.p, second.len - 1}));
 }
@@ -157,16 +157,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *end = text.p + size;
 	bool ignored;
 	log_set(LOG_ERROR, false);
-	const char *p = size ? scan_space(text.p, end, &ignored) : end;
+	const char *p = size ? json_space(text.p, end, &ignored) : end;
 	if (p < end) {
-		struct scan s = {0};
-		enum scan_status status = scan_value(p, end, 0, &s);
+		struct json_scan s = {0};
+		enum json_status status = json_value(p, end, 0, &s);
 		check(record_parse(p, end, &r) == status);
-		if (status == SCAN_OK) {
+		if (status == JSON_OK) {
 			check(r.end == s.end &&
 			      (!s.refuse.why || (r.fault.why == s.refuse.why && r.fault.at == s.refuse.at)));
 			check_value((struct slice){p, (size_t)(s.end - p)}, &s);
-		} else if (status == SCAN_BAD) {
+		} else if (status == JSON_BAD) {
 			check(strcmp(r.fault.why, s.fault.why) == 0 && r.fault.at == s.fault.at && s.fault.at >= p &&
 			      s.fault.at <= end);
 		}

@@ -11,7 +11,7 @@ const wave = high => Array.from({length: 600}, (unused, i) => i < 60 ? null : Ma
 const answer = {
 	version: '0.1.0', time: at(0), ready: false, reasons: [`no ${script}`, bidi, 'x'.repeat(5000)],
 	database: {reachable: false, schema: 1, error: script, askedAt: at(1)},
-	programs: ['reader', 'writer', 'timerd', 'settle'].map((name, i) => ({
+	programs: ['reader', 'writer', 'timerd', 'ack'].map((name, i) => ({
 		name, state: ['running', 'stopped', 'stalled', 'running'][i], pid: i === 1 ? null : 4000000 + i, startedAt: at(90), tickAt: at(i === 2 ? 30 : 0), restarts: 1,
 	})),
 	totals: {

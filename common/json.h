@@ -9,27 +9,27 @@
 #include "buf.h"
 
 enum {
-	SCAN_DEPTH = 512,   /* deepest nesting of arrays and objects in a record */
-	SCAN_DIGITS = 1000, /* most digits of a number, written out without exponent */
+	JSON_DEPTH = 512,   /* deepest nesting of arrays and objects in a record */
+	JSON_DIGITS = 1000, /* most digits of a number, written out without exponent */
 };
 
-enum scan_status {
-	SCAN_OK,
-	SCAN_MORE, /* the text ended inside the value */
-	SCAN_BAD,  /* not JSON, see fault */
-	SCAN_DEEP, /* nested deeper than allowed: its end was not looked for */
+enum json_status {
+	JSON_OK,
+	JSON_MORE, /* the text ended inside the value */
+	JSON_BAD,  /* not JSON, see fault */
+	JSON_DEEP, /* nested deeper than allowed: its end was not looked for */
 };
 
 /* What is wrong with a value, and where. `why` is NULL while nothing is; it is a constant string. */
-struct scan_fault {
+struct json_fault {
 	const char *why;
 	const char *at;
 };
 
-struct scan {
-	const char *end;	  /* one past the value's last byte (SCAN_OK) */
-	struct scan_fault fault;  /* why it is not JSON (SCAN_BAD) */
-	struct scan_fault refuse; /* the first thing in it that Postgres would refuse; the value is JSON */
+struct json_scan {
+	const char *end;	  /* one past the value's last byte (JSON_OK) */
+	struct json_fault fault;  /* why it is not JSON (JSON_BAD) */
+	struct json_fault refuse; /* the first thing in it that Postgres would refuse; the value is JSON */
 	bool spaced;		  /* there was white space between its tokens */
 	bool escaped;		  /* there is a backslash in one of its strings */
 	struct buf *compact;	  /* where not NULL: gets the value's text without that white space, as far as `rest` */
@@ -39,39 +39,39 @@ struct scan {
 /* Scans one value that starts at p, which must not be white space. `depth` levels of nesting are around it already.
  * A number that reaches `end` counts as complete: only the caller knows whether more could come. s->refuse,
  * s->spaced and s->escaped are only ever set, never cleared, so that one struct can collect over several values. */
-enum scan_status scan_value(const char *p, const char *end, int depth, struct scan *s);
+enum json_status json_value(const char *p, const char *end, int depth, struct json_scan *s);
 
 /* The first byte at or after p that is not JSON white space, or end. */
-const char *scan_blanks(const char *p, const char *end);
+const char *json_blanks(const char *p, const char *end);
 
 /* The same; sets *seen where there was some. Mostly there is none, or one space. */
 static inline const char *
-scan_space(const char *p, const char *end, bool *seen)
+json_space(const char *p, const char *end, bool *seen)
 {
 	if (p == end || (unsigned char)*p > ' ')
 		return p;
-	const char *q = end - p > 1 && *p == ' ' && (unsigned char)p[1] > ' ' ? p + 1 : scan_blanks(p, end);
+	const char *q = end - p > 1 && *p == ' ' && (unsigned char)p[1] > ' ' ? p + 1 : json_blanks(p, end);
 	if (q != p)
 		*seen = true;
 	return q;
 }
 
 /* Scans a string whose opening quote is at p. */
-enum scan_status scan_string(const char *p, const char *end, struct scan *s);
+enum json_status json_string(const char *p, const char *end, struct json_scan *s);
 
 /* Scans a member's name and its colon. *token is the name with its quotes; s->end is where the value starts. */
-enum scan_status scan_name(const char *p, const char *end, struct slice *token, struct scan *s);
+enum json_status json_name(const char *p, const char *end, struct slice *token, struct json_scan *s);
 
-/* Notes in s why the text at `at` is not JSON; returns SCAN_BAD. */
-enum scan_status scan_bad(struct scan *s, const char *at, const char *why);
+/* Notes in s why the text at `at` is not JSON; returns JSON_BAD. */
+enum json_status json_bad(struct json_scan *s, const char *at, const char *why);
 
 /* Appends a valid value without the white space between its tokens and around it. */
-void scan_compact(struct buf *b, struct slice value);
+void json_compact(struct buf *b, struct slice value);
 
 /* Appends the characters that a valid string token (with its quotes) stands for. */
-void scan_unescape(struct buf *b, struct slice token);
+void json_unescape(struct buf *b, struct slice token);
 
 /* Reads an integer of digits only, 0..max. Returns 0, -1 where it is not one, -2 where it is too large. */
-int scan_integer(struct slice token, uint64_t max, uint64_t *value);
+int json_integer(struct slice token, uint64_t max, uint64_t *value);
 
 #endif

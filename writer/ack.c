@@ -1,15 +1,17 @@
 /* The verb settle: the end of the pipeline. Events are written on first and recorded
  * afterwards, so that what is recorded as delivered was; while the database works, or
  * is away, events go on passing. */
+#include "lines.h"
+#include "loop.h"
 #include "writer.h"
 
-#include "clock.h"
+#include "time.h"
 #include "glance.h"
 #include "log.h"
 #include "record.h"
 #include "source.h"
 #include "sql.h"
-#include "stats.h"
+#include "metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +30,7 @@ enum {
 
 /* What is to be recorded in one transaction. */
 struct load {
-	struct db_param fired[6]; /* ids, versions, times; the source and its token; what was delivered of it */
+	struct pg_param fired[6]; /* ids, versions, times; the source and its token; what was delivered of it */
 	int64_t delivered;	  /* -1: nothing new */
 	struct buf source;	  /* whose offset that is; empty: none */
 	size_t events;		  /* passed on but not yet recorded */
@@ -43,20 +45,20 @@ struct run {
 	bool closed;	      /* behind it came what was no `cancelled` */
 };
 
-struct settle {
+struct ack {
 	const struct writer_options *o;
 	struct lines in;
-	struct out out;
-	struct text_style style;
+	struct output out;
+	struct display_style style;
 	struct record record;
 	struct buf room;
 	struct load loads[2], *next;
-	struct db *db;
+	struct pg *db;
 	struct source source; /* the one whose delivery we hold; token -1: none */
 	struct slice held;    /* a line of another source: it waits until what is before it is recorded */
 	bool holds, ended;
 	bool known; /* something that fired was recorded before: from then on that is looked for */
-	struct db_idle idle;
+	struct pg_idle idle;
 	/* The last `indexed`: delivered once the line after it is another than the `cancelled` that belongs to it. */
 	int64_t open; /* -1: none */
 	struct buf open_source;
@@ -67,16 +69,16 @@ struct settle {
 	char ingested[TIME_TEXT];
 	uint64_t same;
 	bool virtual_clock;
-	struct slice recent[STATS_EVENTS]; /* lines of this pass, the last ones */
+	struct slice recent[METRICS_EVENTS]; /* lines of this pass, the last ones */
 	size_t recent_n;
 };
 
 static void
 load_clear(struct load *l)
 {
-	db_array_text(&l->fired[0]);
-	db_array_bigint(&l->fired[1]);
-	db_array_time(&l->fired[2]);
+	pg_array_text(&l->fired[0]);
+	pg_array_bigint(&l->fired[1]);
+	pg_array_time(&l->fired[2]);
 	l->delivered = -1;
 	l->source.len = 0;
 	l->events = 0;
@@ -90,7 +92,7 @@ load_empty(const struct load *l)
 
 /* Takes the open `indexed` as delivered. Returns false where it belongs to another source than the load has. */
 static bool
-open_close(struct settle *s)
+open_close(struct ack *s)
 {
 	struct load *l = s->next;
 	if (s->open < 0)
@@ -107,19 +109,19 @@ open_close(struct settle *s)
 
 /* Notes how long those took that were ingested at the same time. */
 static void
-same_observe(struct settle *s)
+same_observe(struct ack *s)
 {
 	int64_t t;
 	if (s->same && time_parse((struct slice){s->ingested, TIME_TEXT - 1}, &t) == 0) {
 		int64_t took = clock_now() - t;
-		stats_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, s->same);
+		metrics_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, s->same);
 	}
 	s->same = 0;
 }
 
 /* Counts an `indexed`, ingested at t, with those before it; a read of writer's gives all its updates one time. */
 static void
-same_count(struct settle *s, struct slice t)
+same_count(struct ack *s, struct slice t)
 {
 	if (s->virtual_clock || t.n != TIME_TEXT - 1)
 		return;
@@ -132,7 +134,7 @@ same_count(struct settle *s, struct slice t)
 
 /* Shows the last events of a pass. */
 static void
-recent_show(struct settle *s)
+recent_show(struct ack *s)
 {
 	static const struct {
 		const char *event;
@@ -141,13 +143,13 @@ recent_show(struct settle *s)
 	    {"rejected", M_INGESTED_AT}};
 	static const enum member members[] = {
 	    M_EVENT, M_ID, M_VERSION, M_ACCOUNT_TYPE, M_SOURCE, M_OFFSET, M_REASON, M_SUPERSEDED_BY, M_LATENESS_US};
-	struct buf text[STATS_EVENTS] = {0};
-	struct slice events[STATS_EVENTS] = {0};
+	struct buf text[METRICS_EVENTS] = {0};
+	struct slice events[METRICS_EVENTS] = {0};
 	struct record *r = &s->record;
-	size_t first = s->recent_n > STATS_EVENTS ? s->recent_n - STATS_EVENTS : 0, n = 0;
+	size_t first = s->recent_n > METRICS_EVENTS ? s->recent_n - METRICS_EVENTS : 0, n = 0;
 	for (size_t i = first; i < s->recent_n; i++) {
 		size_t k = 0;
-		if (record_parse_line(s->recent[i % STATS_EVENTS], r) != 0)
+		if (record_parse_line(s->recent[i % METRICS_EVENTS], r) != 0)
 			continue;
 		while (k < sizeof shown / sizeof *shown && !record_is(r, M_EVENT, shown[k].event))
 			k++;
@@ -164,7 +166,7 @@ recent_show(struct settle *s)
 		buf_char(b, '}');
 		events[n++] = slice_buf(b);
 	}
-	stats_events(events, n);
+	metrics_events(events, n);
 	for (size_t i = 0; i < n; i++)
 		buf_free(&text[i]);
 	s->recent_n = 0;
@@ -172,7 +174,7 @@ recent_show(struct settle *s)
 
 /* Notes a callback that fired, if the record says which and when. */
 static void
-fired_note(struct settle *s)
+fired_note(struct ack *s)
 {
 	struct record *r = &s->record;
 	struct load *l = s->next;
@@ -180,14 +182,14 @@ fired_note(struct settle *s)
 	int64_t t;
 	if (s->again || record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0)
 		return;
-	db_push_text(&l->fired[0], record_text(r, M_ID, &s->room));
-	db_push_i64(&l->fired[1], (int64_t)version);
-	db_push_time(&l->fired[2], t);
+	pg_push_text(&l->fired[0], record_text(r, M_ID, &s->room));
+	pg_push_i64(&l->fired[1], (int64_t)version);
+	pg_push_time(&l->fired[2], t);
 }
 
 /* Notes what a passed event means. Returns false where it belongs to another source than the load has. */
 static bool
-note(struct settle *s, struct slice line)
+note(struct ack *s, struct slice line)
 {
 	static const char *const placed[] = {"indexed", "ignored", "rejected"};
 	struct record *r = &s->record;
@@ -228,7 +230,7 @@ note(struct settle *s, struct slice line)
 
 /* Takes a line into the run. Returns false where it does not belong there. */
 static bool
-run_take(struct settle *s, struct slice line)
+run_take(struct ack *s, struct slice line)
 {
 	struct run *r = &s->run;
 	const struct buf *source = &s->next->source;
@@ -248,9 +250,9 @@ run_take(struct settle *s, struct slice line)
 		}
 	} else if (is != GLANCE_CANCELLED) {
 		struct slice t = {0};
-		if (is == GLANCE_INDEXED && stats_shown())
+		if (is == GLANCE_INDEXED && metrics_shown())
 			t = glance_ingested_at(line);
-		if (offset <= r->offset || (is == GLANCE_INDEXED && stats_shown() && t.n == 0))
+		if (offset <= r->offset || (is == GLANCE_INDEXED && metrics_shown() && t.n == 0))
 			return false;
 		same_count(s, t);
 		r->last[1] = r->last[0];
@@ -264,7 +266,7 @@ run_take(struct settle *s, struct slice line)
 
 /* Notes what the run means: the same as if each line had been noted. */
 static void
-run_end(struct settle *s)
+run_end(struct ack *s)
 {
 	struct run r = s->run;
 	const char *p = r.text.p, *end = p + r.text.n;
@@ -293,22 +295,22 @@ run_end(struct settle *s)
 
 /* Writes on what is between two places of the input's buffer. */
 static void
-write_on(struct settle *s, const char *from, const char *to)
+write_on(struct ack *s, const char *from, const char *to)
 {
 	const char *end = s->in.buf.p + s->in.buf.len;
 	if (to > end) { /* the last line lacks its newline */
-		if (out_through(&s->out, (struct slice){from, (size_t)(end - from)}) != 0)
-			out_failed();
+		if (output_through(&s->out, (struct slice){from, (size_t)(end - from)}) != 0)
+			output_failed();
 		from = to;
 		buf_char(&s->out.buf, '\n');
 	}
-	if (out_through(&s->out, (struct slice){from, (size_t)(to - from)}) != 0)
-		out_failed();
+	if (output_through(&s->out, (struct slice){from, (size_t)(to - from)}) != 0)
+		output_failed();
 }
 
 /* Passes on the lines that were read. Returns false where no more can be taken now. */
 static bool
-pass(struct settle *s)
+pass(struct ack *s)
 {
 	bool more = true;
 	const char *from = s->in.buf.p, *to = from; /* lines behind one another that are yet to be written */
@@ -330,9 +332,9 @@ pass(struct settle *s)
 			continue;
 		}
 		if (s->style.people) {
-			text_record(&s->out.buf, s->style, line);
-			if (out_full(&s->out) && out_flush(&s->out) != 0)
-				out_failed();
+			display_record(&s->out.buf, s->style, line);
+			if (output_full(&s->out) && output_flush(&s->out) != 0)
+				output_failed();
 		} else {
 			if (line.p != to) {
 				write_on(s, from, to);
@@ -340,19 +342,19 @@ pass(struct settle *s)
 			}
 			to = line.p + line.n + 1;
 		}
-		s->recent[s->recent_n++ % STATS_EVENTS] = line;
+		s->recent[s->recent_n++ % METRICS_EVENTS] = line;
 		more = ++s->next->events < MOST_HELD;
 	}
 	run_end(s);
 	write_on(s, from, to);
 	same_observe(s);
-	if (stats_shown())
+	if (metrics_shown())
 		recent_show(s);
 	return more && !s->holds;
 }
 
 static bool
-read_more(struct settle *s)
+read_more(struct ack *s)
 {
 	ssize_t n = lines_read(&s->in);
 	if (n < 0 && errno != EAGAIN)
@@ -363,88 +365,88 @@ read_more(struct settle *s)
 static void
 meanwhile(void *context, bool readable, bool writable)
 {
-	struct settle *s = context;
+	struct ack *s = context;
 	(void)writable;
 	if (readable && !read_more(s))
 		s->idle.in = -1;
 }
 
-static enum db_status
-source_take(struct settle *s, const struct load *l)
+static enum pg_status
+source_take(struct ack *s, const struct load *l)
 {
 	if (l->source.len == 0 ||
 	    (s->source.token >= 0 && slice_same(slice_buf(&l->source), slice_buf(&s->source.name))))
-		return DB_OK;
+		return PG_OK;
 	s->source.name.len = 0;
 	buf_slice(&s->source.name, slice_buf(&l->source));
 	log_source(buf_cstr(&s->source.name));
 	if (!s->o->token_given)
 		return source_claim_delivery(s->db, &s->source);
 	s->source.token = (int64_t)s->o->token;
-	return DB_OK;
+	return PG_OK;
 }
 
 /* One transaction, in one round trip. *fenced: another settle has taken the source over, and nothing was recorded. */
-static enum db_status
-load_record(struct settle *s, struct load *l, bool *fenced)
+static enum pg_status
+load_record(struct ack *s, struct load *l, bool *fenced)
 {
-	struct db_param *p = l->fired;
-	enum db_status status = source_take(s, l);
+	struct pg_param *p = l->fired;
+	enum pg_status status = source_take(s, l);
 	bool sourced = s->source.token >= 0;
 	*fenced = false;
-	if (status != DB_OK)
+	if (status != PG_OK)
 		return status;
-	db_set_text(&p[3], slice_buf(&s->source.name));
-	db_set_i64(&p[4], s->source.token);
-	db_set_i64(&p[5], l->delivered);
+	pg_set_text(&p[3], slice_buf(&s->source.name));
+	pg_set_i64(&p[4], s->source.token);
+	pg_set_i64(&p[5], l->delivered);
 	p[3].null = !sourced;
 	p[5].null = l->delivered < 0;
-	db_queue(s->db, "BEGIN", NULL, 0);
+	pg_queue(s->db, "BEGIN", NULL, 0);
 	if (sourced)
-		db_queue(s->db, sql_delivery_advance, &p[3], 3);
+		pg_queue(s->db, sql_delivery_advance, &p[3], 3);
 	if (p[0].count)
-		db_queue(s->db, s->known ? sql_fired_insert : sql_fired_insert_new, p, 5);
-	db_queue(s->db, "COMMIT", NULL, 0);
-	status = db_run(s->db);
-	*fenced = status == DB_OK && sourced && db_rows(s->db, 1) == 0;
+		pg_queue(s->db, s->known ? sql_fired_insert : sql_fired_insert_new, p, 5);
+	pg_queue(s->db, "COMMIT", NULL, 0);
+	status = pg_run(s->db);
+	*fenced = status == PG_OK && sourced && pg_rows(s->db, 1) == 0;
 	return status;
 }
 
 /* Records a load, however often that must be tried: doing it twice changes nothing. */
 static void
-load_settle(struct settle *s, struct load *l)
+load_settle(struct ack *s, struct load *l)
 {
 	int64_t start = clock_now();
 	for (unsigned tries = 0;; tries++) {
 		bool fenced = false;
-		enum db_status status = db_connect(s->db);
-		if (status == DB_OK)
+		enum pg_status status = pg_connect(s->db);
+		if (status == PG_OK)
 			status = load_record(s, l, &fenced);
 		if (fenced)
 			die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
-		if (status == DB_OK)
+		if (status == PG_OK)
 			return;
-		if (status == DB_DATA && !s->known && strcmp(db_sqlstate(s->db), "23505") == 0) {
+		if (status == PG_DATA && !s->known && strcmp(pg_sqlstate(s->db), "23505") == 0) {
 			s->known = true;
-			db_reset(s->db);
+			pg_reset(s->db);
 			continue;
 		}
-		if (status != DB_RETRY)
-			die(EXIT_PERMANENT, "the database refused: %s", db_error(s->db));
-		if (clock_now() - start > db_deadline() || (io_stopping() && tries > 3))
-			die(EXIT_TEMPORARY, "the database cannot be reached: %s", db_error(s->db));
-		log_warn("trying to record again: %s", db_error(s->db));
-		stats_add(STAT_RETRIES, 1);
-		db_reset(s->db);
+		if (status != PG_RETRY)
+			die(EXIT_PERMANENT, "the database refused: %s", pg_error(s->db));
+		if (clock_now() - start > pg_deadline() || (loop_stopping() && tries > 3))
+			die(EXIT_TEMPORARY, "the database cannot be reached: %s", pg_error(s->db));
+		log_warn("trying to record again: %s", pg_error(s->db));
+		metrics_add(METRIC_RETRIES, 1);
+		pg_reset(s->db);
 	}
 }
 
 int
-settle_main(const struct writer_options *o)
+ack_main(const struct writer_options *o)
 {
-	struct settle s = {.o = o,
+	struct ack s = {.o = o,
 	    .in = {.fd = STDIN_FILENO, .max = 4 * RECORD_BYTES},
-	    .style = text_style((enum format)o->format, STDOUT_FILENO),
+	    .style = display_style((enum format)o->format, STDOUT_FILENO),
 	    .source = {.token = -1},
 	    .open = -1};
 	/* Fewer and larger reads under load; refused it stays as it is. */
@@ -452,31 +454,31 @@ settle_main(const struct writer_options *o)
 	load_clear(&s.loads[0]);
 	load_clear(&s.loads[1]);
 	s.next = &s.loads[0];
-	stats_open("settle"); /* before the rest of the files is given up */
-	s.db = writer_connect(o, "acctflow settle");
+	metrics_open("ack"); /* before the rest of the files is given up */
+	s.db = writer_connect(o, "acctflow ack");
 	if (o->source && o->token_given) {
 		buf_text(&s.source.name, o->source);
 		s.source.token = (int64_t)o->token;
 		log_source(o->source);
 	}
-	out_open(&s.out, STDOUT_FILENO);
+	output_open(&s.out, STDOUT_FILENO);
 	/* The one before may have been killed in the middle of a line. */
 	if (o->resume && !s.style.people)
 		buf_char(&s.out.buf, '\n');
-	s.idle = (struct db_idle){.out = -1, .fn = meanwhile, .context = &s};
+	s.idle = (struct pg_idle){.out = -1, .fn = meanwhile, .context = &s};
 	int64_t pause = 0; /* until then a small load waits for company */
 	for (unsigned last_reads = 0;;) {
 		bool room = pass(&s);
-		bool due = !room || s.next->events >= ENOUGH || s.in.eof || io_stopping() || clock_now() >= pause;
+		bool due = !room || s.next->events >= ENOUGH || s.in.eof || loop_stopping() || clock_now() >= pause;
 		if (!load_empty(s.next) && due) {
 			struct load *full = s.next;
 			s.next = full == &s.loads[0] ? &s.loads[1] : &s.loads[0];
 			if (s.holds)
 				room = pass(&s);
 			s.idle.in = room && !s.in.eof ? STDIN_FILENO : -1;
-			db_idle(&s.idle);
+			pg_idle(&s.idle);
 			load_settle(&s, full);
-			db_idle(NULL);
+			pg_idle(NULL);
 			pause = clock_now() + (full->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 			load_clear(full);
 			continue;
@@ -492,17 +494,17 @@ settle_main(const struct writer_options *o)
 			continue;
 		}
 		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-		io_wait(&p, 1, io_stopping() ? 0 : empty ? -1 : pause);
-		if (io_stopping() && (!p.revents || last_reads++ >= STOP_READS))
+		loop_wait(&p, 1, loop_stopping() ? 0 : empty ? -1 : pause);
+		if (loop_stopping() && (!p.revents || last_reads++ >= STOP_READS))
 			break;
 		if (p.revents)
 			read_more(&s);
 	}
-	bool cut_off = o->resume && !s.ended && !io_stopping();
+	bool cut_off = o->resume && !s.ended && !loop_stopping();
 	if (cut_off)
 		log_error("the input ended without `end`: whoever fed it is gone");
 	for (int i = 0; i < 2; i++) {
-		db_params_free(s.loads[i].fired, 6);
+		pg_params_free(s.loads[i].fired, 6);
 		buf_free(&s.loads[i].source);
 	}
 	buf_free(&s.in.buf);
@@ -512,7 +514,7 @@ settle_main(const struct writer_options *o)
 	buf_free(&s.place);
 	record_free(&s.record);
 	source_free(&s.source);
-	db_free(s.db);
+	pg_free(s.db);
 	log_source(NULL);
 	return cut_off ? EXIT_TEMPORARY : EXIT_OK;
 }

@@ -1,6 +1,6 @@
 /* Parameters and rows in the server's binary form, as db.h has them. An array's header is completed when it is sent:
  * only then is its length known. */
-#include "db.h"
+#include "pg.h"
 
 #include <arpa/inet.h>
 
@@ -29,7 +29,7 @@ put16(struct buf *b, uint16_t v)
 }
 
 static void
-array_start(struct db_param *p, unsigned type, uint32_t element)
+array_start(struct pg_param *p, unsigned type, uint32_t element)
 {
 	p->type = type;
 	p->array = true;
@@ -44,37 +44,37 @@ array_start(struct db_param *p, unsigned type, uint32_t element)
 }
 
 void
-db_array_text(struct db_param *p)
+pg_array_text(struct pg_param *p)
 {
 	array_start(p, OID_TEXT_ARRAY, OID_TEXT);
 }
 
 void
-db_array_bigint(struct db_param *p)
+pg_array_bigint(struct pg_param *p)
 {
 	array_start(p, OID_BIGINT_ARRAY, OID_BIGINT);
 }
 
 void
-db_array_time(struct db_param *p)
+pg_array_time(struct pg_param *p)
 {
 	array_start(p, OID_TIMESTAMPTZ_ARRAY, OID_TIMESTAMPTZ);
 }
 
 void
-db_array_numeric(struct db_param *p)
+pg_array_numeric(struct pg_param *p)
 {
 	array_start(p, OID_NUMERIC_ARRAY, OID_NUMERIC);
 }
 
 void
-db_array_bool(struct db_param *p)
+pg_array_bool(struct pg_param *p)
 {
 	array_start(p, OID_BOOL_ARRAY, OID_BOOL);
 }
 
 void
-db_push_text(struct db_param *p, struct slice s)
+pg_push_text(struct pg_param *p, struct slice s)
 {
 	buf_reserve(&p->bytes, 4 + s.n);
 	put32(&p->bytes, (uint32_t)s.n);
@@ -83,7 +83,7 @@ db_push_text(struct db_param *p, struct slice s)
 }
 
 void
-db_push_i64(struct db_param *p, int64_t v)
+pg_push_i64(struct pg_param *p, int64_t v)
 {
 	uint32_t all[] = {htonl(8), htonl((uint32_t)((uint64_t)v >> 32)), htonl((uint32_t)v)};
 	buf_add(&p->bytes, all, sizeof all);
@@ -91,14 +91,14 @@ db_push_i64(struct db_param *p, int64_t v)
 }
 
 void
-db_push_time(struct db_param *p, int64_t t)
+pg_push_time(struct pg_param *p, int64_t t)
 {
-	db_push_i64(p, t - (int64_t)EPOCH_2000 * 1000000);
+	pg_push_i64(p, t - (int64_t)EPOCH_2000 * 1000000);
 }
 
 /* numeric_send's form: digits to the base 10,000, the first one's weight, sign, scale. */
 void
-db_push_u64(struct db_param *p, uint64_t v)
+pg_push_u64(struct pg_param *p, uint64_t v)
 {
 	uint16_t all[11] = {0}, n = 0, at = 6;
 	for (uint64_t rest = v; rest; rest /= 10000)
@@ -113,7 +113,7 @@ db_push_u64(struct db_param *p, uint64_t v)
 }
 
 void
-db_push_bool(struct db_param *p, bool v)
+pg_push_bool(struct pg_param *p, bool v)
 {
 	put32(&p->bytes, 1);
 	buf_char(&p->bytes, v ? 1 : 0);
@@ -121,14 +121,14 @@ db_push_bool(struct db_param *p, bool v)
 }
 
 void
-db_push_null(struct db_param *p)
+pg_push_null(struct pg_param *p)
 {
 	put32(&p->bytes, UINT32_MAX);
 	p->count++;
 }
 
 static void
-scalar_start(struct db_param *p)
+scalar_start(struct pg_param *p)
 {
 	p->type = 0;
 	p->array = p->null = false;
@@ -136,7 +136,7 @@ scalar_start(struct db_param *p)
 }
 
 void
-db_set_text(struct db_param *p, struct slice s)
+pg_set_text(struct pg_param *p, struct slice s)
 {
 	scalar_start(p);
 	p->type = OID_TEXT;
@@ -144,28 +144,28 @@ db_set_text(struct db_param *p, struct slice s)
 }
 
 void
-db_set_i64(struct db_param *p, int64_t v)
+pg_set_i64(struct pg_param *p, int64_t v)
 {
 	scalar_start(p);
 	buf_i64(&p->bytes, v);
 }
 
 void
-db_set_null(struct db_param *p)
+pg_set_null(struct pg_param *p)
 {
 	scalar_start(p);
 	p->null = true;
 }
 
 void
-db_params_free(struct db_param *p, int n)
+pg_params_free(struct pg_param *p, int n)
 {
 	for (int i = 0; i < n; i++)
 		buf_free(&p[i].bytes);
 }
 
 void
-db_rows_start(struct db_param *p)
+pg_rows_start(struct pg_param *p)
 {
 	p->bytes.len = 0;
 	p->count = 0;
@@ -173,13 +173,13 @@ db_rows_start(struct db_param *p)
 }
 
 void
-db_rows_add(struct db_param *p, int columns)
+pg_rows_add(struct pg_param *p, int columns)
 {
 	put16(&p->bytes, (uint16_t)columns);
 }
 
 void
-db_rows_end(struct db_param *p)
+pg_rows_end(struct pg_param *p)
 {
 	put16(&p->bytes, UINT16_MAX);
 }

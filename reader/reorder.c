@@ -1,10 +1,10 @@
 /* See hold.h. All text is in one piece of memory, which realloc moves by remapping. */
-#include "hold.h"
+#include "reorder.h"
 
 #include <stdlib.h>
 
 static struct held *
-add(struct hold *hold, uint64_t time, bool rejected)
+add(struct reorder *hold, uint64_t time, bool rejected)
 {
 	if (hold->len == hold->cap) {
 		hold->cap = hold->cap ? hold->cap * 2 : 1024;
@@ -16,7 +16,7 @@ add(struct hold *hold, uint64_t time, bool rejected)
 }
 
 void
-hold_update(struct hold *hold, uint64_t time, int64_t stamp, const struct update *u, const struct record *r)
+reorder_update(struct reorder *hold, uint64_t time, int64_t stamp, const struct update *u, const struct record *r)
 {
 	struct held *h = add(hold, time, false);
 	h->stamp = stamp;
@@ -27,7 +27,7 @@ hold_update(struct hold *hold, uint64_t time, int64_t stamp, const struct update
 }
 
 void
-hold_rejected(struct hold *hold, uint64_t time, struct slice reason, uint64_t line, struct slice raw, uint64_t total)
+reorder_rejected(struct reorder *hold, uint64_t time, struct slice reason, uint64_t line, struct slice raw, uint64_t total)
 {
 	struct held *h = add(hold, time, true);
 	tell_rejected(&hold->text, reason, line, raw, total);
@@ -45,14 +45,14 @@ compare(const void *a, const void *b)
 }
 
 void
-hold_sort(struct hold *hold)
+reorder_sort(struct reorder *hold)
 {
 	if (hold->len)
 		qsort(hold->held, hold->len, sizeof *hold->held, compare);
 }
 
 void
-hold_tell(const struct hold *hold, const struct held *h, struct teller *t, uint64_t offset)
+reorder_tell(const struct reorder *hold, const struct held *h, struct teller *t, uint64_t offset)
 {
 	struct buf *b = h->rejected ? tell_open_rejected(t, offset) : tell_open_update(t, offset);
 	buf_add(b, hold->text.p + h->at, h->body);
@@ -62,7 +62,7 @@ hold_tell(const struct hold *hold, const struct held *h, struct teller *t, uint6
 }
 
 void
-hold_free(struct hold *hold)
+reorder_free(struct reorder *hold)
 {
 	free(hold->held);
 	buf_free(&hold->text);

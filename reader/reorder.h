@@ -14,20 +14,20 @@ struct held {
 	bool rejected;
 };
 
-struct hold {
+struct reorder {
 	struct held *held;
 	size_t len, cap;
 	struct buf text;
 };
 
-void hold_update(struct hold *hold, uint64_t time, int64_t stamp, const struct update *u, const struct record *r);
-void hold_rejected(
-    struct hold *hold, uint64_t time, struct slice reason, uint64_t line, struct slice raw, uint64_t total);
+void reorder_update(struct reorder *hold, uint64_t time, int64_t stamp, const struct update *u, const struct record *r);
+void reorder_rejected(
+    struct reorder *hold, uint64_t time, struct slice reason, uint64_t line, struct slice raw, uint64_t total);
 
 /* Sorts by time; those of equal time stay in order of reading. */
-void hold_sort(struct hold *hold);
+void reorder_sort(struct reorder *hold);
 
-void hold_tell(const struct hold *hold, const struct held *h, struct teller *t, uint64_t offset);
-void hold_free(struct hold *hold);
+void reorder_tell(const struct reorder *hold, const struct held *h, struct teller *t, uint64_t offset);
+void reorder_free(struct reorder *hold);
 
 #endif

@@ -1,9 +1,9 @@
-// with: writer/batch.c writer/intake.c
+// with: writer/batch.c writer/batch_reader.c
 /* Lines become items of batches: what belongs together, what must wait, what is no
  * record; whatever pieces the input comes in and however large a batch may be. */
-#include "writer/intake.h"
+#include "writer/batch_reader.h"
 
-#include "common/clock.h"
+#include "common/time.h"
 #include "tap.h"
 
 #include <fcntl.h>
@@ -34,9 +34,9 @@ feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole
 	struct batch b = {0};
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
 		abort();
-	struct intake t = {.in = {.fd = fds[0], .max = 2 * RECORD_BYTES}, .next = &b, .most = most};
+	struct batch_reader t = {.in = {.fd = fds[0], .max = 2 * RECORD_BYTES}, .next = &b, .most = most};
 	said->len = 0;
-	for (size_t at = 0; !intake_over(&t);) {
+	for (size_t at = 0; !batch_reader_over(&t);) {
 		bool room = true;
 		do {
 			size_t n = input.n - at < piece ? input.n - at : piece;
@@ -47,7 +47,7 @@ feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole
 				close(fds[1]);
 				fds[1] = -1;
 			}
-			room = intake_read(&t);
+			room = batch_reader_read(&t);
 		} while (room && whole);
 		for (;;) {
 			if (b.n) {
@@ -61,7 +61,7 @@ feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole
 			}
 			bool emptied = b.n > 0;
 			batch_clear(&b);
-			intake_take(&t);
+			batch_reader_take(&t);
 			if (!emptied && b.n == 0)
 				break;
 		}
@@ -69,7 +69,7 @@ feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole
 	if (ended)
 		*ended = t.ended;
 	close(fds[0]);
-	intake_free(&t);
+	batch_reader_free(&t);
 	batch_free(&b);
 	buf_cstr(said);
 }
@@ -188,7 +188,7 @@ test_pieces(void)
 
 /* Takes one input whole into a batch. */
 static void
-take(struct intake *t, struct batch *b, struct slice input)
+take(struct batch_reader *t, struct batch *b, struct slice input)
 {
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC) != 0 || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0)
@@ -199,12 +199,12 @@ take(struct intake *t, struct batch *b, struct slice input)
 	t->most = 1000;
 	for (size_t at = 0; at < input.n;) {
 		size_t n = input.n - at < 65536 ? input.n - at : 65536;
-		if (write(fds[1], input.p + at, n) != (ssize_t)n || !intake_read(t))
+		if (write(fds[1], input.p + at, n) != (ssize_t)n || !batch_reader_read(t))
 			abort();
 		at += n;
 	}
 	close(fds[1]);
-	while (intake_read(t))
+	while (batch_reader_read(t))
 		continue;
 	close(fds[0]);
 }
@@ -212,7 +212,7 @@ take(struct intake *t, struct batch *b, struct slice input)
 static void
 test_values(void)
 {
-	struct intake t = {0};
+	struct batch_reader t = {0};
 	struct batch b = {0};
 	take(&t, &b,
 	    SLICE("{ \"data\" : { \"k\\u0041\" : [ 1 , 2.50 , \"a b\" ] } , \"version\" : 9223372036854775807 , "
@@ -232,21 +232,21 @@ test_values(void)
 	    slice_is(item_data(&b, it), "{\"k\\u0041\":[1,2.50,\"a b\"]}"), "data is as it came, but for white space");
 	tap_ok(slice_is(item_trace(&b, it), "\"00-\\u0061\""), "the trace is as it came");
 	tap_ok(slice_is(item_data(&b, it + 1), "null") && it[1].offset == -1 && it[1].trace_n == 0, "what is missing");
-	intake_free(&t);
+	batch_reader_free(&t);
 	batch_free(&b);
 }
 
 static void
 test_virtual(void)
 {
-	struct intake t = {.virtual_clock = true, .epoch = 1000000};
+	struct batch_reader t = {.virtual_clock = true, .epoch = 1000000};
 	struct batch b = {0};
 	take(&t, &b,
 	    SLICE(UPDATE("a", ",\"arriveMs\":5") UPDATE("b", "") UPDATE("c", ",\"arriveMs\":10000000000000") "x\n"));
 	tap_ok(b.n == 4 && b.items[0].ingested_at == 1005000 && b.items[1].ingested_at == 1000000 &&
 		   b.items[2].ingested_at == INT64_C(10000000001000000) && b.items[3].ingested_at == 1000000,
 	    "under the virtual clock the time is epoch and arriveMs");
-	intake_free(&t);
+	batch_reader_free(&t);
 	batch_free(&b);
 }
 
@@ -281,7 +281,7 @@ test_lines(void)
 	    {"{\"offset\":4,\"source\":\"s\"," BODY REST "}", true},
 	};
 	size_t n = sizeof lines / sizeof *lines;
-	struct intake t = {0};
+	struct batch_reader t = {0};
 	struct batch b = {0};
 	struct buf input = {0}, room = {0};
 	for (size_t i = 0; i < n; i++) {
@@ -307,7 +307,7 @@ test_lines(void)
 	tap_ok(b.n == 3 && b.items[0].line_n == 0 && slice_is(batch_line(&b, &b.items[0], &room), "{" BODY REST "}") &&
 		   b.items[1].line_n > 0 && b.items[2].line_n > 0,
 	    "nor one of no source");
-	intake_free(&t);
+	batch_reader_free(&t);
 	batch_free(&b);
 	buf_free(&input);
 	buf_free(&room);
@@ -322,7 +322,7 @@ same(const char *a, const char *b)
 static void
 test_rejects(void)
 {
-	struct intake t = {.in.max = 100000};
+	struct batch_reader t = {.in.max = 100000};
 	struct batch b = {0};
 	struct buf input = {0};
 	buf_text(&input, "{\"id\":\"a\"}\n{\"id\":}\n");
@@ -339,7 +339,7 @@ test_rejects(void)
 		   b.items[2].line_n == RAW_BYTES && b.items[2].total == 100001,
 	    "a line too long: its beginning, and its length");
 	tap_ok(b.items[3].kind == ITEM_UPDATE, "and the next line goes on");
-	intake_free(&t);
+	batch_reader_free(&t);
 	batch_free(&b);
 	buf_free(&input);
 }
@@ -349,7 +349,7 @@ static void
 test_giants(void)
 {
 	enum { GIANT = 7 << 20 };
-	struct intake t = {.in.max = 2 * RECORD_BYTES, .most = 1000};
+	struct batch_reader t = {.in.max = 2 * RECORD_BYTES, .most = 1000};
 	struct batch b = {0};
 	struct buf input = {0};
 	int fds[2];
@@ -368,20 +368,20 @@ test_giants(void)
 	t.next = &b;
 	int batches = 0;
 	bool right = true;
-	while (!intake_over(&t)) {
-		while (intake_read(&t))
+	while (!batch_reader_over(&t)) {
+		while (batch_reader_read(&t))
 			continue;
 		while (b.n) {
 			char id[2] = {(char)('0' + batches++), '\0'};
 			right = right && b.n == 1 && slice_is(item_id(&b, &b.items[0]), id) &&
 				b.items[0].data_n == GIANT + 2;
 			batch_clear(&b);
-			intake_take(&t);
+			batch_reader_take(&t);
 		}
 	}
 	tap_ok(right && batches == 3, "records too large to share a batch each get their own");
 	close(fds[0]);
-	intake_free(&t);
+	batch_reader_free(&t);
 	batch_free(&b);
 	buf_free(&input);
 }

@@ -2,25 +2,25 @@
  * each record passes it three times, and of the C libraries at hand none is strict,
  * exact to 64 bits and free of allocation at once. No recursion: nesting is a bit a
  * level, so that hostile depth costs nothing. */
-#include "scan.h"
+#include "json.h"
 
 #include "block.h"
 #include "utf8.h"
 
 #include <string.h>
 
-enum scan_status
-scan_bad(struct scan *s, const char *at, const char *why)
+enum json_status
+json_bad(struct json_scan *s, const char *at, const char *why)
 {
-	s->fault = (struct scan_fault){why, at};
-	return SCAN_BAD;
+	s->fault = (struct json_fault){why, at};
+	return JSON_BAD;
 }
 
 static void
-refuse(struct scan *s, const char *at, const char *why)
+refuse(struct json_scan *s, const char *at, const char *why)
 {
 	if (!s->refuse.why)
-		s->refuse = (struct scan_fault){why, at};
+		s->refuse = (struct json_fault){why, at};
 }
 
 /* The value of the four hexadecimal digits at p; -1 where they are none, -2 where the text ends among them. */
@@ -44,49 +44,49 @@ hex4(const char *p, const char *end)
 }
 
 /* Scans the escape whose backslash is at *pp and moves past it. A pair of surrogates is one escape. */
-static enum scan_status
-scan_escape(const char **pp, const char *end, struct scan *s)
+static enum json_status
+scan_escape(const char **pp, const char *end, struct json_scan *s)
 {
 	const char *p = *pp;
 	if (p + 1 >= end)
-		return SCAN_MORE;
+		return JSON_MORE;
 	if (p[1] != 'u') {
 		if (!memchr("\"\\/bfnrt", p[1], 8))
-			return scan_bad(s, p, "unknown escape in a string");
+			return json_bad(s, p, "unknown escape in a string");
 		*pp = p + 2;
-		return SCAN_OK;
+		return JSON_OK;
 	}
 	int v = hex4(p + 2, end);
 	if (v == -2)
-		return SCAN_MORE;
+		return JSON_MORE;
 	if (v < 0)
-		return scan_bad(s, p, "\\u without four hexadecimal digits");
+		return json_bad(s, p, "\\u without four hexadecimal digits");
 	*pp = p + 6;
 	if (v == 0)
 		refuse(s, p, "\\u0000 in a string, which Postgres cannot store");
 	if (v >= 0xdc00 && v <= 0xdfff)
 		refuse(s, p, "lone surrogate in a string");
 	if (v < 0xd800 || v > 0xdbff)
-		return SCAN_OK;
+		return JSON_OK;
 
 	/* A high surrogate wants a low one behind it; what follows instead is scanned by the next round. */
 	if (end - *pp < 2 && (*pp == end || **pp == '\\'))
-		return SCAN_MORE;
+		return JSON_MORE;
 	if ((*pp)[0] == '\\' && (*pp)[1] == 'u') {
 		int low = hex4(*pp + 2, end);
 		if (low == -2)
-			return SCAN_MORE;
+			return JSON_MORE;
 		if (low >= 0xdc00 && low <= 0xdfff) {
 			*pp += 6;
-			return SCAN_OK;
+			return JSON_OK;
 		}
 	}
 	refuse(s, p, "lone surrogate in a string");
-	return SCAN_OK;
+	return JSON_OK;
 }
 
 const char *
-scan_blanks(const char *p, const char *end)
+json_blanks(const char *p, const char *end)
 {
 	for (; end - p >= BLOCK_BYTES; p += BLOCK_BYTES) {
 		block b = block_load(p);
@@ -101,9 +101,9 @@ scan_blanks(const char *p, const char *end)
 
 /* White space between a value's tokens. */
 static const char *
-gap(const char *p, const char *end, struct scan *s)
+gap(const char *p, const char *end, struct json_scan *s)
 {
-	const char *q = scan_space(p, end, &s->spaced);
+	const char *q = json_space(p, end, &s->spaced);
 	if (q != p && s->compact) {
 		buf_add(s->compact, s->rest, (size_t)(p - s->rest));
 		s->rest = q;
@@ -118,27 +118,27 @@ special(block b)
 	return (block)((b == '"') | (b == '\\') | (b < 0x20)) | b;
 }
 
-enum scan_status
-scan_string(const char *p, const char *end, struct scan *s)
+enum json_status
+json_string(const char *p, const char *end, struct json_scan *s)
 {
 	p++;
 	for (;;) {
 		for (unsigned n = BLOCK_BYTES; n == BLOCK_BYTES && end - p >= BLOCK_BYTES; p += n)
 			n = block_first(special(block_load(p)));
 		if (p >= end)
-			return SCAN_MORE;
+			return JSON_MORE;
 		unsigned char c = (unsigned char)*p;
 		if (c == '"') {
 			s->end = p + 1;
-			return SCAN_OK;
+			return JSON_OK;
 		}
 		if (c == '\\') {
 			s->escaped = true;
-			enum scan_status r = scan_escape(&p, end, s);
-			if (r != SCAN_OK)
+			enum json_status r = scan_escape(&p, end, s);
+			if (r != JSON_OK)
 				return r;
 		} else if (c < 0x20) {
-			return scan_bad(s, p, c == '\n' ? "line end inside a string" : "control character in a string");
+			return json_bad(s, p, c == '\n' ? "line end inside a string" : "control character in a string");
 		} else if (c < 0x80) {
 			p++;
 		} else {
@@ -160,31 +160,31 @@ scan_digits(const char *p, const char *end)
 	return p;
 }
 
-static enum scan_status
-scan_number(const char *p, const char *end, struct scan *s)
+static enum json_status
+scan_number(const char *p, const char *end, struct json_scan *s)
 {
 	const char *start = p;
 	if (*p == '-')
 		p++;
 	const char *whole = p;
 	if (p == end)
-		return SCAN_MORE;
+		return JSON_MORE;
 	p = scan_digits(p, end);
 	if (p == whole)
-		return scan_bad(s, p, "'-' without a digit behind it");
+		return json_bad(s, p, "'-' without a digit behind it");
 	if (*whole == '0' && p - whole > 1)
-		return scan_bad(s, whole, "number with a leading zero");
+		return json_bad(s, whole, "number with a leading zero");
 	int64_t before = p - whole, behind = 0, exponent = 0;
-	if (before <= SCAN_DIGITS && p < end && *p != '.' && *p != 'e' && *p != 'E') {
+	if (before <= JSON_DIGITS && p < end && *p != '.' && *p != 'e' && *p != 'E') {
 		s->end = p;
-		return SCAN_OK;
+		return JSON_OK;
 	}
 	if (p < end && *p == '.') {
 		const char *fraction = ++p;
 		p = scan_digits(p, end);
 		behind = p - fraction;
 		if (behind == 0)
-			return p == end ? SCAN_MORE : scan_bad(s, p, "number with '.' but no digit behind it");
+			return p == end ? JSON_MORE : json_bad(s, p, "number with '.' but no digit behind it");
 	}
 	if (p < end && (*p == 'e' || *p == 'E')) {
 		p++;
@@ -194,7 +194,7 @@ scan_number(const char *p, const char *end, struct scan *s)
 		const char *e = p;
 		p = scan_digits(p, end);
 		if (p == e)
-			return p == end ? SCAN_MORE : scan_bad(s, p, "number with an exponent of no digits");
+			return p == end ? JSON_MORE : json_bad(s, p, "number with an exponent of no digits");
 		for (; e < p; e++)
 			if (exponent < 1000000000)
 				exponent = exponent * 10 + (*e - '0');
@@ -203,81 +203,81 @@ scan_number(const char *p, const char *end, struct scan *s)
 	}
 	int64_t left = before + exponent > 1 ? before + exponent : 1;
 	int64_t right = behind - exponent > 0 ? behind - exponent : 0;
-	if (left + right > SCAN_DIGITS)
+	if (left + right > JSON_DIGITS)
 		refuse(s, start, "number of more than 1,000 digits written out");
 	s->end = p;
-	return SCAN_OK;
+	return JSON_OK;
 }
 
-static enum scan_status
-scan_word(const char *p, const char *end, struct scan *s)
+static enum json_status
+scan_word(const char *p, const char *end, struct json_scan *s)
 {
 	const char *word = *p == 't' ? "true" : *p == 'f' ? "false" : *p == 'n' ? "null" : NULL;
 	if (!word)
-		return scan_bad(s, p,
+		return json_bad(s, p,
 		    *p == '\0'			? "NUL byte"
 		    : (unsigned char)*p >= 0x80 ? "byte outside a string that is not ASCII"
 						: "unexpected character");
 	size_t n = strlen(word), left = (size_t)(end - p);
 	if (memcmp(p, word, left < n ? left : n) != 0)
-		return scan_bad(s, p, "unknown word");
+		return json_bad(s, p, "unknown word");
 	if (left < n)
-		return SCAN_MORE;
+		return JSON_MORE;
 	s->end = p + n;
-	return SCAN_OK;
+	return JSON_OK;
 }
 
-static enum scan_status
-scan_scalar(const char *p, const char *end, struct scan *s)
+static enum json_status
+scan_scalar(const char *p, const char *end, struct json_scan *s)
 {
 	if (*p == '"')
-		return scan_string(p, end, s);
+		return json_string(p, end, s);
 	if (*p == '-' || (*p >= '0' && *p <= '9'))
 		return scan_number(p, end, s);
 	return scan_word(p, end, s);
 }
 
-enum scan_status
-scan_name(const char *p, const char *end, struct slice *token, struct scan *s)
+enum json_status
+json_name(const char *p, const char *end, struct slice *token, struct json_scan *s)
 {
 	if (p == end)
-		return SCAN_MORE;
+		return JSON_MORE;
 	if (*p != '"')
-		return scan_bad(s, p, "expected a member name in quotes");
-	enum scan_status r = scan_string(p, end, s);
-	if (r != SCAN_OK)
+		return json_bad(s, p, "expected a member name in quotes");
+	enum json_status r = json_string(p, end, s);
+	if (r != JSON_OK)
 		return r;
 	*token = (struct slice){p, (size_t)(s->end - p)};
 	p = gap(s->end, end, s);
 	if (p == end)
-		return SCAN_MORE;
+		return JSON_MORE;
 	if (*p != ':')
-		return scan_bad(s, p, "expected ':' behind a member name");
+		return json_bad(s, p, "expected ':' behind a member name");
 	s->end = gap(p + 1, end, s);
-	return s->end == end ? SCAN_MORE : SCAN_OK;
+	return s->end == end ? JSON_MORE : JSON_OK;
 }
 
-static enum scan_status
-scan_nested(const char *p, const char *end, int depth, struct scan *s)
+static enum json_status
+scan_nested(const char *p, const char *end, int depth, struct json_scan *s)
 {
-	uint64_t objects[SCAN_DEPTH / 64 + 1] = {0}; /* a bit a level: is it an object */
+	uint64_t objects[JSON_DEPTH / 64 + 1] = {0}; /* a bit a level: is it an object */
 	int level = depth;
-	enum scan_status r;
+	enum json_status r;
 
 	for (;;) {
 		if (p == end)
-			return SCAN_MORE;
+			return JSON_MORE;
 		bool opened = *p == '{' || *p == '[';
 		if (opened) {
-			if (level == SCAN_DEPTH)
-				return SCAN_DEEP;
+			if (level == JSON_DEPTH)
+				return JSON_DEEP;
 			uint64_t bit = UINT64_C(1) << level % 64;
 			objects[level / 64] = *p == '{' ? objects[level / 64] | bit : objects[level / 64] & ~bit;
 			level++;
 			p = gap(p + 1, end, s);
 		} else {
 			r = scan_scalar(p, end, s);
-			if (r != SCAN_OK)
+			if (r != JSON_OK)
 				return r;
 			p = s->end;
 		}
@@ -286,11 +286,11 @@ scan_nested(const char *p, const char *end, int depth, struct scan *s)
 		for (;; opened = false) {
 			if (level == depth) {
 				s->end = p;
-				return SCAN_OK;
+				return JSON_OK;
 			}
 			p = opened ? p : gap(p, end, s);
 			if (p == end)
-				return SCAN_MORE;
+				return JSON_MORE;
 			bool object = objects[(level - 1) / 64] >> (level - 1) % 64 & 1;
 			if (*p == (object ? '}' : ']')) {
 				level--;
@@ -299,13 +299,13 @@ scan_nested(const char *p, const char *end, int depth, struct scan *s)
 			}
 			if (!opened) {
 				if (*p != ',')
-					return scan_bad(s, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
+					return json_bad(s, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
 				p = gap(p + 1, end, s);
 			}
 			if (object) {
 				struct slice name;
-				r = scan_name(p, end, &name, s);
-				if (r != SCAN_OK)
+				r = json_name(p, end, &name, s);
+				if (r != JSON_OK)
 					return r;
 				p = s->end;
 			}
@@ -314,21 +314,21 @@ scan_nested(const char *p, const char *end, int depth, struct scan *s)
 	}
 }
 
-enum scan_status
-scan_value(const char *p, const char *end, int depth, struct scan *s)
+enum json_status
+json_value(const char *p, const char *end, int depth, struct json_scan *s)
 {
 	if (p == end)
-		return SCAN_MORE;
+		return JSON_MORE;
 	return *p == '{' || *p == '[' ? scan_nested(p, end, depth, s) : scan_scalar(p, end, s);
 }
 
 void
-scan_compact(struct buf *b, struct slice value)
+json_compact(struct buf *b, struct slice value)
 {
 	bool ignored;
-	const char *end = value.p + value.n, *p = scan_space(value.p, end, &ignored);
-	struct scan s = {.compact = b, .rest = p};
-	if (scan_value(p, end, 0, &s) == SCAN_OK)
+	const char *end = value.p + value.n, *p = json_space(value.p, end, &ignored);
+	struct json_scan s = {.compact = b, .rest = p};
+	if (json_value(p, end, 0, &s) == JSON_OK)
 		buf_add(b, s.rest, (size_t)(s.end - s.rest));
 }
 
@@ -354,7 +354,7 @@ buf_utf8(struct buf *b, unsigned c)
 }
 
 void
-scan_unescape(struct buf *b, struct slice token)
+json_unescape(struct buf *b, struct slice token)
 {
 	const char *p = token.p + 1, *end = token.p + token.n - 1;
 	while (p < end) {
@@ -382,7 +382,7 @@ scan_unescape(struct buf *b, struct slice token)
 }
 
 int
-scan_integer(struct slice token, uint64_t max, uint64_t *value)
+json_integer(struct slice token, uint64_t max, uint64_t *value)
 {
 	enum { FIT = 19 }; /* so many digits always do */
 	uint64_t v = 0;

@@ -3,10 +3,10 @@
  *system calls; no_new_privs goes before both. What is open by then stays open, and looking at a name (stat) stays
  *allowed.
  *
- *	struct confine c;
- *	confine_begin(&c, CONFINE_CALLS);
- *	confine_read(&c, path);
- *	confine_end(&c);
+ *	struct sandbox c;
+ *	sandbox_begin(&c, SANDBOX_CALLS);
+ *	sandbox_read(&c, path);
+ *	sandbox_end(&c);
  *
  * Nothing of it can be undone, and child processes and later threads inherit it; threads that run already do not.
  * Where the kernel lacks the means there is one warning, and the program goes on without. Builds with a sanitizer,
@@ -18,12 +18,12 @@
 #include <stdint.h>
 
 enum {
-	CONFINE_CALLS = 1, /* filter system calls too: for programs that only read and write, no network, no children */
-	CONFINE_ABSTRACT =
+	SANDBOX_CALLS = 1, /* filter system calls too: for programs that only read and write, no network, no children */
+	SANDBOX_ABSTRACT =
 	    2, /* Unix sockets with abstract names of others may be connected to; those in files always may */
 };
 
-struct confine {
+struct sandbox {
 	unsigned flags;
 	int ruleset; /* of Landlock; -1: there is none, `error` says why */
 	int error;
@@ -32,22 +32,22 @@ struct confine {
 };
 
 /* --no-sandbox: what follows does nothing. */
-void confine_never(void);
+void sandbox_never(void);
 
-void confine_begin(struct confine *c, unsigned flags);
+void sandbox_begin(struct sandbox *c, unsigned flags);
 
 /* A file, or a folder and all beneath it, may be read from now on; or written too, files made, renamed and deleted
  * there; or read and executed. What is not there is passed over: opening it later fails as it would have. */
-void confine_read(struct confine *c, const char *path);
-void confine_write(struct confine *c, const char *path);
-void confine_execute(struct confine *c, const char *path);
+void sandbox_read(struct sandbox *c, const char *path);
+void sandbox_write(struct sandbox *c, const char *path);
+void sandbox_execute(struct sandbox *c, const char *path);
 
 /* Ports that may be connected to, or listened on. Without any no TCP is. UDP and Unix sockets in files are not
- * Landlock's business: only CONFINE_CALLS refuses those. */
-void confine_connect(struct confine *c, uint16_t port);
-void confine_listen(struct confine *c, uint16_t port);
+ * Landlock's business: only SANDBOX_CALLS refuses those. */
+void sandbox_connect(struct sandbox *c, uint16_t port);
+void sandbox_listen(struct sandbox *c, uint16_t port);
 
 /* From here on all else is refused. Ends the program where memory is out (111). */
-void confine_end(struct confine *c);
+void sandbox_end(struct sandbox *c);
 
 #endif

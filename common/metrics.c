@@ -1,7 +1,7 @@
 /* See stats.h. */
-#include "stats.h"
+#include "metrics.h"
 
-#include "clock.h"
+#include "time.h"
 #include "log.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@
 		    2 * S, 5 * S, 10 * S, 30 * S, 60 * S, 300 * S                                                      \
 	}
 
-const uint64_t stats_bounds[HISTOGRAM_COUNT][STATS_BUCKETS - 1] = {
+const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1] = {
     [HISTOGRAM_BATCH] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 20000, 30000, 50000, 75000,
 	100000},
     [HISTOGRAM_COMMIT] = TIME_BOUNDS,
@@ -29,7 +29,7 @@ const uint64_t stats_bounds[HISTOGRAM_COUNT][STATS_BUCKETS - 1] = {
 };
 
 static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'o', 'w'};
-static struct stats unseen, *stats = &unseen;
+static struct metrics unseen, *stats = &unseen;
 
 /* One process writes: an addition is a load and a store. */
 static void
@@ -39,13 +39,13 @@ add(_Atomic uint64_t *to, uint64_t n)
 }
 
 static bool
-is_ours(const struct stats *s)
+is_ours(const struct metrics *s)
 {
-	return memcmp(s->magic, magic, sizeof magic) == 0 && s->layout == STATS_LAYOUT;
+	return memcmp(s->magic, magic, sizeof magic) == 0 && s->layout == METRICS_LAYOUT;
 }
 
 static void
-take_up(struct stats *s)
+take_up(struct metrics *s)
 {
 	if (!is_ours(s))
 		memset(s, 0, sizeof *s);
@@ -53,18 +53,18 @@ take_up(struct stats *s)
 	if (s->writing & 1)
 		s->source_n = s->events_n = 0;
 	s->writing = 0;
-	for (int i = STAT_GAUGES; i < STAT_COUNT; i++)
+	for (int i = METRIC_GAUGES; i < METRIC_COUNT; i++)
 		s->value[i] = 0;
 	s->pid = (uint32_t)getpid();
 	s->started = s->tick = clock_now();
-	s->layout = STATS_LAYOUT;
+	s->layout = METRICS_LAYOUT;
 	memcpy(s->magic, magic, sizeof magic);
 }
 
 void
-stats_open(const char *name)
+metrics_open(const char *name)
 {
-	const char *dir = getenv("ACCTFLOW_STATS");
+	const char *dir = getenv("ACCTFLOW_METRICS");
 	char path[4096];
 	if (!dir || !*dir)
 		return;
@@ -87,36 +87,36 @@ stats_open(const char *name)
 }
 
 void
-stats_add(enum stats_value which, uint64_t n)
+metrics_add(enum metrics_value which, uint64_t n)
 {
 	add(&stats->value[which], n);
 }
 
 void
-stats_set(enum stats_value which, uint64_t v)
+metrics_set(enum metrics_value which, uint64_t v)
 {
 	atomic_store_explicit(&stats->value[which], v, memory_order_relaxed);
 }
 
 void
-stats_observe(enum histogram which, uint64_t value, uint64_t n)
+metrics_observe(enum histogram which, uint64_t value, uint64_t n)
 {
 	int i = 0;
-	while (i < STATS_BUCKETS - 1 && value > stats_bounds[which][i])
+	while (i < METRICS_BUCKETS - 1 && value > metrics_bounds[which][i])
 		i++;
 	add(&stats->histogram[which].count[i], n);
 	add(&stats->histogram[which].sum, value * n);
 }
 
 void
-stats_tick(void)
+metrics_tick(void)
 {
 	if (stats != &unseen)
 		atomic_store_explicit(&stats->tick, clock_now(), memory_order_relaxed);
 }
 
 bool
-stats_shown(void)
+metrics_shown(void)
 {
 	return stats != &unseen;
 }
@@ -134,42 +134,42 @@ text_end(void)
 }
 
 void
-stats_source(struct slice source)
+metrics_source(struct slice source)
 {
 	text_begin();
-	stats->source_n = (uint32_t)(source.n < STATS_SOURCE_BYTES ? source.n : STATS_SOURCE_BYTES);
+	stats->source_n = (uint32_t)(source.n < METRICS_SOURCE_BYTES ? source.n : METRICS_SOURCE_BYTES);
 	if (source.n)
 		memcpy(stats->source, source.p, stats->source_n);
 	text_end();
 }
 
 void
-stats_events(const struct slice *events, size_t n)
+metrics_events(const struct slice *events, size_t n)
 {
 	if (n == 0)
 		return;
 	text_begin();
 	for (size_t i = 0; i < n; i++) {
-		uint32_t at = stats->events_n % STATS_EVENTS;
-		if (events[i].n > STATS_EVENT_BYTES)
+		uint32_t at = stats->events_n % METRICS_EVENTS;
+		if (events[i].n > METRICS_EVENT_BYTES)
 			continue;
 		memcpy(stats->event[at].text, events[i].p, events[i].n);
 		stats->event[at].n = (uint32_t)events[i].n;
 		/* Never wraps to a multiple of its own: what matters is how many there are, and where the next goes. */
-		stats->events_n = stats->events_n == 2 * STATS_EVENTS - 1 ? STATS_EVENTS : stats->events_n + 1;
+		stats->events_n = stats->events_n == 2 * METRICS_EVENTS - 1 ? METRICS_EVENTS : stats->events_n + 1;
 	}
 	text_end();
 }
 
 static int
-copy_read(int fd, struct stats *copy)
+copy_read(int fd, struct metrics *copy)
 {
 	/* The text may change while it is copied: then once more, a few times. */
 	for (int i = 0; i < 5; i++) {
 		uint32_t again;
 		if (pread(fd, copy, sizeof *copy, 0) != (ssize_t)sizeof *copy || !is_ours(copy))
 			return -1;
-		if (pread(fd, &again, sizeof again, offsetof(struct stats, writing)) == (ssize_t)sizeof again &&
+		if (pread(fd, &again, sizeof again, offsetof(struct metrics, writing)) == (ssize_t)sizeof again &&
 		    again == copy->writing && !(again & 1))
 			return 0;
 	}
@@ -178,7 +178,7 @@ copy_read(int fd, struct stats *copy)
 }
 
 int
-stats_read(const char *dir, const char *name, struct stats *copy)
+metrics_read(const char *dir, const char *name, struct metrics *copy)
 {
 	char path[4096];
 	if (snprintf(path, sizeof path, "%s/%s.stats", dir, name) >= (int)sizeof path)
@@ -191,10 +191,10 @@ stats_read(const char *dir, const char *name, struct stats *copy)
 	if (result == 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
 		result = 1;
 	close(fd);
-	if (copy->source_n > STATS_SOURCE_BYTES)
+	if (copy->source_n > METRICS_SOURCE_BYTES)
 		copy->source_n = 0;
-	for (size_t i = 0; i < STATS_EVENTS; i++)
-		if (copy->event[i].n > STATS_EVENT_BYTES)
+	for (size_t i = 0; i < METRICS_EVENTS; i++)
+		if (copy->event[i].n > METRICS_EVENT_BYTES)
 			copy->event[i].n = 0;
 	return result;
 }

@@ -1,6 +1,6 @@
-/* See confine.h. Landlock has no wrapper in the C library. The rights that newer kernels know, and the headers of
+/* See sandbox.h. Landlock has no wrapper in the C library. The rights that newer kernels know, and the headers of
  * Debian 12 do not, are numbered here as linux/landlock.h has them since. */
-#include "confine.h"
+#include "sandbox.h"
 
 #include "buf.h"
 #include "filter.h"
@@ -19,11 +19,11 @@
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer) ||          \
     __has_feature(undefined_behavior_sanitizer)
-#define ACCTFLOW_UNCONFINED
+#define ACCTFLOW_UNSANDBOXED
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ACCTFLOW_UNCONFINED
+#define ACCTFLOW_UNSANDBOXED
 #endif
 
 #define BIT(n) (UINT64_C(1) << (n))
@@ -48,27 +48,27 @@ struct net_rule {
 	uint64_t allowed, port;
 };
 
-#ifdef ACCTFLOW_UNCONFINED
+#ifdef ACCTFLOW_UNSANDBOXED
 static bool never = true;
 #else
 static bool never;
 #endif
 
 void
-confine_never(void)
+sandbox_never(void)
 {
 	never = true;
 }
 
 void
-confine_begin(struct confine *c, unsigned flags)
+sandbox_begin(struct sandbox *c, unsigned flags)
 {
 	/* The first version knows thirteen rights on files; since then came one with each of these. */
 	static const struct {
 		int version, rights;
 	} later[] = {{2, 14}, {3, 15}, {5, 16}};
 	int rights = 13;
-	*c = (struct confine){.flags = flags, .ruleset = -1};
+	*c = (struct sandbox){.flags = flags, .ruleset = -1};
 	if (never)
 		return;
 	long version = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -84,7 +84,7 @@ confine_begin(struct confine *c, unsigned flags)
 	if (version >= 4)
 		all.net = BIND_TCP | CONNECT_TCP;
 	if (version >= 6)
-		all.scoped = SCOPE_SIGNAL | (flags & CONFINE_ABSTRACT ? 0 : SCOPE_ABSTRACT);
+		all.scoped = SCOPE_SIGNAL | (flags & SANDBOX_ABSTRACT ? 0 : SCOPE_ABSTRACT);
 	/* An older kernel takes a longer struct whose rest is zero. */
 	c->ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
 	if (c->ruleset < 0)
@@ -92,7 +92,7 @@ confine_begin(struct confine *c, unsigned flags)
 }
 
 static void
-allow(struct confine *c, const char *path, uint64_t rights)
+allow(struct sandbox *c, const char *path, uint64_t rights)
 {
 	struct stat st;
 	int fd = c->ruleset < 0 ? -1 : open(path, O_PATH | O_CLOEXEC);
@@ -108,28 +108,28 @@ allow(struct confine *c, const char *path, uint64_t rights)
 }
 
 void
-confine_read(struct confine *c, const char *path)
+sandbox_read(struct sandbox *c, const char *path)
 {
 	c->reads = true;
 	allow(c, path, READING);
 }
 
 void
-confine_write(struct confine *c, const char *path)
+sandbox_write(struct sandbox *c, const char *path)
 {
 	c->reads = c->writes = true;
 	allow(c, path, WRITING);
 }
 
 void
-confine_execute(struct confine *c, const char *path)
+sandbox_execute(struct sandbox *c, const char *path)
 {
 	c->reads = true;
 	allow(c, path, READING | LANDLOCK_ACCESS_FS_EXECUTE);
 }
 
 static void
-allow_port(struct confine *c, uint16_t port, uint64_t right)
+allow_port(struct sandbox *c, uint16_t port, uint64_t right)
 {
 	struct net_rule rule = {right, port};
 	/* Before version 4 there is nothing to be excepted from. */
@@ -138,19 +138,19 @@ allow_port(struct confine *c, uint16_t port, uint64_t right)
 }
 
 void
-confine_connect(struct confine *c, uint16_t port)
+sandbox_connect(struct sandbox *c, uint16_t port)
 {
 	allow_port(c, port, CONNECT_TCP);
 }
 
 void
-confine_listen(struct confine *c, uint16_t port)
+sandbox_listen(struct sandbox *c, uint16_t port)
 {
 	allow_port(c, port, BIND_TCP);
 }
 
 void
-confine_end(struct confine *c)
+sandbox_end(struct sandbox *c)
 {
 	int filter_error = 0;
 	if (never)
@@ -161,7 +161,7 @@ confine_end(struct confine *c)
 		c->error = syscall(SYS_landlock_restrict_self, c->ruleset, 0) != 0 ? errno : 0;
 		close(c->ruleset);
 	}
-	if (c->flags & CONFINE_CALLS)
+	if (c->flags & SANDBOX_CALLS)
 		filter_error = filter_load(c->reads, c->writes);
 	if (c->error == ENOMEM)
 		die(EXIT_TEMPORARY, "out of memory");

@@ -6,15 +6,15 @@
 #include "record.h"
 
 /* How records are printed on a descriptor: --format, or by whether it is a terminal. */
-struct text_style {
+struct display_style {
 	bool people; /* lines for people, else the records as they are */
 	bool color;
 };
 
 /* Settles format and colour (a terminal, and not with NO_COLOR) for fd. */
-struct text_style text_style(enum format format, int fd);
+struct display_style display_style(enum format format, int fd);
 
 /* Appends one record's line, with its newline: as it is, or for people. The record is parsed only for people. */
-void text_record(struct buf *out, struct text_style style, struct slice line);
+void display_record(struct buf *out, struct display_style style, struct slice line);
 
 #endif

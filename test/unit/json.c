@@ -1,7 +1,7 @@
 /* The scanner against what parsers are known to get wrong, against its own promise
  * on cut texts, against the JSONTestSuite where it is at hand, and against cJSON,
  * which is lenient: all that the scanner takes cJSON must take too. */
-#include "common/scan.h"
+#include "common/json.h"
 
 #include "tap.h"
 
@@ -24,27 +24,27 @@ struct result {
 static struct result
 scan_copy(struct slice text, int depth)
 {
-	struct scan s = {0};
+	struct json_scan s = {0};
 	struct result r = {0};
 	bool ignored = false;
 	char *copy = mem_alloc(text.n);
 	if (text.n)
 		memcpy(copy, text.p, text.n);
-	const char *end = copy + text.n, *p = scan_space(copy, end, &ignored);
-	switch (scan_value(p, end, depth, &s)) {
-	case SCAN_MORE:
+	const char *end = copy + text.n, *p = json_space(copy, end, &ignored);
+	switch (json_value(p, end, depth, &s)) {
+	case JSON_MORE:
 		r.verdict = MORE;
 		break;
-	case SCAN_DEEP:
+	case JSON_DEEP:
 		r.verdict = DEEP;
 		break;
-	case SCAN_BAD:
+	case JSON_BAD:
 		r = (struct result){BAD, s.fault.why, (size_t)(s.fault.at - copy), 0, s.spaced};
 		break;
-	case SCAN_OK:
+	case JSON_OK:
 		r.end = (size_t)(s.end - copy);
 		r.spaced = s.spaced;
-		if (scan_space(s.end, end, &ignored) != end)
+		if (json_space(s.end, end, &ignored) != end)
 			r.verdict = BAD;
 		else if (s.refuse.why)
 			r = (struct result){REFUSED, s.refuse.why, (size_t)(s.refuse.at - copy), r.end, s.spaced};
@@ -148,7 +148,7 @@ test_prefixes(void)
 				tap_note("verdict %d at byte %zu of %s", (int)r.verdict, n, text);
 		}
 	}
-	tap_ok(!wrong, "SCAN_MORE at every prefix");
+	tap_ok(!wrong, "JSON_MORE at every prefix");
 }
 
 static void
@@ -168,7 +168,7 @@ test_space(void)
 		struct result r = scan_copy(slice_of(value), 0);
 		struct slice s = {value, r.end};
 		b.len = 0;
-		scan_compact(&b, s);
+		json_compact(&b, s);
 		if ((r.verdict != TAKEN || r.spaced == slice_is(s, cases[i].compact) ||
 			!slice_is(slice_buf(&b), cases[i].compact)) &&
 		    ++wrong)
@@ -193,12 +193,12 @@ test_unescape(void)
 	struct buf b = {0}, again = {0};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		b.len = again.len = 0;
-		scan_unescape(&b, cases[i].token);
+		json_unescape(&b, cases[i].token);
 		if (!slice_same(slice_buf(&b), cases[i].text) && ++wrong)
 			tap_note("unescape of %s", cases[i].token.p);
 		buf_json(&again, cases[i].text);
 		b.len = 0;
-		scan_unescape(&b, slice_buf(&again));
+		json_unescape(&b, slice_buf(&again));
 		if (!slice_same(slice_buf(&b), cases[i].text) && ++wrong)
 			tap_note("round trip of %s", cases[i].token.p);
 	}
@@ -216,7 +216,7 @@ test_unescape(void)
 			snprintf(token, sizeof token, "\"\\u%04X\\u%04x\"", 0xd800 + ((c - 0x10000) >> 10),
 			    0xdc00 + ((c - 0x10000) & 0x3ff));
 		b.len = again.len = 0;
-		scan_unescape(&b, slice_of(token));
+		json_unescape(&b, slice_of(token));
 		buf_json(&again, slice_buf(&b));
 		wrong += b.len != (c < 0x80	    ? 1u
 				      : c < 0x800   ? 2
@@ -250,7 +250,7 @@ test_integers(void)
 	unsigned wrong = 0;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint64_t v = 0;
-		int result = scan_integer(slice_of(cases[i].text), cases[i].max, &v);
+		int result = json_integer(slice_of(cases[i].text), cases[i].max, &v);
 		if ((result != cases[i].result || (result == 0 && v != cases[i].value)) && ++wrong)
 			tap_note("%s up to %llu", cases[i].text, (unsigned long long)cases[i].max);
 	}
@@ -271,7 +271,7 @@ test_limits(void)
 	unsigned wrong = 0;
 	for (int depth = 511; depth <= 513; depth++)
 		for (int around = 0; around < 2; around++) {
-			enum verdict expect = depth + around <= SCAN_DEPTH ? TAKEN : DEEP;
+			enum verdict expect = depth + around <= JSON_DEPTH ? TAKEN : DEEP;
 			b.len = 0;
 			repeat(&b, "[", depth);
 			repeat(&b, "]", depth);
@@ -353,11 +353,11 @@ second_opinion(struct slice text)
 {
 	struct buf compact = {0};
 	bool ignored;
-	const char *p = scan_space(text.p, text.p + text.n, &ignored);
+	const char *p = json_space(text.p, text.p + text.n, &ignored);
 	struct slice value = {p, (size_t)(text.p + text.n - p)};
 	while (value.n && memchr(" \t\r\n", value.p[value.n - 1], 4))
 		value.n--;
-	scan_compact(&compact, value);
+	json_compact(&compact, value);
 	buf_cstr(&compact);
 	char *a = cjson_print(text), *b = cjson_print(slice_buf(&compact));
 	struct result again = scan_copy(slice_buf(&compact), 0);

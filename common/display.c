@@ -1,18 +1,18 @@
 /* The one place that knows how an event looks to a person; the records stay the
  * data. Everything from outside goes through buf_safe. */
-#include "text.h"
+#include "display.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct text_style
-text_style(enum format format, int fd)
+struct display_style
+display_style(enum format format, int fd)
 {
 	bool terminal = isatty(fd) == 1;
 	const char *plain = getenv("NO_COLOR");
 	bool people = format == FORMAT_TEXT || (format == FORMAT_AUTO && terminal);
-	return (struct text_style){people, people && terminal && !(plain && *plain)};
+	return (struct display_style){people, people && terminal && !(plain && *plain)};
 }
 
 struct line {
@@ -152,7 +152,7 @@ say_other(struct line *l, struct slice line)
 }
 
 static void
-say_record(struct buf *out, struct text_style style, struct slice line, const struct record *r)
+say_record(struct buf *out, struct display_style style, struct slice line, const struct record *r)
 {
 	struct line l = {.out = out, .r = r};
 	char clock[13] = "            ";
@@ -186,7 +186,7 @@ say_record(struct buf *out, struct text_style style, struct slice line, const st
 }
 
 void
-text_record(struct buf *out, struct text_style style, struct slice line)
+display_record(struct buf *out, struct display_style style, struct slice line)
 {
 	static struct record r;
 	if (style.people && record_parse_line(line, &r) == 0) {

@@ -1,5 +1,5 @@
 /* The calendar against the C library's, every day of 9,999 years, and what is no time. */
-#include "common/clock.h"
+#include "common/time.h"
 
 #include "tap.h"
 

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-enum arrival { ARRIVAL_GAP, ARRIVAL_OFFSET, ARRIVAL_RECORDED, ARRIVAL_NONE };
+enum arrival_mode { ARRIVAL_GAP, ARRIVAL_OFFSET, ARRIVAL_RECORDED, ARRIVAL_NONE };
 
 /* Texts as they were given, kept by pointer, and what they mean. */
 struct delay {
@@ -19,8 +19,8 @@ struct speed {
 	uint64_t millionths;
 };
 
-struct arrive {
-	enum arrival mode;
+struct arrival {
+	enum arrival_mode mode;
 	uint64_t seed;
 	struct delay delay;
 	struct speed speed;
@@ -34,9 +34,9 @@ int speed_set(const char *text, void *speed);
 
 /* The arrival time of the next record. arrive_ms is its own, -1 where it has none. Called once for every record, also
  * for rejected and skipped ones. Never decreases but under ARRIVAL_OFFSET; at most ARRIVE_MAX milliseconds. */
-uint64_t arrive_next(struct arrive *a, int64_t arrive_ms);
+uint64_t arrival_next(struct arrival *a, int64_t arrive_ms);
 
 /* What it returned last; 0 at first. Not under ARRIVAL_OFFSET. */
-uint64_t arrive_last(const struct arrive *a);
+uint64_t arrival_last(const struct arrival *a);
 
 #endif

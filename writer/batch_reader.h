@@ -5,9 +5,9 @@
 #define ACCTFLOW_INTAKE_H
 
 #include "batch.h"
-#include "io.h"
+#include "lines.h"
 
-struct intake {
+struct batch_reader {
 	struct lines in;
 	struct batch *next;
 	size_t most; /* items in a batch */
@@ -24,15 +24,15 @@ struct intake {
 
 /* Takes the lines that were read into the batch. Returns false when it is full: nothing must be read before the batch
  * was exchanged. */
-bool intake_take(struct intake *t);
+bool batch_reader_take(struct batch_reader *t);
 
 /* Reads once what is waiting, then takes it. The same result; also false at the end of the input. Exits 111 where the
  * input cannot be read. */
-bool intake_read(struct intake *t);
+bool batch_reader_read(struct batch_reader *t);
 
 /* Nothing left: the input has ended and all of its lines were taken. */
-bool intake_over(const struct intake *t);
+bool batch_reader_over(const struct batch_reader *t);
 
-void intake_free(struct intake *t);
+void batch_reader_free(struct batch_reader *t);
 
 #endif

@@ -1,7 +1,7 @@
 /* Migrations run in order, each once, all in one transaction under a transaction's
  * advisory lock, so that any number of programs may start on an empty database at
  * once. */
-#include "migrate.h"
+#include "schema.h"
 
 #include "log.h"
 #include "sql.h"
@@ -18,74 +18,74 @@ migrate_version(void)
 }
 
 _Noreturn static void
-failed(struct db *db, enum db_status status, const char *what)
+failed(struct pg *db, enum pg_status status, const char *what)
 {
-	if (strcmp(db_sqlstate(db), "42501") == 0)
+	if (strcmp(pg_sqlstate(db), "42501") == 0)
 		die(EXIT_PERMANENT,
 		    "this role may not %s (%s); as the schema's or the database's owner run: writer migrate --db …; "
 		    "what "
 		    "roles there are, prints: writer roles",
-		    what, db_error(db));
-	die(status == DB_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, db_error(db));
+		    what, pg_error(db));
+	die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, pg_error(db));
 }
 
 /* The schema's version: 0 if there is none. */
 static int
-version_read(struct db *db)
+version_read(struct pg *db)
 {
 	/* Not by to_regclass: it may answer from a cache what was so before another program's migration. */
-	enum db_status status = db_exec(db,
+	enum pg_status status = pg_exec(db,
 	    "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	    " WHERE n.nspname = 'acctflow' AND c.relname = 'migrations')",
 	    NULL, 0);
-	if (status == DB_OK && slice_is(db_text(db, 0, 0, 0), "f"))
+	if (status == PG_OK && slice_is(pg_text(db, 0, 0, 0), "f"))
 		return 0;
-	if (status == DB_OK)
-		status = db_exec(db, "SELECT coalesce(max(version), 0) FROM acctflow.migrations", NULL, 0);
-	if (status != DB_OK)
+	if (status == PG_OK)
+		status = pg_exec(db, "SELECT coalesce(max(version), 0) FROM acctflow.migrations", NULL, 0);
+	if (status != PG_OK)
 		failed(db, status, "read the schema's version");
-	return (int)db_i64(db, 0, 0, 0);
+	return (int)pg_i64(db, 0, 0, 0);
 }
 
 static void
-run(struct db *db, const char *sql)
+run(struct pg *db, const char *sql)
 {
-	enum db_status status = db_script(db, sql);
-	if (status != DB_OK)
+	enum pg_status status = pg_script(db, sql);
+	if (status != PG_OK)
 		failed(db, status, "migrate the schema");
 }
 
 /* Becomes the schema's owner for the rest of the transaction, so that all in it has one owner, whoever migrates; or
  * makes the schema. Returns whether its owner is the one of sql/roles.sql. */
 static bool
-owner_become(struct db *db)
+owner_become(struct pg *db)
 {
-	enum db_status status = db_exec(db,
+	enum pg_status status = pg_exec(db,
 	    "SELECT set_config('role', r.rolname, true), r.rolname = 'acctflow_owner'"
 	    " FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'acctflow'",
 	    NULL, 0);
-	if (status != DB_OK)
+	if (status != PG_OK)
 		failed(db, status, "migrate the schema");
-	if (db_rows(db, 0) > 0)
-		return slice_is(db_text(db, 0, 0, 1), "t");
+	if (pg_rows(db, 0) > 0)
+		return slice_is(pg_text(db, 0, 0, 1), "t");
 	run(db, "CREATE SCHEMA acctflow");
 	return false;
 }
 
 int
-migrate(struct db *db)
+migrate(struct pg *db)
 {
-	if (db_server_version(db) < 130000)
+	if (pg_server_version(db) < 130000)
 		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer",
-		    db_server_version(db) / 10000);
-	enum db_status status = db_exec(db, "SHOW server_encoding", NULL, 0);
-	if (status != DB_OK)
+		    pg_server_version(db) / 10000);
+	enum pg_status status = pg_exec(db, "SHOW server_encoding", NULL, 0);
+	if (status != PG_OK)
 		failed(db, status, "ask for the encoding");
-	if (!slice_is(db_text(db, 0, 0, 0), "UTF8"))
+	if (!slice_is(pg_text(db, 0, 0, 0), "UTF8"))
 		die(EXIT_PERMANENT,
 		    "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 "
 		    "NAME",
-		    db_text(db, 0, 0, 0).p);
+		    pg_text(db, 0, 0, 0).p);
 	int version = version_read(db);
 	if (version > VERSION)
 		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version,
@@ -93,19 +93,19 @@ migrate(struct db *db)
 	if (version == VERSION)
 		return 0;
 
-	run(db, "BEGIN; SELECT " DB_PATH "; SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))");
+	run(db, "BEGIN; SELECT " PG_PATH "; SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))");
 	version = version_read(db);
 	bool roles = owner_become(db);
 	if (version == 0)
 		run(db, "CREATE TABLE acctflow.migrations"
 			" (version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())");
 	for (int i = version; i < VERSION; i++) {
-		struct db_param p[1] = {0};
+		struct pg_param p[1] = {0};
 		run(db, migrations[i]);
-		db_set_i64(&p[0], i + 1);
-		status = db_exec(db, "INSERT INTO acctflow.migrations (version) VALUES ($1)", p, 1);
-		db_params_free(p, 1);
-		if (status != DB_OK)
+		pg_set_i64(&p[0], i + 1);
+		status = pg_exec(db, "INSERT INTO acctflow.migrations (version) VALUES ($1)", p, 1);
+		pg_params_free(p, 1);
+		if (status != PG_OK)
 			failed(db, status, "migrate the schema");
 	}
 	if (roles && version < VERSION)

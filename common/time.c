@@ -1,7 +1,7 @@
 /* The calendar is computed here (days from civil, Howard Hinnant's algorithm,
  * "chrono-Compatible Low-Level Date Algorithms") because every event prints two
  * times and strftime is forty times slower. */
-#include "clock.h"
+#include "time.h"
 
 #include <errno.h>
 #include <stdlib.h>

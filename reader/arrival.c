@@ -1,7 +1,7 @@
 /* See arrive.h. The generator is splitmix64 (Steele, Lea, Flood, "Fast Splittable
  * Pseudorandom Number Generators", OOPSLA 2014; Vigna's public domain splitmix64.c),
  * used by counter: its nth output is a mix of seed + n * gamma. */
-#include "arrive.h"
+#include "arrival.h"
 
 #include "record.h"
 
@@ -24,14 +24,14 @@ mix(uint64_t z)
 
 /* A uniform draw from min to max; the seed is mixed first so that neighbouring seeds share no stretch. */
 static uint64_t
-draw(const struct arrive *a)
+draw(const struct arrival *a)
 {
 	uint64_t random = mix(mix(a->seed + GAMMA) + (a->ordinal + 1) * GAMMA);
 	return a->delay.min + (uint64_t)((u128)random * (a->delay.max - a->delay.min + 1) >> 64);
 }
 
 uint64_t
-arrive_last(const struct arrive *a)
+arrival_last(const struct arrival *a)
 {
 	u128 t = a->sum;
 	if (a->speed.millionths != 1000000)
@@ -40,7 +40,7 @@ arrive_last(const struct arrive *a)
 }
 
 uint64_t
-arrive_next(struct arrive *a, int64_t arrive_ms)
+arrival_next(struct arrival *a, int64_t arrive_ms)
 {
 	switch (a->mode) {
 	case ARRIVAL_GAP:
@@ -59,7 +59,7 @@ arrive_next(struct arrive *a, int64_t arrive_ms)
 	a->ordinal++;
 	if (a->sum > LATEST)
 		a->sum = LATEST;
-	return arrive_last(a);
+	return arrival_last(a);
 }
 
 /* Reads a decimal number in millionths at *p and moves on. 0, or -1 where it is none or above `max` millionths. */

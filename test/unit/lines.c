@@ -1,6 +1,8 @@
 /* Lines out of a pipe, whatever pieces they come in: the same lines at every split,
  * long ones cut, blank ones counted, the last one without its newline. */
-#include "common/io.h"
+#include "common/lines.h"
+#include "common/loop.h"
+#include "common/output.h"
 
 #include "common/log.h"
 #include "tap.h"
@@ -157,22 +159,22 @@ test_output(void)
 {
 	int fds[2];
 	char got[64] = "";
-	struct out o;
+	struct output o;
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		abort();
-	out_open(&o, fds[1]);
+	output_open(&o, fds[1]);
 	buf_text(&o.buf, "one\ntwo\n");
-	bool right = !out_full(&o) && out_flush(&o) == 0 && o.buf.len == 0;
+	bool right = !output_full(&o) && output_flush(&o) == 0 && o.buf.len == 0;
 	tap_ok(right && read(fds[0], got, sizeof got) == 8 && strcmp(got, "one\ntwo\n") == 0, "output is written");
 	close(fds[1]);
 	tap_ok(read(fds[0], got, sizeof got) == 0, "and the pipe ends when it is closed");
 	close(fds[0]);
 	buf_free(&o.buf);
-	struct out full;
+	struct output full;
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	out_open(&full, fd);
+	output_open(&full, fd);
 	buf_text(&full.buf, "x");
-	tap_ok(out_flush(&full) == -1, "a full disk is an error");
+	tap_ok(output_flush(&full) == -1, "a full disk is an error");
 	close(fd);
 	buf_free(&full.buf);
 }
@@ -180,7 +182,7 @@ test_output(void)
 int
 main(void)
 {
-	io_init();
+	loop_init();
 	log_set(LOG_ERROR, false);
 	test_splits();
 	test_long();

@@ -138,7 +138,7 @@ nothing_foreign() {
 	refused list . 'Permission denied' writer <in
 	refused execute /bin/true 'Permission denied' writer <in
 	refused ptrace '' 'Operation not permitted' writer <in
-	refused read other 'Permission denied' writer settle <in
+	refused read other 'Permission denied' writer ack <in
 	[[ -e other && ! -e new ]]
 	needs 4
 	refused connect 9 'Permission denied' writer <in

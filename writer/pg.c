@@ -1,11 +1,11 @@
 /* See db.h. libpq in non-blocking mode throughout: two connections work at once
  * and input is read meanwhile, all from one poll. */
-#include "db.h"
+#include "pg.h"
 
-#include "clock.h"
-#include "io.h"
+#include "time.h"
+#include "loop.h"
 #include "log.h"
-#include "stats.h"
+#include "metrics.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,25 +18,25 @@
 enum { MOST_RESULTS = 16 };
 enum { OID_BOOL = 16, OID_TEXT = 25, OID_JSON = 114 };
 
-struct db {
+struct pg {
 	PGconn *conn;
 	const char *application;
 	PGresult *results[MOST_RESULTS];
 	int queued, done;
 	bool failed;				 /* queueing itself failed */
 	bool ran;				 /* what was queued was run: the next statement begins anew */
-	bool path;				 /* the first result to come is of DB_PATH, and nobody's */
-	bool (*step)(struct db *, bool *unsent); /* goes on with what was started; true when that is over */
-	void (*row)(void *);			 /* of db_each */
+	bool path;				 /* the first result to come is of PG_PATH, and nobody's */
+	bool (*step)(struct pg *, bool *unsent); /* goes on with what was started; true when that is over */
+	void (*row)(void *);			 /* of pg_each */
 	void *row_context;
-	/* Of db_start_many and db_start_copy. */
+	/* Of pg_start_many and pg_start_copy. */
 	bool (*more)(void *);
 	void (*took)(void *, int result);
 	struct slice (*rows)(void *);
 	void *context;
 	int kept; /* the results that are not for took */
 	bool copying;
-	enum db_status status;
+	enum pg_status status;
 	char sqlstate[6];
 	struct buf error;
 };
@@ -44,11 +44,11 @@ struct db {
 static struct {
 	const char *conninfo, *passfile;
 	uint64_t deadline_s;
-	struct db_idle *idle;
+	struct pg_idle *idle;
 } shared = {.conninfo = ""};
 
 void
-db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
+pg_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 {
 	char *message = NULL;
 	shared.conninfo = conninfo;
@@ -74,7 +74,7 @@ db_configure(const char *conninfo, const char *passfile, uint64_t deadline_s)
 }
 
 void
-db_idle(struct db_idle *idle)
+pg_idle(struct pg_idle *idle)
 {
 	shared.idle = idle;
 }
@@ -83,34 +83,34 @@ db_idle(struct db_idle *idle)
 static void
 wait_for(struct pollfd *fds, int n, int64_t deadline)
 {
-	struct db_idle *idle = shared.idle;
+	struct pg_idle *idle = shared.idle;
 	fds[n] = (struct pollfd){.fd = idle ? idle->in : -1, .events = POLLIN};
 	fds[n + 1] = (struct pollfd){.fd = idle ? idle->out : -1, .events = POLLOUT};
-	io_wait(fds, n + 2, deadline);
+	loop_wait(fds, n + 2, deadline);
 	if (idle && (fds[n].revents || fds[n + 1].revents))
 		idle->fn(idle->context, fds[n].revents != 0, fds[n + 1].revents != 0);
 }
 
-struct db *
-db_new(const char *application)
+struct pg *
+pg_new(const char *application)
 {
-	struct db *db = mem_alloc(sizeof *db);
-	*db = (struct db){.application = application};
+	struct pg *db = mem_alloc(sizeof *db);
+	*db = (struct pg){.application = application};
 	return db;
 }
 
 static void
-results_clear(struct db *db)
+results_clear(struct pg *db)
 {
 	for (int i = 0; i < db->done; i++)
 		PQclear(db->results[i]);
 	db->queued = db->done = 0;
 	db->failed = db->ran = db->path = false;
-	db->status = DB_OK;
+	db->status = PG_OK;
 }
 
 void
-db_free(struct db *db)
+pg_free(struct pg *db)
 {
 	if (!db)
 		return;
@@ -122,7 +122,7 @@ db_free(struct db *db)
 
 /* Keeps the first line of a message of libpq's. */
 static void
-error_keep(struct db *db, const char *message, const char *sqlstate)
+error_keep(struct pg *db, const char *message, const char *sqlstate)
 {
 	db->error.len = 0;
 	while (*message == '\n' || *message == ' ')
@@ -134,21 +134,21 @@ error_keep(struct db *db, const char *message, const char *sqlstate)
 }
 
 /* What an SQLSTATE asks for. Class 22 and 23: the data; what passes: connection, resources, concurrency, a standby. */
-static enum db_status
+static enum pg_status
 classify(const char *state)
 {
 	static const char *const passing[] = {"08", "40", "53", "57", "58", "XX", "55P03", "25006", "26000", "55006"};
 	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strcmp(state, "54000") == 0)
-		return DB_DATA;
+		return PG_DATA;
 	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
 		if (strncmp(state, passing[i], strlen(passing[i])) == 0)
-			return DB_RETRY;
-	return DB_FATAL;
+			return PG_RETRY;
+	return PG_FATAL;
 }
 
 /* A refused connection has no SQLSTATE field; at verbose verbosity its message has it: "FATAL:  28P01: …". */
-static enum db_status
-classify_refusal(struct db *db)
+static enum pg_status
+classify_refusal(struct pg *db)
 {
 	const char *message = PQerrorMessage(db->conn), *p = message;
 	while ((p = strstr(p, ":  ")) != NULL) {
@@ -166,11 +166,11 @@ classify_refusal(struct db *db)
 	bool lasts = PQconnectionNeedsPassword(db->conn) || strncmp(message, "invalid ", 8) == 0;
 	for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
 		lasts |= strstr(message, lasting[i]) != NULL;
-	return lasts ? DB_FATAL : DB_RETRY;
+	return lasts ? PG_FATAL : PG_RETRY;
 }
 
-static enum db_status
-connect_once(struct db *db, int64_t deadline)
+static enum pg_status
+connect_once(struct pg *db, int64_t deadline)
 {
 	const char *names[] = {"dbname", "fallback_application_name", "client_encoding", "passfile", NULL};
 	const char *values[] = {shared.conninfo, db->application, "UTF8", shared.passfile, NULL};
@@ -186,7 +186,7 @@ connect_once(struct db *db, int64_t deadline)
 		struct pollfd fds[3] = {
 		    {.fd = PQsocket(db->conn), .events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT}};
 		wait_for(fds, 1, deadline);
-		if (clock_now() >= deadline || (fds[0].revents == 0 && io_stopping() && clock_now() >= deadline))
+		if (clock_now() >= deadline || (fds[0].revents == 0 && loop_stopping() && clock_now() >= deadline))
 			break;
 		if (fds[0].revents)
 			state = PQconnectPoll(db->conn);
@@ -194,11 +194,11 @@ connect_once(struct db *db, int64_t deadline)
 	if (PQstatus(db->conn) == CONNECTION_OK && PQsetnonblocking(db->conn, 1) == 0 &&
 	    PQenterPipelineMode(db->conn)) {
 		PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
-		return DB_OK;
+		return PG_OK;
 	}
 	if (PQstatus(db->conn) != CONNECTION_BAD) {
 		error_keep(db, "no answer in time", NULL);
-		return DB_RETRY;
+		return PG_RETRY;
 	}
 	return classify_refusal(db);
 }
@@ -212,29 +212,29 @@ random_below(unsigned n)
 	return v % n;
 }
 
-enum db_status
-db_connect(struct db *db)
+enum pg_status
+pg_connect(struct pg *db)
 {
 	if (db->conn && PQstatus(db->conn) == CONNECTION_OK)
-		return DB_OK;
+		return PG_OK;
 	results_clear(db);
 	int64_t start = clock_now(), limit = start + (int64_t)shared.deadline_s * 1000000, pause = 50000;
 	for (bool told = false;; told = true) {
 		int64_t try_until = clock_now() + 10 * 1000000;
-		enum db_status status =
+		enum pg_status status =
 		    connect_once(db, try_until < limit || shared.deadline_s == 0 ? try_until : limit);
-		if (status == DB_OK && told)
+		if (status == PG_OK && told)
 			log_info("connected to the database again after %.1f s", (double)(clock_now() - start) / 1e6);
-		if (status != DB_RETRY)
+		if (status != PG_RETRY)
 			return status;
-		if (clock_now() + pause >= limit || io_stopping())
-			return DB_RETRY;
+		if (clock_now() + pause >= limit || loop_stopping())
+			return PG_RETRY;
 		if (!told)
 			log_warn("could not connect to the database, trying again for up to %llu s: %s",
-			    (unsigned long long)shared.deadline_s, db_error(db));
-		stats_add(STAT_RETRIES, 1);
+			    (unsigned long long)shared.deadline_s, pg_error(db));
+		metrics_add(METRIC_RETRIES, 1);
 		int64_t until = clock_now() + pause / 2 + random_below((unsigned)pause);
-		while (clock_now() < until && !io_stopping()) {
+		while (clock_now() < until && !loop_stopping()) {
 			struct pollfd none[2];
 			wait_for(none, 0, until);
 		}
@@ -245,17 +245,17 @@ db_connect(struct db *db)
 /* Each transaction looks for names where nobody but the server's owner can put one. Not once a connection: behind a
  * proxy the next transaction may be on another, and this one's next be another program's. */
 static void
-path_queue(struct db *db)
+path_queue(struct pg *db)
 {
 	if (!db->conn || db->queued || db->failed || PQtransactionStatus(db->conn) == PQTRANS_INTRANS ||
 	    PQtransactionStatus(db->conn) == PQTRANS_INERROR)
 		return;
-	db->path = PQsendQueryParams(db->conn, "SELECT " DB_PATH, 0, NULL, NULL, NULL, NULL, 0) == 1;
+	db->path = PQsendQueryParams(db->conn, "SELECT " PG_PATH, 0, NULL, NULL, NULL, NULL, 0) == 1;
 	db->failed = !db->path;
 }
 
 void
-db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
+pg_queue(struct pg *db, const char *sql, const struct pg_param *params, int n)
 {
 	Oid types[16];
 	const char *values[16];
@@ -264,7 +264,7 @@ db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
 		results_clear(db);
 	path_queue(db);
 	for (int i = 0; i < n; i++) {
-		const struct db_param *p = &params[i];
+		const struct pg_param *p = &params[i];
 		if (p->array) {
 			uint32_t count = htonl(p->count);
 			memcpy(p->bytes.p + 12, &count, 4);
@@ -287,20 +287,20 @@ db_queue(struct db *db, const char *sql, const struct db_param *params, int n)
 
 /* Notes an error result; the first one of a pipeline is the cause, those behind it are only skipped. */
 static void
-note_error(struct db *db, const PGresult *r)
+note_error(struct pg *db, const PGresult *r)
 {
-	if (db->status != DB_OK)
+	if (db->status != PG_OK)
 		return;
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 	error_keep(db, primary ? primary : PQresultErrorMessage(r), state);
-	db->status = state ? classify(state) : DB_RETRY;
+	db->status = state ? classify(state) : PG_RETRY;
 }
 
 /* Whether the error is libpq's own, memory say: then it may have lost the pipeline's end with it, for which we would
  * wait for ever, and the connection is given up. */
 static bool
-own_error(struct db *db, PGresult *r)
+own_error(struct pg *db, PGresult *r)
 {
 	if (PQresultErrorField(r, PG_DIAG_SQLSTATE))
 		return false;
@@ -312,25 +312,25 @@ own_error(struct db *db, PGresult *r)
 
 /* Queues one statement more; behind the last one, or an error, the pipeline's end. */
 static bool
-pipeline_queue(struct db *db)
+pipeline_queue(struct pg *db)
 {
-	if (db->status != DB_OK || !db->more || !db->more(db->context))
+	if (db->status != PG_OK || !db->more || !db->more(db->context))
 		db->more = NULL;
 	if (!db->failed && db->conn && (db->more || PQpipelineSync(db->conn) == 1))
 		return true;
 	error_keep(db, db->conn ? PQerrorMessage(db->conn) : "not connected", NULL);
-	db->status = DB_RETRY;
+	db->status = PG_RETRY;
 	return false;
 }
 
 /* Takes what results have come. Returns true when the pipeline's end has come, or the connection is lost. */
 static bool
-results_take(struct db *db)
+results_take(struct pg *db)
 {
 	if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK) {
-		if (db->status == DB_OK)
+		if (db->status == PG_OK)
 			error_keep(db, PQerrorMessage(db->conn), NULL);
-		db->status = DB_RETRY;
+		db->status = PG_RETRY;
 		return true;
 	}
 	while (!PQisBusy(db->conn)) {
@@ -338,12 +338,12 @@ results_take(struct db *db)
 		if (!r) {
 			/* The end of one statement's results; once the connection is lost there is nothing else. */
 			if (PQstatus(db->conn) != CONNECTION_OK) {
-				db->status = DB_RETRY;
+				db->status = PG_RETRY;
 				return true;
 			}
 			/* After an error nothing of what was sent is left, and the server waits for the pipeline's end.
 			 */
-			if (db->status != DB_OK && db->more && !pipeline_queue(db))
+			if (db->status != PG_OK && db->more && !pipeline_queue(db))
 				return true;
 			/* The statement behind that of the path is in its turn now, which is when it can be asked for.
 			 */
@@ -391,9 +391,9 @@ results_take(struct db *db)
 		PQclear(r);
 	}
 	/* Where memory for the pipeline's end is refused, libpq says so and goes on waiting for it. */
-	if (db->status == DB_OK && strstr(PQerrorMessage(db->conn), "out of memory")) {
+	if (db->status == PG_OK && strstr(PQerrorMessage(db->conn), "out of memory")) {
 		error_keep(db, "out of memory", NULL);
-		db->status = DB_RETRY;
+		db->status = PG_RETRY;
 		PQfinish(db->conn);
 		db->conn = NULL;
 		return true;
@@ -403,7 +403,7 @@ results_take(struct db *db)
 
 /* Sends what is queued, and queues more as long as the server takes it. */
 static int
-pipeline_send(struct db *db)
+pipeline_send(struct pg *db)
 {
 	int flushed;
 	while ((flushed = PQflush(db->conn)) == 0 && db->more)
@@ -414,19 +414,19 @@ pipeline_send(struct db *db)
 
 /* Goes on with a pipeline. Returns true when it is over. */
 static bool
-pipeline_step(struct db *db, bool *unsent)
+pipeline_step(struct pg *db, bool *unsent)
 {
 	int flushed = pipeline_send(db);
 	*unsent = flushed == 1;
 	bool over = results_take(db);
 	if (flushed < 0)
-		db->status = DB_RETRY;
+		db->status = PG_RETRY;
 	return over || flushed < 0;
 }
 
 /* Goes on with a COPY: wait for the server to take it, send in pieces, wait for its result. */
 static bool
-copy_step(struct db *db, bool *unsent)
+copy_step(struct pg *db, bool *unsent)
 {
 	int flushed;
 	while ((flushed = PQflush(db->conn)) == 0 && db->copying && db->rows) {
@@ -444,7 +444,7 @@ copy_step(struct db *db, bool *unsent)
 	*unsent = flushed == 1;
 	if (flushed < 0 || PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK) {
 		error_keep(db, PQerrorMessage(db->conn), NULL);
-		db->status = DB_RETRY;
+		db->status = PG_RETRY;
 		return true;
 	}
 	/* Until the end of the rows was sent libpq has no result but that it waits for them. */
@@ -452,7 +452,7 @@ copy_step(struct db *db, bool *unsent)
 		PGresult *r = PQgetResult(db->conn);
 		if (!r) {
 			if (PQenterPipelineMode(db->conn) != 1)
-				db->status = DB_RETRY;
+				db->status = PG_RETRY;
 			return true;
 		}
 		ExecStatusType status = PQresultStatus(r);
@@ -471,7 +471,7 @@ copy_step(struct db *db, bool *unsent)
 }
 
 void
-db_start_many(struct db *db, bool (*more)(void *context), void (*took)(void *context, int result), void *context)
+pg_start_many(struct pg *db, bool (*more)(void *context), void (*took)(void *context, int result), void *context)
 {
 	db->step = pipeline_step;
 	db->kept = db->queued;
@@ -482,13 +482,13 @@ db_start_many(struct db *db, bool (*more)(void *context), void (*took)(void *con
 }
 
 void
-db_start(struct db *db)
+pg_start(struct pg *db)
 {
-	db_start_many(db, NULL, NULL, NULL);
+	pg_start_many(db, NULL, NULL, NULL);
 }
 
 void
-db_start_copy(struct db *db, const char *sql, struct slice (*rows)(void *context), void *context)
+pg_start_copy(struct pg *db, const char *sql, struct slice (*rows)(void *context), void *context)
 {
 	results_clear(db);
 	db->step = copy_step;
@@ -497,29 +497,29 @@ db_start_copy(struct db *db, const char *sql, struct slice (*rows)(void *context
 	db->context = context;
 	if (PQexitPipelineMode(db->conn) != 1 || PQsendQuery(db->conn, sql) != 1) {
 		error_keep(db, PQerrorMessage(db->conn), NULL);
-		db->status = DB_RETRY;
+		db->status = PG_RETRY;
 	}
 }
 
 /* Goes on with one connection until it must wait. Returns true when there is nothing left to do on it. */
 static bool
-drive_one(struct db *db, int i, bool (*next)(void *, int), void *context, bool *unsent)
+drive_one(struct pg *db, int i, bool (*next)(void *, int), void *context, bool *unsent)
 {
 	while (db->step(db, unsent)) {
 		db->ran = true;
-		if (db->status != DB_OK || !next || !next(context, i) || db->status != DB_OK)
+		if (db->status != PG_OK || !next || !next(context, i) || db->status != PG_OK)
 			return true;
 	}
 	return false;
 }
 
-enum db_status
-db_drive(struct db **dbs, int n, bool (*next)(void *context, int i), void *context)
+enum pg_status
+pg_drive(struct pg **dbs, int n, bool (*next)(void *context, int i), void *context)
 {
 	bool over[4] = {false};
 	/* Only what failed before: after an error the rest of the answer must still be read. */
 	for (int i = 0; i < n; i++)
-		over[i] = dbs[i]->status != DB_OK;
+		over[i] = dbs[i]->status != PG_OK;
 	for (;;) {
 		struct pollfd fds[6];
 		int left = 0;
@@ -538,7 +538,7 @@ db_drive(struct db **dbs, int n, bool (*next)(void *context, int i), void *conte
 			break;
 		wait_for(fds, n, -1);
 	}
-	enum db_status worst = DB_OK;
+	enum pg_status worst = PG_OK;
 	for (int i = 0; i < n; i++) {
 		dbs[i]->ran = true;
 		if (dbs[i]->status > worst)
@@ -547,52 +547,52 @@ db_drive(struct db **dbs, int n, bool (*next)(void *context, int i), void *conte
 	return worst;
 }
 
-enum db_status
-db_run(struct db *db)
+enum pg_status
+pg_run(struct pg *db)
 {
-	db_start(db);
-	return db_drive(&db, 1, NULL, NULL);
+	pg_start(db);
+	return pg_drive(&db, 1, NULL, NULL);
 }
 
 bool
-db_committed(const struct db *db)
+pg_committed(const struct pg *db)
 {
-	return db->status == DB_OK && db->done > 0 && strcmp(PQcmdStatus(db->results[db->done - 1]), "COMMIT") == 0;
+	return db->status == PG_OK && db->done > 0 && strcmp(PQcmdStatus(db->results[db->done - 1]), "COMMIT") == 0;
 }
 
 int64_t
-db_deadline(void)
+pg_deadline(void)
 {
 	return (int64_t)shared.deadline_s * 1000000;
 }
 
-enum db_status
-db_exec(struct db *db, const char *sql, const struct db_param *params, int n)
+enum pg_status
+pg_exec(struct pg *db, const char *sql, const struct pg_param *params, int n)
 {
-	db_queue(db, sql, params, n);
-	return db_run(db);
+	pg_queue(db, sql, params, n);
+	return pg_run(db);
 }
 
-enum db_status
-db_each(struct db *db, const char *sql, const struct db_param *params, int n, void (*row)(void *context), void *context)
+enum pg_status
+pg_each(struct pg *db, const char *sql, const struct pg_param *params, int n, void (*row)(void *context), void *context)
 {
-	db_queue(db, sql, params, n);
+	pg_queue(db, sql, params, n);
 	if (!db->failed && !db->path)
 		PQsetSingleRowMode(db->conn);
 	db->row = row;
 	db->row_context = context;
-	enum db_status status = db_run(db);
+	enum pg_status status = pg_run(db);
 	db->row = NULL;
 	return status;
 }
 
-enum db_status
-db_script(struct db *db, const char *sql)
+enum pg_status
+pg_script(struct pg *db, const char *sql)
 {
 	results_clear(db);
 	if (PQexitPipelineMode(db->conn) != 1 || PQsendQuery(db->conn, sql) != 1) {
 		error_keep(db, PQerrorMessage(db->conn), NULL);
-		return DB_RETRY;
+		return PG_RETRY;
 	}
 	PGresult *r;
 	while ((r = PQgetResult(db->conn)) != NULL) {
@@ -601,12 +601,12 @@ db_script(struct db *db, const char *sql)
 		PQclear(r);
 	}
 	if (PQenterPipelineMode(db->conn) != 1)
-		db->status = DB_RETRY;
+		db->status = PG_RETRY;
 	return db->status;
 }
 
 void
-db_reset(struct db *db)
+pg_reset(struct pg *db)
 {
 	results_clear(db);
 	if (!db->conn)
@@ -615,7 +615,7 @@ db_reset(struct db *db)
 	char state[6];
 	memcpy(state, db->sqlstate, sizeof state);
 	db->error = (struct buf){0};
-	if (PQstatus(db->conn) != CONNECTION_OK || db_exec(db, "ROLLBACK", NULL, 0) != DB_OK) {
+	if (PQstatus(db->conn) != CONNECTION_OK || pg_exec(db, "ROLLBACK", NULL, 0) != PG_OK) {
 		PQfinish(db->conn);
 		db->conn = NULL;
 	}
@@ -626,77 +626,77 @@ db_reset(struct db *db)
 }
 
 int
-db_rows(const struct db *db, int result)
+pg_rows(const struct pg *db, int result)
 {
 	return PQntuples(db->results[result]);
 }
 
 int
-db_columns(const struct db *db, int result)
+pg_columns(const struct pg *db, int result)
 {
 	return PQnfields(db->results[result]);
 }
 
 const char *
-db_column(const struct db *db, int result, int column)
+pg_column(const struct pg *db, int result, int column)
 {
 	return PQfname(db->results[result], column);
 }
 
-enum db_kind
-db_kind(const struct db *db, int result, int column)
+enum pg_kind
+pg_kind(const struct pg *db, int result, int column)
 {
 	switch (PQftype(db->results[result], column)) {
 	case OID_TEXT:
-		return DB_TEXT;
+		return PG_TEXT;
 	case OID_BOOL:
-		return DB_BOOL;
+		return PG_BOOL;
 	case OID_JSON:
-		return DB_JSON;
+		return PG_JSON;
 	default:
-		return DB_NUMBER;
+		return PG_NUMBER;
 	}
 }
 
 bool
-db_null(const struct db *db, int result, int row, int column)
+pg_null(const struct pg *db, int result, int row, int column)
 {
 	return PQgetisnull(db->results[result], row, column) == 1;
 }
 
 struct slice
-db_text(const struct db *db, int result, int row, int column)
+pg_text(const struct pg *db, int result, int row, int column)
 {
 	const PGresult *r = db->results[result];
 	return (struct slice){PQgetvalue(r, row, column), (size_t)PQgetlength(r, row, column)};
 }
 
 int64_t
-db_i64(const struct db *db, int result, int row, int column)
+pg_i64(const struct pg *db, int result, int row, int column)
 {
-	return db_null(db, result, row, column) ? -1 : strtoll(db_text(db, result, row, column).p, NULL, 10);
+	return pg_null(db, result, row, column) ? -1 : strtoll(pg_text(db, result, row, column).p, NULL, 10);
 }
 
 const char *
-db_error(const struct db *db)
+pg_error(const struct pg *db)
 {
 	return db->error.len ? buf_cstr((struct buf *)(uintptr_t)&db->error) : "unknown error";
 }
 
 const char *
-db_sqlstate(const struct db *db)
+pg_sqlstate(const struct pg *db)
 {
 	return db->sqlstate;
 }
 
 int
-db_server_version(const struct db *db)
+pg_server_version(const struct pg *db)
 {
 	return PQserverVersion(db->conn);
 }
 
 void
-db_setting(const struct db *db, const char *keyword, struct buf *value)
+pg_setting(const struct pg *db, const char *keyword, struct buf *value)
 {
 	PQconninfoOption *all = PQconninfo(db->conn);
 	if (!all)

@@ -1,5 +1,5 @@
 /* See intake.h. */
-#include "intake.h"
+#include "batch_reader.h"
 
 #include "log.h"
 
@@ -8,7 +8,7 @@
 
 /* Whether the line belongs to another source than the batch has records of. */
 static bool
-foreign(struct intake *t, struct slice source)
+foreign(struct batch_reader *t, struct slice source)
 {
 	struct batch *b = t->next;
 	bool other = !slice_same(source, slice_buf(&b->source));
@@ -21,7 +21,7 @@ foreign(struct intake *t, struct slice source)
 }
 
 static struct item *
-add_rejected(struct intake *t, struct slice line, struct slice reason, uint64_t total)
+add_rejected(struct batch_reader *t, struct slice line, struct slice reason, uint64_t total)
 {
 	struct item *it = batch_add(t->next, ITEM_REJECTED);
 	batch_set_line(t->next, it, line);
@@ -60,7 +60,7 @@ as_reader_has_it(const struct record *r, const struct update *u, struct slice li
 /* Adds an update, or a reject for what is none. `line` was parsed, `valid` says whether it is a record. Returns NULL
  * where it must wait. */
 static struct item *
-add_update(struct intake *t, struct slice line, bool valid)
+add_update(struct batch_reader *t, struct slice line, bool valid)
 {
 	struct batch *b = t->next;
 	struct update *u = &t->update;
@@ -84,7 +84,7 @@ add_update(struct intake *t, struct slice line, bool valid)
 }
 
 static struct item *
-add_event(struct intake *t, struct slice line)
+add_event(struct batch_reader *t, struct slice line)
 {
 	struct batch *b = t->next;
 	const struct record *r = &t->record;
@@ -114,7 +114,7 @@ add_event(struct intake *t, struct slice line)
 
 /* Adds one line. Returns false where it must wait for the next batch. */
 static bool
-take_line(struct intake *t, struct slice line, bool too_long)
+take_line(struct batch_reader *t, struct slice line, bool too_long)
 {
 	struct batch *b = t->next;
 	/* Text is taken twice at most: as it is, and unescaped or compacted. */
@@ -128,7 +128,7 @@ take_line(struct intake *t, struct slice line, bool too_long)
 }
 
 bool
-intake_take(struct intake *t)
+batch_reader_take(struct batch_reader *t)
 {
 	for (;;) {
 		enum line_status s = LINE_OK;
@@ -145,24 +145,24 @@ intake_take(struct intake *t)
 }
 
 bool
-intake_read(struct intake *t)
+batch_reader_read(struct batch_reader *t)
 {
 	ssize_t n = lines_read(&t->in);
 	if (n < 0 && errno == EAGAIN)
 		return true;
 	if (n < 0)
 		die(EXIT_TEMPORARY, "could not read standard input: %m");
-	return intake_take(t) && n > 0;
+	return batch_reader_take(t) && n > 0;
 }
 
 bool
-intake_over(const struct intake *t)
+batch_reader_over(const struct batch_reader *t)
 {
 	return t->in.eof && !t->holds;
 }
 
 void
-intake_free(struct intake *t)
+batch_reader_free(struct batch_reader *t)
 {
 	record_free(&t->record);
 	update_free(&t->update);
