@@ -1,21 +1,25 @@
 /* See record.h. */
 #include "record.h"
 
+#include "hash.h"
 #include "time.h"
 #include "utf8.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const member_name[M_COUNT] = {
     "event",
     "source",
+    "shard",
     "offset",
     "id",
     "version",
     "accountType",
     "tokens",
     "callbackTimeMs",
+    "deleted",
     "data",
     "arriveMs",
     "trace",
@@ -42,6 +46,7 @@ const char *const member_name[M_COUNT] = {
     "fingerprint",
     "startedAt",
     "read",
+    "lastOffset",
     "complete",
 };
 
@@ -290,25 +295,25 @@ record_is(const struct record *r, enum member m, const char *text)
 	return r->m[m].n == n + 2 && r->m[m].p[0] == '"' && memcmp(r->m[m].p + 1, text, n) == 0;
 }
 
-/* The text of a string member, in `room` only where it has escapes. */
+/* The text of a string member, in `scratch` only where it has escapes. */
 static struct slice
-member_text(const struct record *r, enum member m, struct buf *room)
+member_text(const struct record *r, enum member m, struct buf *scratch)
 {
 	struct slice token = r->m[m];
 	if (token.n < 2 || token.p[0] != '"')
 		return (struct slice){0};
 	if (!(r->escaped >> m & 1))
 		return (struct slice){token.p + 1, token.n - 2};
-	size_t from = room->len;
-	json_unescape(room, token);
-	return (struct slice){room->p + from, room->len - from};
+	size_t from = scratch->len;
+	json_unescape(scratch, token);
+	return (struct slice){scratch->p + from, scratch->len - from};
 }
 
 struct slice
-record_text(const struct record *r, enum member m, struct buf *room)
+record_text(const struct record *r, enum member m, struct buf *scratch)
 {
-	room->len = 0;
-	return member_text(r, m, room);
+	scratch->len = 0;
+	return member_text(r, m, scratch);
 }
 
 int
@@ -339,7 +344,7 @@ need_text(const struct record *r, enum member m, struct update *u, struct slice 
 		return wrong(reason, m, "missing");
 	if (r->m[m].p[0] != '"')
 		return wrong(reason, m, "not a string");
-	*text = member_text(r, m, &u->room);
+	*text = member_text(r, m, &u->scratch);
 	if (text->n < 1 || text->n > NAME_BYTES)
 		return wrong(reason, m, "not of 1 to 255 bytes");
 	return 0;
@@ -359,19 +364,53 @@ need_integer(const struct record *r, enum member m, uint64_t max, uint64_t *valu
 	return -1;
 }
 
+static bool
+is_null(const struct record *r, enum member m)
+{
+	return !record_has(r, m) || slice_is(r->m[m], "null");
+}
+
+static int
+need_bool(const struct record *r, enum member m, bool *value, struct buf *reason)
+{
+	*value = slice_is(r->m[m], "true");
+	return *value || !record_has(r, m) || slice_is(r->m[m], "false") ? 0 : wrong(reason, m, "not true or false");
+}
+
+/* Type, tokens and callback: a delete may lack them, and never has a callback. */
+static int
+content_read(const struct record *r, struct update *u, struct buf *reason)
+{
+	uint64_t v = 0;
+	u->account_type = (struct slice){0};
+	u->tokens = 0;
+	u->callback_ms = -1;
+	u->has_tokens = !u->deleted || !is_null(r, M_TOKENS);
+	if (!(u->deleted && is_null(r, M_ACCOUNT_TYPE)) &&
+	    need_text(r, M_ACCOUNT_TYPE, u, &u->account_type, reason) != 0)
+		return -1;
+	if (u->has_tokens && need_integer(r, M_TOKENS, UINT64_MAX, &u->tokens, reason) != 0)
+		return -1;
+	if (u->deleted ? is_null(r, M_CALLBACK_TIME_MS) : slice_is(r->m[M_CALLBACK_TIME_MS], "null"))
+		return 0;
+	if (need_integer(r, M_CALLBACK_TIME_MS, CALLBACK_MAX, &v, reason) != 0)
+		return -1;
+	u->callback_ms = u->deleted ? -1 : (int64_t)v;
+	return 0;
+}
+
 int
 update_read(const struct record *r, struct update *u, struct buf *reason)
 {
 	uint64_t v = 0;
-	u->room.len = 0;
-	/* Room for all that may be copied, so that no slice moves. */
-	if (r->m[M_ID].n + r->m[M_ACCOUNT_TYPE].n + r->m[M_SOURCE].n + r->m[M_DATA].n > u->room.cap)
-		buf_reserve(&u->room, r->m[M_ID].n + r->m[M_ACCOUNT_TYPE].n + r->m[M_SOURCE].n + r->m[M_DATA].n);
+	u->scratch.len = 0;
+	/* Enough for all that may be copied, so that no slice moves. */
+	size_t most = r->m[M_ID].n + r->m[M_ACCOUNT_TYPE].n + r->m[M_SOURCE].n + r->m[M_DATA].n;
+	if (most > u->scratch.cap)
+		buf_reserve(&u->scratch, most);
 
-	if (need_text(r, M_ID, u, &u->id, reason) || need_text(r, M_ACCOUNT_TYPE, u, &u->account_type, reason) ||
-	    need_integer(r, M_TOKENS, UINT64_MAX, &u->tokens, reason) ||
-	    need_integer(r, M_CALLBACK_TIME_MS, CALLBACK_MAX, &u->callback_ms, reason) ||
-	    need_integer(r, M_VERSION, VERSION_MAX, &v, reason))
+	if (need_text(r, M_ID, u, &u->id, reason) || need_bool(r, M_DELETED, &u->deleted, reason) ||
+	    content_read(r, u, reason) || need_integer(r, M_VERSION, VERSION_MAX, &v, reason))
 		return -1;
 	u->version = (int64_t)v;
 
@@ -386,7 +425,7 @@ update_read(const struct record *r, struct update *u, struct buf *reason)
 		return wrong(reason, M_TRACE, "not a string");
 	if (record_has(r, M_SOURCE) && r->m[M_SOURCE].p[0] != '"')
 		return wrong(reason, M_SOURCE, "not a string");
-	u->source = member_text(r, M_SOURCE, &u->room);
+	u->source = member_text(r, M_SOURCE, &u->scratch);
 	if (record_has(r, M_OFFSET)) {
 		if (need_integer(r, M_OFFSET, VERSION_MAX, &v, reason))
 			return -1;
@@ -395,17 +434,28 @@ update_read(const struct record *r, struct update *u, struct buf *reason)
 
 	u->data = r->m[M_DATA].n ? r->m[M_DATA] : SLICE("null");
 	if (r->m[M_DATA].n && r->spaced[M_DATA]) {
-		size_t from = u->room.len;
-		buf_slice(&u->room, slice_buf(&r->compact));
-		u->data = (struct slice){u->room.p + from, u->room.len - from};
+		size_t from = u->scratch.len;
+		buf_slice(&u->scratch, slice_buf(&r->compact));
+		u->data = (struct slice){u->scratch.p + from, u->scratch.len - from};
 	}
 	return 0;
+}
+
+uint64_t
+update_hash(const struct update *u)
+{
+	uint64_t number[] = {htole64(u->tokens), htole64((uint64_t)u->callback_ms), htole64((uint64_t)u->version),
+	    htole64((uint64_t)(u->deleted | u->has_tokens << 1))};
+	uint64_t h = hash_fnv1a(HASH_FNV1A, u->id);
+	h = hash_fnv1a(h, (struct slice){(const char *)number, sizeof number});
+	h = hash_fnv1a(h, u->account_type);
+	return hash_fnv1a(h, u->data);
 }
 
 void
 update_free(struct update *u)
 {
-	buf_free(&u->room);
+	buf_free(&u->scratch);
 }
 
 void
@@ -454,30 +504,54 @@ is_cut(const char *p, const char *end)
 }
 
 void
-record_raw(struct buf *b, struct slice raw, uint64_t total)
+reject_raw(struct reject *j, struct slice bytes, uint64_t total, struct buf *scratch)
 {
-	const char *p = raw.p, *end = raw.p + raw.n, *limit = raw.p + (raw.n < RAW_BYTES ? raw.n : RAW_BYTES);
+	const char *p = bytes.p, *end = bytes.p + bytes.n;
+	const char *limit = bytes.p + (bytes.n < RAW_BYTES ? bytes.n : RAW_BYTES);
 	bool text = true;
 	/* Whole characters only: what is cut off in the middle of one is not invalid. */
 	while (p < limit && text) {
 		size_t n = *p ? utf8_decode(p, end, NULL) : 0;
-		if (n == 0 && total > raw.n && is_cut(p, end))
+		if (n == 0 && total > bytes.n && is_cut(p, end))
 			break;
 		text = n != 0;
 		if (p + n > limit)
 			break;
 		p += n;
 	}
-	struct slice kept = {raw.p, (size_t)((text ? p : limit) - raw.p)};
-	buf_text(b, "\"raw\":");
-	if (text) {
-		buf_json(b, kept);
-	} else {
-		buf_char(b, '"');
-		buf_base64(b, kept);
-		buf_char(b, '"');
+	j->raw = (struct slice){bytes.p, (size_t)((text ? p : limit) - bytes.p)};
+	j->base64 = !text;
+	j->raw_bytes = total;
+	scratch->len = 0;
+	if (!text) {
+		buf_base64(scratch, j->raw);
+		j->raw = slice_buf(scratch);
 	}
+}
+
+void
+reject_read(const struct record *r, struct reject *j, struct buf *scratch)
+{
+	*j = (struct reject){.base64 = record_is(r, M_RAW_ENCODING, "base64")};
+	scratch->len = 0;
+	if (r->m[M_REASON].n + r->m[M_RAW].n > scratch->cap)
+		buf_reserve(scratch, r->m[M_REASON].n + r->m[M_RAW].n);
+	j->reason = member_text(r, M_REASON, scratch);
+	j->raw = member_text(r, M_RAW, scratch);
+	record_integer(r, M_LINE, UINT64_MAX, &j->line);
+	record_integer(r, M_RAW_BYTES, UINT64_MAX, &j->raw_bytes);
+}
+
+void
+record_raw(struct buf *b, struct slice raw, uint64_t total)
+{
+	struct reject j = {0};
+	struct buf scratch = {0};
+	reject_raw(&j, raw, total, &scratch);
+	buf_text(b, "\"raw\":");
+	buf_json(b, j.raw);
 	buf_text(b, ",\"rawBytes\":");
 	buf_u64(b, total);
-	buf_text(b, text ? ",\"rawEncoding\":\"utf8\"" : ",\"rawEncoding\":\"base64\"");
+	buf_text(b, j.base64 ? ",\"rawEncoding\":\"base64\"" : ",\"rawEncoding\":\"utf8\"");
+	buf_free(&scratch);
 }

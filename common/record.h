@@ -9,12 +9,14 @@
 enum member {
 	M_EVENT,
 	M_SOURCE,
+	M_SHARD,
 	M_OFFSET,
 	M_ID,
 	M_VERSION,
 	M_ACCOUNT_TYPE,
 	M_TOKENS,
 	M_CALLBACK_TIME_MS,
+	M_DELETED,
 	M_DATA,
 	M_ARRIVE_MS,
 	M_TRACE,
@@ -41,6 +43,7 @@ enum member {
 	M_FINGERPRINT,
 	M_STARTED_AT,
 	M_READ,
+	M_LAST_OFFSET,
 	M_COMPLETE,
 	M_COUNT
 };
@@ -91,8 +94,8 @@ record_has(const struct record *r, enum member m)
 /* Whether the member is this string (which needs no escapes). */
 bool record_is(const struct record *r, enum member m, const char *text);
 
-/* The text of a string member; `room` gets it where it has escapes. Empty where it is missing or no string. */
-struct slice record_text(const struct record *r, enum member m, struct buf *room);
+/* The text of a string member; `scratch` gets it where it has escapes. Empty where it is missing or no string. */
+struct slice record_text(const struct record *r, enum member m, struct buf *scratch);
 
 /* Integer and time members: 0, or -1 where missing or mistyped. */
 int record_integer(const struct record *r, enum member m, uint64_t max, uint64_t *value);
@@ -107,22 +110,24 @@ enum { NAME_BYTES = 255, RECORD_BYTES = 16 << 20, RAW_BYTES = 64 << 10 };
 enum { NAME_BYTES = 255, RECORD_BYTES = 1 << 10, RAW_BYTES = 64 };
 #endif
 
-/* An update that keeps the contract's rules. Slices point into the line or into `room`. */
+/* An update that keeps the contract's rules. Slices point into the line or into `scratch`. */
 struct update {
-	struct slice id, account_type; /* as text, escapes resolved */
+	struct slice id, account_type; /* as text, escapes resolved; account_type is empty where a delete has none */
 	uint64_t tokens;
-	uint64_t callback_ms;
+	int64_t callback_ms; /* -1: this version has no callback */
 	int64_t version;
+	bool deleted;
+	bool has_tokens;     /* false: a delete without them */
 	struct slice data;   /* JSON text without white space between tokens, "null" where missing */
 	int64_t arrive_ms;   /* -1 where missing */
 	struct slice trace;  /* JSON string with its quotes, empty where missing */
 	struct slice source; /* as text, empty where missing */
 	int64_t offset;	     /* -1 where missing */
-	struct buf room;
+	struct buf scratch;
 };
 
 /* Reads an update from a parsed record. Returns 0, or -1 with the reason (which member, and why) in `reason`, which is
- * set, not appended to. `u` starts zeroed; room is used again; update_free frees it. */
+ * set, not appended to. `u` starts zeroed and is used again; update_free frees it. */
 int update_read(const struct record *r, struct update *u, struct buf *reason);
 void update_free(struct update *u);
 
@@ -132,8 +137,26 @@ void record_fault(struct buf *b, const struct record *r);
 /* The reason for it: the fault in words, with its byte in the record, from 1. */
 void record_reason(struct buf *reason, const struct record *r, const char *start);
 
-/* Appends `"raw":…,"rawBytes":…,"rawEncoding":…`: up to RAW_BYTES of the text as UTF-8, or as base64 where it is not
- * valid UTF-8 or has NUL bytes. `total` is the length of the whole of which `raw` may be the beginning. */
+/* A hash of what the update says, by which a record that is read again is recognised: id, version, type, tokens,
+ * callback, deleted and data. */
+uint64_t update_hash(const struct update *u);
+
+/* A rejected record: why, and as much of it as is kept. */
+struct reject {
+	struct slice reason;
+	uint64_t line;	     /* in the input, from 1; 0: unknown */
+	struct slice raw;    /* text, or base64 where it is not valid UTF-8 or has NUL bytes */
+	bool base64;
+	uint64_t raw_bytes; /* the length of the whole record, of which raw may be the beginning */
+};
+
+/* Fills raw, base64 and raw_bytes from a record's bytes, the first ones of `total`. `scratch` is set to the base64. */
+void reject_raw(struct reject *j, struct slice bytes, uint64_t total, struct buf *scratch);
+
+/* Reads a `rejected` event. Slices point into the line or into `scratch`, which is set. What is missing is empty. */
+void reject_read(const struct record *r, struct reject *j, struct buf *scratch);
+
+/* To go: use reject_raw and event.h. */
 void record_raw(struct buf *b, struct slice raw, uint64_t total);
 
 #endif

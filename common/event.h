@@ -1,0 +1,72 @@
+/* Every record of the contract, written: the order of its members stands here and
+ * nowhere else. Each function appends one JSON object without a newline. `source` is a
+ * JSON string with its quotes, empty where a record has none; a time that is NO_TIME
+ * is left out, or null where the contract wants the member. */
+#ifndef ACCTFLOW_EVENT_H
+#define ACCTFLOW_EVENT_H
+
+#include "record.h"
+#include "shard.h"
+
+#define NO_TIME INT64_MIN
+
+/* An update, as reader emits it, in three steps, since reader may only know the first and the last members later. `r` is
+ * what u was read from: its tokens are copied where they are canonical. */
+void event_update_begin(struct buf *b, struct slice source, int64_t offset);
+void event_update_body(struct buf *b, const struct update *u, const struct record *r);
+void event_update_end(struct buf *b, struct slice trace, int64_t arrive_ms);
+
+struct event_begin {
+	struct slice source;
+	struct shard shard;
+	uint64_t seed;
+	const char *arrival, *delay_ms, *speed, *clock;
+	struct slice fingerprint; /* empty: null */
+	uint64_t from;		  /* 0: left out */
+	int64_t started_at;
+};
+void event_begin(struct buf *b, const struct event_begin *e);
+
+struct event_end {
+	struct slice source;
+	struct shard shard;
+	uint64_t read;
+	int64_t last_offset; /* -1: null */
+	bool complete;
+	struct slice fingerprint; /* empty: null */
+};
+void event_end(struct buf *b, const struct event_end *e);
+
+/* offset -1: none. arrive_ms -1: none. Also in steps, like an update. */
+void event_rejected_begin(struct buf *b, struct slice source, int64_t offset, int64_t ingested_at);
+void event_rejected_body(struct buf *b, const struct reject *j);
+void event_rejected_end(struct buf *b, int64_t arrive_ms, bool replayed);
+void event_rejected(struct buf *b, struct slice source, int64_t offset, const struct reject *j, int64_t arrive_ms,
+    int64_t ingested_at, bool replayed);
+
+/* `name` is "indexed" or "pending". `due_at` NO_TIME: the version has no callback. `fired_at`: its outcome is recorded. */
+void event_indexed(struct buf *b, const char *name, struct slice source, const struct update *u, int64_t ingested_at,
+    int64_t due_at, int64_t fired_at, bool replayed);
+
+void event_ignored(struct buf *b, struct slice source, int64_t offset, struct slice id, int64_t version,
+    const char *reason, int64_t current_version, int64_t ingested_at, bool replayed);
+
+void event_caughtup(struct buf *b, struct slice source);
+
+/* A callback. Slices are JSON tokens. */
+struct event_callback {
+	struct slice source, offset, id, account_type, tokens, data, trace; /* source, offset, trace may be empty */
+	int64_t version, due_at;
+};
+void event_fired(struct buf *b, const struct event_callback *c, int64_t fired_at, bool recovered);
+void event_cancelled(
+    struct buf *b, const struct event_callback *c, int64_t superseded_by, int64_t cancelled_at, bool replayed);
+
+struct event_summary {
+	struct slice source; /* empty: left out, with the shard */
+	struct shard shard;
+	uint64_t indexed, stale, duplicate, conflict, rejected, restored, fired, cancelled, pending;
+};
+void event_summary(struct buf *b, const struct event_summary *e);
+
+#endif
