@@ -164,6 +164,8 @@ event_end(struct buf *b, const struct event_end *e)
 	else
 		LITERAL(b, "null");
 	buf_text(b, e->complete ? ",\"complete\":true" : ",\"complete\":false");
+	if (e->broken)
+		LITERAL(b, ",\"broken\":true");
 	add_fingerprint(b, e->fingerprint);
 	buf_char(b, '}');
 }

@@ -33,6 +33,7 @@ struct event_end {
 	uint64_t read;
 	int64_t last_offset; /* -1: null */
 	bool complete;
+	bool broken; /* an array broke off: then it is not complete */
 	struct slice fingerprint; /* empty: null */
 };
 void event_end(struct buf *b, const struct event_end *e);

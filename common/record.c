@@ -48,6 +48,7 @@ const char *const member_name[M_COUNT] = {
     "read",
     "lastOffset",
     "complete",
+    "broken",
 };
 
 static enum member

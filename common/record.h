@@ -45,6 +45,7 @@ enum member {
 	M_READ,
 	M_LAST_OFFSET,
 	M_COMPLETE,
+	M_BROKEN,
 	M_COUNT
 };
 
