@@ -3,6 +3,8 @@
 
 #include "time.h"
 
+#include <string.h>
+
 #define LITERAL(b, text) buf_add(b, text, sizeof(text) - 1)
 
 static void
@@ -90,6 +92,18 @@ add_text(struct buf *b, struct slice token, struct slice text)
 		buf_json(b, text);
 }
 
+static void
+add_integer(struct buf *b, const char *name, bool given, struct slice token, uint64_t v)
+{
+	buf_text(b, name);
+	if (!given)
+		LITERAL(b, "null");
+	else if (token.n)
+		buf_slice(b, token);
+	else
+		buf_u64(b, v);
+}
+
 /* Integers that were checked stand in the record as they are emitted. */
 void
 event_update_body(struct buf *b, const struct update *u, const struct record *r)
@@ -101,9 +115,9 @@ event_update_body(struct buf *b, const struct update *u, const struct record *r)
 		add_text(b, r->m[M_ACCOUNT_TYPE], u->account_type);
 	else
 		LITERAL(b, "null");
-	add_token(b, ",\"tokens\":", u->has_tokens ? r->m[M_TOKENS] : SLICE("null"));
-	add_token(b, ",\"callbackTimeMs\":", u->callback_ms >= 0 ? r->m[M_CALLBACK_TIME_MS] : SLICE("null"));
-	add_token(b, ",\"version\":", r->m[M_VERSION]);
+	add_integer(b, ",\"tokens\":", u->has_tokens, r->m[M_TOKENS], u->tokens);
+	add_integer(b, ",\"callbackTimeMs\":", u->callback_ms >= 0, r->m[M_CALLBACK_TIME_MS], (uint64_t)u->callback_ms);
+	add_integer(b, ",\"version\":", true, r->m[M_VERSION], (uint64_t)u->version);
 	if (u->deleted)
 		LITERAL(b, ",\"deleted\":true");
 	add_token(b, ",\"data\":", u->data);
@@ -125,6 +139,20 @@ event_update_end(struct buf *b, struct slice trace, int64_t arrive_ms)
 	if (trace.n)
 		add_token(b, ",\"trace\":", trace);
 	buf_char(b, '}');
+}
+
+void
+event_update(struct buf *b, struct slice source, const struct update *u)
+{
+	static const struct record none = {0};
+	size_t start = b->len;
+	buf_char(b, '{');
+	add_place(b, source, u->offset);
+	event_update_body(b, u, &none);
+	event_update_end(b, u->trace, u->arrive_ms);
+	/* The first member has no comma. */
+	memmove(b->p + start + 1, b->p + start + 2, b->len - start - 2);
+	b->len--;
 }
 
 static void

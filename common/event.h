@@ -10,8 +10,9 @@
 
 #define NO_TIME INT64_MIN
 
-/* An update, as reader emits it, in three steps, since reader may only know the first and the last members later. `r` is
- * what u was read from: its tokens are copied where they are canonical. */
+/* An update; for reader in three steps, since it may only know the first and the last members later. `r` is what u was
+ * read from: its tokens are copied where they are canonical. */
+void event_update(struct buf *b, struct slice source, const struct update *u);
 void event_update_begin(struct buf *b, struct slice source, int64_t offset);
 void event_update_body(struct buf *b, const struct update *u, const struct record *r);
 void event_update_end(struct buf *b, struct slice trace, int64_t arrive_ms);

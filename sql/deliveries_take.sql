@@ -1,3 +1,2 @@
--- Takes ack's side of a pipeline over, under the token of writer's side, or the next one of its own.
-UPDATE acctflow.deliveries SET token = greatest($2::bigint, token + CASE WHEN $2 IS NULL THEN 1 ELSE 0 END)
-WHERE pipeline = $1::integer RETURNING token, delivered_offset
+-- Takes ack's side of a pipeline over, under that token, or by hand (null) under one of its own.
+UPDATE acctflow.deliveries SET token = coalesce($2::bigint, token + 1) WHERE pipeline = $1::integer RETURNING token

@@ -1,48 +1,36 @@
-/* The verb settle: the end of the pipeline. Events are written on first and recorded
- * afterwards, so that what is recorded as delivered was; while the database works, or
- * is away, events go on passing. */
-#include "lines.h"
-#include "loop.h"
+/* The verb ack: events in, events out; and behind what was written, recorded in one transaction, the callbacks that
+ * reached their outcome and the offset up to which all was acknowledged. What was recorded was emitted; what was
+ * emitted may not be recorded yet. An `indexed` counts as acknowledged once the next line is not the `cancelled`
+ * that belongs to it, or a crash between the two would lose the second one. */
 #include "writer.h"
 
-#include "time.h"
-#include "glance.h"
+#include "lines.h"
 #include "log.h"
-#include "record.h"
+#include "metrics.h"
 #include "source.h"
 #include "sql.h"
-#include "metrics.h"
+#include "time.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-	MOST_HELD = 100000,
-	ENOUGH = 50000, /* events that are worth a transaction at once */
-	PAUSE_US = 50000,
-	/* else so long passes between two; the first after a rest waits for nothing */
-	BUSY = 1000, /* events a pause; then it is longer: a transaction costs as much as a thousand events */
-	BUSY_PAUSE_US = 200000,
-	PIPE_BYTES = 256 << 10,
+	MOST_HELD = 100000,	/* events in a load: so many pass while the database is away */
+	ENOUGH = 2000,		/* events from which on a load is recorded at once */
+	BUSY = 1000,		/* events in a load that show a busy stream */
+	PAUSE_US = 2000,	/* between loads, so that a small one waits for company */
+	BUSY_PAUSE_US = 50000,
+	PIPE_BYTES = 1 << 20,
 };
 
-/* What is to be recorded in one transaction. */
+/* What is recorded together. */
 struct load {
-	struct pg_param fired[6]; /* ids, versions, times; the source and its token; what was delivered of it */
-	int64_t delivered;	  /* -1: nothing new */
-	struct buf source;	  /* whose offset that is; empty: none */
-	size_t events;		  /* passed on but not yet recorded */
-};
-
-/* Lines of one read that were only glanced at, all of one source and with offsets that go up: the last two of these say
- * what was delivered. */
-struct run {
-	struct slice text;    /* from the first line to the last; empty: none */
-	struct slice last[2]; /* that have an offset; the last one first */
-	int64_t offset;	      /* its offset */
-	bool closed;	      /* behind it came what was no `cancelled` */
+	size_t events;
+	int64_t acknowledged;	       /* -1: nothing new */
+	struct pg_param outcomes[6]; /* as sql/outcomes_insert.sql has them */
 };
 
 struct ack {
@@ -50,471 +38,423 @@ struct ack {
 	struct lines in;
 	struct output out;
 	struct display_style style;
+	struct pg *pg;
+	struct source source;
 	struct record record;
-	struct buf room;
-	struct load loads[2], *next;
-	struct pg *db;
-	struct source source; /* the one whose delivery we hold; token -1: none */
-	struct slice held;    /* a line of another source: it waits until what is before it is recorded */
-	bool holds, ended;
-	bool known; /* something that fired was recorded before: from then on that is looked for */
-	struct pg_idle idle;
-	/* The last `indexed`: delivered once the line after it is another than the `cancelled` that belongs to it. */
-	int64_t open; /* -1: none */
-	struct buf open_source;
-	struct buf place; /* how a line of it gives its place, for glance_at */
-	struct run run;
-	bool again; /* a line is gone through that was glanced at before */
-	/* For statusd: of the updates that passed last, when all of them were ingested, and how many they are. */
-	char ingested[TIME_TEXT];
+	struct buf scratch;
+	struct load loads[2], *next, *recording;
+	int64_t open;	/* an `indexed` at that offset was passed on and is not acknowledged yet; -1: none */
+	int64_t begun;	/* when recording began */
+	int64_t until;	/* a pause; a load that is not due by itself waits for it */
+	unsigned tries, last_reads;
+	bool claimed, waiting; /* waiting: for a pause between two tries */
+	bool checking;	       /* why nothing was recorded is being asked */
+	bool ended, stopped, real_clock;
+	char ingested[TIME_TEXT]; /* that of the last updates, and how many they are */
 	uint64_t same;
-	bool virtual_clock;
-	struct slice recent[METRICS_EVENTS]; /* lines of this pass, the last ones */
-	size_t recent_n;
 };
 
 static void
 load_clear(struct load *l)
 {
-	pg_array_text(&l->fired[0]);
-	pg_array_bigint(&l->fired[1]);
-	pg_array_time(&l->fired[2]);
-	l->delivered = -1;
-	l->source.len = 0;
 	l->events = 0;
+	l->acknowledged = -1;
+	pg_array_text(&l->outcomes[0]);
+	pg_array_bigint(&l->outcomes[1]);
+	pg_array_time(&l->outcomes[2]);
+	pg_array_bool(&l->outcomes[3]);
 }
 
 static bool
 load_empty(const struct load *l)
 {
-	return l->fired[0].count == 0 && l->delivered < 0;
+	return l->acknowledged < 0 && l->outcomes[0].count == 0;
 }
 
-/* Takes the open `indexed` as delivered. Returns false where it belongs to another source than the load has. */
-static bool
-open_close(struct ack *s)
-{
-	struct load *l = s->next;
-	if (s->open < 0)
-		return true;
-	if (l->source.len && !slice_same(slice_buf(&s->open_source), slice_buf(&l->source)))
-		return false;
-	if (l->source.len == 0)
-		buf_slice(&l->source, slice_buf(&s->open_source));
-	if (s->open > l->delivered)
-		l->delivered = s->open;
-	s->open = -1;
-	return true;
-}
-
-/* Notes how long those took that were ingested at the same time. */
+/* Notes how long the updates took that were ingested at the same time. */
 static void
-same_observe(struct ack *s)
+latency_observe(struct ack *a)
 {
 	int64_t t;
-	if (s->same && time_parse((struct slice){s->ingested, TIME_TEXT - 1}, &t) == 0) {
+	if (a->same && time_parse((struct slice){a->ingested, TIME_TEXT - 1}, &t) == 0) {
 		int64_t took = clock_now() - t;
-		metrics_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, s->same);
+		metrics_observe(HISTOGRAM_EMITTED, took > 0 ? (uint64_t)took : 0, a->same);
 	}
-	s->same = 0;
+	a->same = 0;
 }
 
-/* Counts an `indexed`, ingested at t, with those before it; a read of writer's gives all its updates one time. */
+/* Counts an `indexed`; those of a batch have the same time. */
 static void
-same_count(struct ack *s, struct slice t)
+latency_count(struct ack *a)
 {
-	if (s->virtual_clock || t.n != TIME_TEXT - 1)
+	struct slice t = a->record.m[M_INGESTED_AT];
+	if (!a->real_clock || t.n != TIME_TEXT + 1 || record_has(&a->record, M_REPLAYED))
 		return;
-	if (memcmp(s->ingested, t.p, TIME_TEXT - 1) != 0) {
-		same_observe(s);
-		memcpy(s->ingested, t.p, TIME_TEXT - 1);
+	if (memcmp(a->ingested, t.p + 1, TIME_TEXT - 1) != 0) {
+		latency_observe(a);
+		memcpy(a->ingested, t.p + 1, TIME_TEXT - 1);
 	}
-	s->same++;
+	a->same++;
 }
 
-/* Shows the last events of a pass. */
+/* The `indexed` that was passed on last has nothing more to come. */
 static void
-recent_show(struct ack *s)
+open_close(struct ack *a)
 {
-	static const struct {
-		const char *event;
-		enum member at;
-	} shown[] = {{"indexed", M_INGESTED_AT}, {"fired", M_FIRED_AT}, {"cancelled", M_CANCELLED_AT},
-	    {"rejected", M_INGESTED_AT}};
-	static const enum member members[] = {
-	    M_EVENT, M_ID, M_VERSION, M_ACCOUNT_TYPE, M_SOURCE, M_OFFSET, M_REASON, M_SUPERSEDED_BY, M_LATENESS_US};
-	struct buf text[METRICS_EVENTS] = {0};
-	struct slice events[METRICS_EVENTS] = {0};
-	struct record *r = &s->record;
-	size_t first = s->recent_n > METRICS_EVENTS ? s->recent_n - METRICS_EVENTS : 0, n = 0;
-	for (size_t i = first; i < s->recent_n; i++) {
-		size_t k = 0;
-		if (record_parse_line(s->recent[i % METRICS_EVENTS], r) != 0)
-			continue;
-		while (k < sizeof shown / sizeof *shown && !record_is(r, M_EVENT, shown[k].event))
-			k++;
-		if (k == sizeof shown / sizeof *shown)
-			continue;
-		struct buf *b = &text[n];
-		for (size_t m = 0; m < sizeof members / sizeof *members; m++)
-			if (record_has(r, members[m])) {
-				buf_printf(b, "%c\"%s\":", m ? ',' : '{', member_name[members[m]]);
-				buf_slice(b, r->m[members[m]]);
-			}
-		buf_text(b, ",\"at\":");
-		buf_slice(b, record_has(r, shown[k].at) ? r->m[shown[k].at] : SLICE("null"));
-		buf_char(b, '}');
-		events[n++] = slice_buf(b);
-	}
-	metrics_events(events, n);
-	for (size_t i = 0; i < n; i++)
-		buf_free(&text[i]);
-	s->recent_n = 0;
+	if (a->open >= 0)
+		a->next->acknowledged = a->open;
+	a->open = -1;
 }
 
-/* Notes a callback that fired, if the record says which and when. */
+/* A callback's outcome, if the record says which and when. */
 static void
-fired_note(struct ack *s)
+outcome_note(struct ack *a, bool failed)
 {
-	struct record *r = &s->record;
-	struct load *l = s->next;
+	const struct record *r = &a->record;
+	struct pg_param *p = a->next->outcomes;
 	uint64_t version;
 	int64_t t;
-	if (s->again || record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0)
+	struct slice id = record_text(r, M_ID, &a->scratch);
+	if (id.n == 0 || record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0) {
+		log_warn("line %llu: an outcome without id, version or firedAt is not recorded",
+		    (unsigned long long)a->in.number);
 		return;
-	pg_push_text(&l->fired[0], record_text(r, M_ID, &s->room));
-	pg_push_i64(&l->fired[1], (int64_t)version);
-	pg_push_time(&l->fired[2], t);
+	}
+	pg_push_text(&p[0], id);
+	pg_push_i64(&p[1], (int64_t)version);
+	pg_push_time(&p[2], t);
+	pg_push_bool(&p[3], failed);
 }
 
-/* Notes what a passed event means. Returns false where it belongs to another source than the load has. */
-static bool
-note(struct ack *s, struct slice line)
+/* The source that `begin` names: by hand its claim is made when there is something to record. */
+static void
+begin_note(struct ack *a)
 {
-	static const char *const placed[] = {"indexed", "ignored", "rejected"};
-	struct record *r = &s->record;
-	uint64_t offset;
+	struct source *s = &a->source;
+	a->ended = false;
+	a->real_clock = !record_is(&a->record, M_CLOCK, "virtual");
+	if (a->o->token_given)
+		return;
+	shard_read(record_text(&a->record, M_SHARD, &a->scratch), &s->shard);
+	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
+	s->name.len = 0;
+	buf_slice(&s->name, name);
+	s->token = -1;
+	log_source(buf_cstr(&s->name));
+}
+
+/* Whether what the record means must wait: it is of another source than what is to be recorded. */
+static bool
+source_waits(struct ack *a)
+{
+	struct source *s = &a->source;
+	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
+	if (name.n == 0 || a->o->token_given || slice_same(name, slice_buf(&s->name)))
+		return false;
+	if (a->recording || !load_empty(a->next))
+		return true;
+	s->shard = SHARD_WHOLE;
+	s->name.len = 0;
+	buf_slice(&s->name, name);
+	s->token = -1;
+	log_source(buf_cstr(&s->name));
+	return false;
+}
+
+static int64_t
+offset_of(const struct record *r, enum member m)
+{
+	uint64_t v;
+	return record_has(r, M_SOURCE) && record_integer(r, m, VERSION_MAX, &v) == 0 ? (int64_t)v : -1;
+}
+
+/* Notes what a passed event means. Returns false where it has to wait until all before it is recorded. */
+static bool
+event_note(struct ack *a, struct slice line)
+{
+	struct record *r = &a->record;
 	if (record_parse_line(line, r) != 0)
 		return true;
-	if (!record_is(r, M_EVENT, "cancelled") && !open_close(s))
+	if (!record_is(r, M_EVENT, "cancelled"))
+		open_close(a);
+	if (source_waits(a))
 		return false;
-	/* timerd's last word says that it saw the end of its input, also where that was no reader's. */
-	s->ended |= record_is(r, M_EVENT, "end") || record_is(r, M_EVENT, "summary");
-	if (record_is(r, M_EVENT, "begin")) {
-		s->ended = false;
-		s->virtual_clock = record_is(r, M_CLOCK, "virtual");
-	}
-	if (record_is(r, M_EVENT, "fired")) {
-		fired_note(s);
-		return true;
-	}
-	for (size_t i = 0; i < sizeof placed / sizeof *placed; i++) {
-		if (!record_is(r, M_EVENT, placed[i]))
-			continue;
-		if (!record_has(r, M_SOURCE) || record_integer(r, M_OFFSET, VERSION_MAX, &offset) != 0)
-			return true;
-		if (i == 0 && !s->again && !record_has(r, M_REPLAYED) && record_has(r, M_INGESTED_AT))
-			same_count(s, (struct slice){r->m[M_INGESTED_AT].p + 1, r->m[M_INGESTED_AT].n - 2});
-		s->open = (int64_t)offset;
-		s->open_source.len = 0;
-		buf_slice(&s->open_source, record_text(r, M_SOURCE, &s->room));
-		glance_place(&s->place, r->m[M_SOURCE]);
-		/* Nothing belongs to the others. */
-		if (i == 0 || open_close(s))
-			return true;
-		s->open = -1;
-		return false;
+	if (record_is(r, M_EVENT, "indexed")) {
+		latency_count(a);
+		a->open = offset_of(r, M_OFFSET);
+	} else if (record_is(r, M_EVENT, "ignored") || record_is(r, M_EVENT, "rejected")) {
+		a->open = offset_of(r, M_OFFSET);
+		open_close(a);
+	} else if (record_is(r, M_EVENT, "fired")) {
+		outcome_note(a, false);
+	} else if (record_is(r, M_EVENT, "failed")) {
+		outcome_note(a, true);
+	} else if (record_is(r, M_EVENT, "begin")) {
+		begin_note(a);
+	} else if (record_is(r, M_EVENT, "end")) {
+		a->ended = true;
+		a->open = offset_of(r, M_LAST_OFFSET);
+		open_close(a);
+	} else if (record_is(r, M_EVENT, "summary")) {
+		/* Timerd's last word says that it saw the end of its input, also where that was no reader's. */
+		a->ended = true;
 	}
 	return true;
-}
-
-/* Takes a line into the run. Returns false where it does not belong there. */
-static bool
-run_take(struct ack *s, struct slice line)
-{
-	struct run *r = &s->run;
-	const struct buf *source = &s->next->source;
-	int64_t offset;
-	enum glance is = glance_at(line, slice_buf(&s->place), &offset);
-	if (is == GLANCE_UNKNOWN)
-		return false;
-	if (r->text.n == 0) {
-		if (source->len && !slice_same(slice_buf(&s->open_source), slice_buf(source)))
-			return false;
-		*r = (struct run){.text.p = line.p, .offset = -1};
-	}
-	if (is == GLANCE_FIRED) {
-		if (record_parse_line(line, &s->record) == 0) {
-			fired_note(s);
-			r->closed = true;
-		}
-	} else if (is != GLANCE_CANCELLED) {
-		struct slice t = {0};
-		if (is == GLANCE_INDEXED && metrics_shown())
-			t = glance_ingested_at(line);
-		if (offset <= r->offset || (is == GLANCE_INDEXED && metrics_shown() && t.n == 0))
-			return false;
-		same_count(s, t);
-		r->last[1] = r->last[0];
-		r->last[0] = line;
-		r->offset = offset;
-		r->closed = false;
-	}
-	r->text.n = (size_t)(line.p + line.n - r->text.p);
-	return true;
-}
-
-/* Notes what the run means: the same as if each line had been noted. */
-static void
-run_end(struct ack *s)
-{
-	struct run r = s->run;
-	const char *p = r.text.p, *end = p + r.text.n;
-	bool sound = true;
-	if (r.text.n == 0)
-		return;
-	s->run.text.n = 0;
-	s->again = true;
-	for (int i = 0; i < 2; i++)
-		sound = sound && (r.last[i].n == 0 || record_parse_line(r.last[i], &s->record) == 0);
-	if (sound) {
-		for (int i = 1; i >= 0; i--)
-			if (r.last[i].n)
-				note(s, r.last[i]);
-		if (r.closed)
-			open_close(s);
-	}
-	while (!sound && p < end) {
-		const char *newline = memchr(p, '\n', (size_t)(end - p));
-		struct slice line = {p, (size_t)((newline ? newline : end) - p)};
-		note(s, line);
-		p = line.p + line.n + 1;
-	}
-	s->again = false;
 }
 
 /* Writes on what is between two places of the input's buffer. */
 static void
-write_on(struct ack *s, const char *from, const char *to)
+write_on(struct ack *a, const char *from, const char *to)
 {
-	const char *end = s->in.buf.p + s->in.buf.len;
-	if (to > end) { /* the last line lacks its newline */
-		if (output_through(&s->out, (struct slice){from, (size_t)(end - from)}) != 0)
-			output_failed();
-		from = to;
-		buf_char(&s->out.buf, '\n');
-	}
-	if (output_through(&s->out, (struct slice){from, (size_t)(to - from)}) != 0)
+	const char *end = a->in.buf.p + a->in.buf.len;
+	bool lacks = to > end; /* the last line lacks its newline */
+	if (from < to)
+		buf_add(&a->out.buf, from, (size_t)((lacks ? end : to) - from));
+	if (lacks)
+		buf_char(&a->out.buf, '\n');
+	if (a->out.buf.len && output_flush(&a->out) != 0)
 		output_failed();
 }
 
-/* Passes on the lines that were read. Returns false where no more can be taken now. */
-static bool
-pass(struct ack *s)
+/* Passes on the lines that were read, as many as a load may hold. */
+static void
+lines_pass(struct ack *a)
 {
-	bool more = true;
-	const char *from = s->in.buf.p, *to = from; /* lines behind one another that are yet to be written */
-	while (more) {
-		enum line_status status = s->holds ? LINE_OK : lines_next(&s->in, &s->held);
+	const char *from = a->in.buf.p, *to = from; /* lines behind one another that are yet to be written */
+	while (a->next->events < MOST_HELD) {
+		struct lines before = a->in;
+		struct slice line;
+		enum line_status status = lines_next(&a->in, &line);
 		if (status == LINE_NONE)
 			break;
-		struct slice line = s->held;
-		s->holds = false;
-		if (status == LINE_LONG || !run_take(s, line)) {
-			run_end(s);
-			s->holds = status != LINE_LONG && !note(s, line);
-		}
-		if (s->holds)
-			break;
 		if (status == LINE_LONG) {
-			log_warn(
-			    "dropped a line of %llu bytes: longer than any event", (unsigned long long)s->in.total);
+			log_warn("dropped a line of %llu bytes: longer than any event", (unsigned long long)a->in.total);
 			continue;
 		}
-		if (s->style.people) {
-			display_record(&s->out.buf, s->style, line);
-			if (output_full(&s->out) && output_flush(&s->out) != 0)
-				output_failed();
+		if (!event_note(a, line)) {
+			a->in = before;
+			break;
+		}
+		if (a->style.people) {
+			display_record(&a->out.buf, a->style, line);
 		} else {
 			if (line.p != to) {
-				write_on(s, from, to);
+				write_on(a, from, to);
 				from = line.p;
 			}
 			to = line.p + line.n + 1;
 		}
-		s->recent[s->recent_n++ % METRICS_EVENTS] = line;
-		more = ++s->next->events < MOST_HELD;
+		a->next->events++;
 	}
-	run_end(s);
-	write_on(s, from, to);
-	same_observe(s);
-	if (metrics_shown())
-		recent_show(s);
-	return more && !s->holds;
+	write_on(a, from, to);
+	latency_observe(a);
 }
 
-static bool
-read_more(struct ack *s)
-{
-	ssize_t n = lines_read(&s->in);
-	if (n < 0 && errno != EAGAIN)
-		die(EXIT_TEMPORARY, "could not read standard input: %m");
-	return pass(s) && n != 0;
-}
-
-static void
-meanwhile(void *context, bool readable, bool writable)
-{
-	struct ack *s = context;
-	(void)writable;
-	if (readable && !read_more(s))
-		s->idle.in = -1;
-}
-
+/* Takes ack's side of the source, where that is to be done. */
 static enum pg_status
-source_take(struct ack *s, const struct load *l)
+source_take(struct ack *a)
 {
-	if (l->source.len == 0 ||
-	    (s->source.token >= 0 && slice_same(slice_buf(&l->source), slice_buf(&s->source.name))))
+	struct source *s = &a->source;
+	if (s->name.len == 0 || s->token >= 0)
 		return PG_OK;
-	s->source.name.len = 0;
-	buf_slice(&s->source.name, slice_buf(&l->source));
-	log_source(buf_cstr(&s->source.name));
-	if (!s->o->token_given)
-		return source_claim_delivery(s->db, &s->source);
-	s->source.token = (int64_t)s->o->token;
-	return PG_OK;
+	return source_claim_delivery(a->pg, s);
 }
 
-/* One transaction, in one round trip. *fenced: another settle has taken the source over, and nothing was recorded. */
-static enum pg_status
-load_record(struct ack *s, struct load *l, bool *fenced)
-{
-	struct pg_param *p = l->fired;
-	enum pg_status status = source_take(s, l);
-	bool sourced = s->source.token >= 0;
-	*fenced = false;
-	if (status != PG_OK)
-		return status;
-	pg_set_text(&p[3], slice_buf(&s->source.name));
-	pg_set_i64(&p[4], s->source.token);
-	pg_set_i64(&p[5], l->delivered);
-	p[3].null = !sourced;
-	p[5].null = l->delivered < 0;
-	pg_queue(s->db, "BEGIN", NULL, 0);
-	if (sourced)
-		pg_queue(s->db, sql_delivery_advance, &p[3], 3);
-	if (p[0].count)
-		pg_queue(s->db, s->known ? sql_fired_insert : sql_fired_insert_new, p, 5);
-	pg_queue(s->db, "COMMIT", NULL, 0);
-	status = pg_run(s->db);
-	*fenced = status == PG_OK && sourced && pg_rows(s->db, 1) == 0;
-	return status;
-}
-
-/* Records a load, however often that must be tried: doing it twice changes nothing. */
+/* Queues and starts the one transaction of the load. */
 static void
-load_settle(struct ack *s, struct load *l)
+record_start(struct ack *a)
 {
-	int64_t start = clock_now();
-	for (unsigned tries = 0;; tries++) {
-		bool fenced = false;
-		enum pg_status status = pg_connect(s->db);
-		if (status == PG_OK)
-			status = load_record(s, l, &fenced);
-		if (fenced)
-			die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
-		if (status == PG_OK)
+	struct load *l = a->recording;
+	struct pg_param *p = l->outcomes, q[3] = {0};
+	bool sourced = a->source.token >= 0;
+	pg_set_i64(&p[4], a->source.pipeline);
+	pg_set_i64(&p[5], a->source.token);
+	p[4].null = !sourced;
+	pg_queue(a->pg, BEGIN_TRANSACTION, NULL, 0);
+	if (sourced) {
+		pg_set_i64(&q[0], a->source.pipeline);
+		pg_set_i64(&q[1], a->source.token);
+		pg_set_i64(&q[2], l->acknowledged);
+		q[2].null = l->acknowledged < 0;
+		pg_queue(a->pg, sql_deliveries_advance, q, 3);
+	}
+	if (p[0].count)
+		pg_queue(a->pg, sql_outcomes_insert, p, 6);
+	pg_queue(a->pg, "COMMIT", NULL, 0);
+	pg_start(a->pg);
+	pg_params_free(q, 3);
+}
+
+/* Nothing was recorded: another pipeline has taken over, or the database lost what was committed. */
+_Noreturn static void
+record_refused(struct ack *a)
+{
+	struct pg_param p[1] = {0};
+	pg_set_i64(&p[0], a->source.pipeline);
+	enum pg_status status = pg_exec(a->pg, sql_deliveries_token, p, 1);
+	if (status == PG_OK && pg_rows(a->pg, 0) > 0 && pg_i64(a->pg, 0, 0, 0) == a->source.token)
+		die(EXIT_TEMPORARY,
+		    "the database lost commits: offset %lld was passed on, but its last one is of offset %lld (a failover, or "
+		    "a restored backup?); what the input still has is read again",
+		    (long long)a->recording->acknowledged, (long long)pg_i64(a->pg, 0, 0, 1));
+	die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
+}
+
+/* A try failed. */
+static void
+record_failed(struct ack *a, enum pg_status status)
+{
+	if (status != PG_RETRY)
+		die(EXIT_PERMANENT, "the database refused: %s", pg_error(a->pg));
+	if (clock_now() - a->begun > pg_deadline() || (loop_stopping() && a->tries > 3))
+		die(EXIT_TEMPORARY, "could not record what was passed on: %s", pg_error(a->pg));
+	log_warn("trying to record again: %s", pg_error(a->pg));
+	metrics_add(METRIC_RETRIES, 1);
+	a->tries++;
+	a->waiting = true;
+	a->until = clock_now() + (a->tries < 8 ? 10000 << a->tries : 2000000);
+}
+
+static void
+record_done(struct ack *a)
+{
+	if (a->source.token >= 0 && pg_rows(a->pg, 1) == 0)
+		record_refused(a);
+	a->until = clock_now() + (a->recording->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
+	load_clear(a->recording);
+	a->recording = NULL;
+}
+
+/* Starts to record what was passed on, unless company may come. Claiming, by hand and once a source, blocks. */
+static void
+load_start(struct ack *a)
+{
+	bool due = a->next->events >= ENOUGH || a->in.eof || a->stopped || clock_now() >= a->until;
+	if (load_empty(a->next) || !due)
+		return;
+	a->recording = a->next;
+	a->next = a->next == &a->loads[0] ? &a->loads[1] : &a->loads[0];
+	a->begun = clock_now();
+	a->tries = 0;
+	a->claimed = a->waiting = false;
+	pg_ready(a->pg);
+}
+
+/* Goes on with recording. */
+static void
+load_turn(struct ack *a, struct pg_wait *wait)
+{
+	while (a->recording) {
+		if (a->waiting && clock_now() < a->until && !loop_stopping()) {
+			*wait = (struct pg_wait){.fd = -1, .until = a->until};
 			return;
-		if (status == PG_DATA && !s->known && strcmp(pg_sqlstate(s->db), "23505") == 0) {
-			s->known = true;
-			pg_reset(s->db);
+		}
+		if (a->waiting) {
+			a->waiting = a->claimed = false;
+			pg_ready(a->pg);
+		}
+		enum pg_status status = pg_step(a->pg, wait);
+		if (status == PG_WAIT)
+			return;
+		bool ready = status == PG_OK && !a->claimed;
+		if (ready)
+			status = source_take(a);
+		if (status != PG_OK) {
+			record_failed(a, status);
+		} else if (ready) {
+			a->claimed = true;
+			record_start(a);
+		} else {
+			record_done(a);
+		}
+	}
+}
+
+static void
+wait_turn(struct ack *a, const struct pg_wait *wait)
+{
+	bool full = a->next->events >= MOST_HELD;
+	bool reads = !a->in.eof && !a->stopped && !full;
+	struct pollfd fds[] = {
+	    {.fd = reads ? STDIN_FILENO : -1, .events = POLLIN},
+	    {.fd = a->recording ? wait->fd : -1, .events = wait->events},
+	};
+	int64_t until = a->recording ? wait->until : load_empty(a->next) ? -1 : a->until;
+	loop_wait(fds, 2, reads && loop_stopping() ? 0 : until);
+	if (reads && loop_stopping() && (!fds[0].revents || a->last_reads++ >= STOP_READS))
+		a->stopped = true;
+	else if (fds[0].revents && lines_read(&a->in) < 0 && errno != EAGAIN)
+		die(EXIT_TEMPORARY, "could not read standard input: %m");
+}
+
+static void
+ack_loop(struct ack *a)
+{
+	struct pg_wait wait = {.fd = -1, .until = -1};
+	for (;;) {
+		lines_pass(a);
+		/* A crash upstream may have swallowed its `cancelled`: then it comes again. */
+		if (a->in.eof && !a->o->resume)
+			open_close(a);
+		if (!a->recording)
+			load_start(a);
+		load_turn(a, &wait);
+		if (a->recording) {
+			wait_turn(a, &wait);
 			continue;
 		}
-		if (status != PG_RETRY)
-			die(EXIT_PERMANENT, "the database refused: %s", pg_error(s->db));
-		if (clock_now() - start > pg_deadline() || (loop_stopping() && tries > 3))
-			die(EXIT_TEMPORARY, "the database cannot be reached: %s", pg_error(s->db));
-		log_warn("trying to record again: %s", pg_error(s->db));
-		metrics_add(METRIC_RETRIES, 1);
-		pg_reset(s->db);
+		if (load_empty(a->next)) {
+			bool full = a->next->events >= MOST_HELD;
+			a->next->events = 0;
+			if (full)
+				continue;
+			if (a->stopped || (a->in.eof && a->in.at >= a->in.buf.len))
+				return;
+		}
+		wait_turn(a, &wait);
 	}
 }
 
 int
 ack_main(const struct writer_options *o)
 {
-	struct ack s = {.o = o,
+	static struct ack a;
+	a = (struct ack){.o = o,
 	    .in = {.fd = STDIN_FILENO, .max = 4 * RECORD_BYTES},
 	    .style = display_style((enum format)o->format, STDOUT_FILENO),
-	    .source = {.token = -1},
-	    .open = -1};
+	    .source = {.token = -1, .shard = o->shard},
+	    .open = -1,
+	    .real_clock = true,
+	    .next = &a.loads[0]};
 	/* Fewer and larger reads under load; refused it stays as it is. */
 	fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
-	load_clear(&s.loads[0]);
-	load_clear(&s.loads[1]);
-	s.next = &s.loads[0];
-	metrics_open("ack"); /* before the rest of the files is given up */
-	s.db = writer_connect(o, "acctflow ack");
+	load_clear(&a.loads[0]);
+	load_clear(&a.loads[1]);
+	metrics_open("ack");
+	a.pg = writer_connect(o, "acctflow ack", true);
 	if (o->source && o->token_given) {
-		buf_text(&s.source.name, o->source);
-		s.source.token = (int64_t)o->token;
+		buf_text(&a.source.name, o->source);
+		if (source_find(a.pg, &a.source) != PG_OK)
+			die(EXIT_TEMPORARY, "could not find the source: %s", pg_error(a.pg));
+		a.source.token = (int64_t)o->token;
 		log_source(o->source);
 	}
-	output_open(&s.out, STDOUT_FILENO);
-	/* The one before may have been killed in the middle of a line. */
-	if (o->resume && !s.style.people)
-		buf_char(&s.out.buf, '\n');
-	s.idle = (struct pg_idle){.out = -1, .fn = meanwhile, .context = &s};
-	int64_t pause = 0; /* until then a small load waits for company */
-	for (unsigned last_reads = 0;;) {
-		bool room = pass(&s);
-		bool due = !room || s.next->events >= ENOUGH || s.in.eof || loop_stopping() || clock_now() >= pause;
-		if (!load_empty(s.next) && due) {
-			struct load *full = s.next;
-			s.next = full == &s.loads[0] ? &s.loads[1] : &s.loads[0];
-			if (s.holds)
-				room = pass(&s);
-			s.idle.in = room && !s.in.eof ? STDIN_FILENO : -1;
-			pg_idle(&s.idle);
-			load_settle(&s, full);
-			pg_idle(NULL);
-			pause = clock_now() + (full->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
-			load_clear(full);
-			continue;
-		}
-		bool empty = load_empty(s.next);
-		if (empty)
-			s.next->events = 0;
-		if (empty && s.in.eof && !s.holds) {
-			/* A crash upstream may have swallowed its `cancelled`: then it is told again. */
-			if (s.open < 0 || o->resume)
-				break;
-			open_close(&s);
-			continue;
-		}
-		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-		loop_wait(&p, 1, loop_stopping() ? 0 : empty ? -1 : pause);
-		if (loop_stopping() && (!p.revents || last_reads++ >= STOP_READS))
-			break;
-		if (p.revents)
-			read_more(&s);
-	}
-	bool cut_off = o->resume && !s.ended && !loop_stopping();
+	output_open(&a.out, STDOUT_FILENO);
+	if (o->output_lock)
+		output_share(&a.out, o->output_lock);
+	ack_loop(&a);
+	bool cut_off = o->resume && !a.ended && !loop_stopping();
 	if (cut_off)
-		log_error("the input ended without `end`: whoever fed it is gone");
-	for (int i = 0; i < 2; i++) {
-		pg_params_free(s.loads[i].fired, 6);
-		buf_free(&s.loads[i].source);
-	}
-	buf_free(&s.in.buf);
-	buf_free(&s.out.buf);
-	buf_free(&s.room);
-	buf_free(&s.open_source);
-	buf_free(&s.place);
-	record_free(&s.record);
-	source_free(&s.source);
-	pg_free(s.db);
+		log_error("the program feeding this one died (its input stopped without an `end` event)");
+	source_release(a.pg, &a.source, sql_deliveries_release);
+	for (int i = 0; i < 2; i++)
+		pg_params_free(a.loads[i].outcomes, 6);
+	buf_free(&a.in.buf);
+	buf_free(&a.out.buf);
+	buf_free(&a.scratch);
+	record_free(&a.record);
+	source_free(&a.source);
+	pg_free(a.pg);
 	log_source(NULL);
 	return cut_off ? EXIT_TEMPORARY : EXIT_OK;
 }

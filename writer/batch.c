@@ -1,5 +1,6 @@
-/* See batch.h. The tables are open addressing with linear probing, made anew for each
- * range that is decided: at most twice as large as the batch, touched once an item. */
+/* See batch.h. The tables are open addressing with linear probing: at most twice as
+ * large as the batch, touched once an item, and filled while the batch before is
+ * being committed. */
 #include "batch.h"
 
 #include "hash.h"
@@ -9,32 +10,28 @@
 
 enum { TEXT_BYTES = 8 << 20 };
 
-const char *const outcome_name[] = {"indexed", "stale", "duplicate", "conflict"};
-
 void
-batch_decided(struct batch *b)
+batch_committed(struct batch *b)
 {
 	free(b->accounts);
-	free(b->knowns);
 	free(b->account_slots);
 	free(b->version_slots);
 	b->accounts = NULL;
-	b->knowns = NULL;
 	b->account_slots = NULL;
 	b->version_slots = NULL;
-	b->accounts_n = b->knowns_n = b->knowns_cap = b->slots = 0;
+	b->accounts_n = b->slots = 0;
 }
 
 void
 batch_clear(struct batch *b)
 {
-	batch_decided(b);
+	batch_committed(b);
 	b->n = 0;
-	b->text.len = b->source.len = 0;
-	b->begins = b->ends = b->apart = false;
+	b->text.len = b->source.len = b->token.len = 0;
+	b->begins = b->ends = b->partial = false;
 	while (b->kept_n)
 		free(b->kept[--b->kept_n]);
-	/* What one giant record took is given back. */
+	/* Memory that one giant record took is given back. */
 	if (b->text.cap > 2 * TEXT_BYTES)
 		buf_free(&b->text);
 }
@@ -45,13 +42,14 @@ batch_free(struct batch *b)
 	batch_clear(b);
 	buf_free(&b->text);
 	buf_free(&b->source);
+	buf_free(&b->token);
 	free(b->kept);
 	free(b->items);
 	*b = (struct batch){0};
 }
 
 bool
-batch_room(struct batch *b, size_t bytes)
+batch_fits(struct batch *b, size_t bytes)
 {
 	if (b->n == 0)
 		buf_reserve(&b->text, bytes > TEXT_BYTES ? bytes : TEXT_BYTES);
@@ -65,32 +63,13 @@ batch_keep(struct batch *b, struct slice s)
 	return b->kept[b->kept_n++] = mem_string(s);
 }
 
-struct item *
-batch_add(struct batch *b, enum item_kind kind)
+void
+batch_source(struct batch *b, struct slice source)
 {
-	if (b->n == b->cap) {
-		b->cap = b->cap ? b->cap * 2 : 64;
-		b->items = mem_grow(b->items, b->cap * sizeof *b->items);
-	}
-	struct item *it = &b->items[b->n++];
-	*it = (struct item){.kind = (unsigned char)kind, .offset = -1, .fired_at = INT64_MIN};
-	return it;
-}
-
-/* What an id is dealt out to the lanes by: FNV-1a, 32 bits. */
-static uint32_t
-deal_of(struct slice id)
-{
-	uint32_t h = 2166136261u;
-	for (size_t i = 0; i < id.n; i++)
-		h = (h ^ (unsigned char)id.p[i]) * 16777619u;
-	return h >> 16 ^ h;
-}
-
-unsigned
-batch_lane(struct slice id, unsigned lanes)
-{
-	return deal_of(id) % lanes;
+	b->source.len = b->token.len = 0;
+	buf_slice(&b->source, source);
+	if (source.n)
+		buf_json(&b->token, source);
 }
 
 /* Where in account_slots the id is, or would be. */
@@ -123,12 +102,12 @@ version_slot(const struct batch *b, const struct item *it)
 	return at;
 }
 
-/* The first item of this item's account and version, which is itself if there was none. What was refused left nothing
- * behind that another could repeat. */
+/* The first item of this item's account and version, which is itself if there was none. An update that was refused left
+ * nothing behind that another could repeat. */
 static uint32_t
 version_add(struct batch *b, uint32_t i)
 {
-	if (b->items[i].reason)
+	if (b->items[i].refused)
 		return i;
 	uint32_t *slot = &b->version_slots[version_slot(b, &b->items[i])];
 	if (!*slot)
@@ -174,7 +153,7 @@ look_up(struct batch *b, uint32_t i)
 	it->first = i;
 	if (!*slot) {
 		struct account *a = &b->accounts[b->accounts_n++];
-		*a = (struct account){.id = id, .hash = hash, .deal = deal_of(id), .last = i};
+		*a = (struct account){.id = id, .hash = hash, .last = i};
 		for (size_t k = 0; k < 8; k++)
 			a->prefix = a->prefix << 8 | (k < id.n ? (unsigned char)id.p[k] : 0);
 		*slot = hash >> 32 << 32 | b->accounts_n;
@@ -188,20 +167,71 @@ look_up(struct batch *b, uint32_t i)
 		version_add(b, a->last);
 	}
 	it->first = version_add(b, i);
+	a->last = i;
 }
 
 void
-batch_set_line(struct batch *b, struct item *it, struct slice line)
+batch_index(struct batch *b, size_t from, size_t to)
 {
-	it->text = (uint32_t)b->text.len;
-	it->line_n = (uint32_t)line.n;
+	bool whole = to == b->n && !b->partial;
+	for (size_t i = 0; i < from && whole; i++)
+		whole = b->items[i].kind != ITEM_UPDATE;
+	if (whole)
+		return;
+	batch_committed(b);
+	b->partial = true;
+	tables_size(b, to - from, 0);
+	for (size_t i = from; i < to; i++)
+		if (b->items[i].kind == ITEM_UPDATE)
+			look_up(b, (uint32_t)i);
+}
+
+static struct item *
+item_add(struct batch *b, enum item_kind kind, int64_t offset)
+{
+	if (b->n == b->cap) {
+		b->cap = b->cap ? b->cap * 2 : 64;
+		b->items = mem_grow(b->items, b->cap * sizeof *b->items);
+	}
+	struct item *it = &b->items[b->n++];
+	*it = (struct item){.kind = (unsigned char)kind,
+	    .text = (uint32_t)b->text.len,
+	    .offset = offset,
+	    .due_at = NO_TIME,
+	    .arrive_ms = -1,
+	    .callback_ms = -1};
+	return it;
+}
+
+struct item *
+batch_add_event(struct batch *b, enum item_kind kind, struct slice line)
+{
+	struct item *it = item_add(b, kind, -1);
+	it->data_n = (uint32_t)line.n;
 	buf_slice(&b->text, line);
+	b->begins |= kind == ITEM_BEGIN;
+	b->ends |= kind == ITEM_END;
+	return it;
 }
 
-void
-batch_set_update(struct batch *b, struct item *it, const struct update *u, struct slice line)
+struct item *
+batch_add_reject(struct batch *b, const struct reject *j, int64_t offset)
 {
-	batch_set_line(b, it, line);
+	struct item *it = item_add(b, ITEM_REJECTED, offset);
+	it->data_n = (uint32_t)j->raw.n;
+	it->trace_n = (uint32_t)j->reason.n;
+	it->base64 = j->base64;
+	it->line = j->line;
+	it->raw_bytes = j->raw_bytes;
+	buf_slice(&b->text, j->raw);
+	buf_slice(&b->text, j->reason);
+	return it;
+}
+
+struct item *
+batch_add_update(struct batch *b, const struct update *u)
+{
+	struct item *it = item_add(b, ITEM_UPDATE, u->source.n ? u->offset : -1);
 	it->id_n = (unsigned char)u->id.n;
 	it->type_n = (unsigned char)u->account_type.n;
 	it->data_n = (uint32_t)u->data.n;
@@ -210,14 +240,16 @@ batch_set_update(struct batch *b, struct item *it, const struct update *u, struc
 	buf_slice(&b->text, u->account_type);
 	buf_slice(&b->text, u->data);
 	buf_slice(&b->text, u->trace);
-	it->offset = u->source.n ? u->offset : -1;
 	it->arrive_ms = u->arrive_ms;
 	it->version = u->version;
+	it->deleted = u->deleted;
+	it->has_tokens = u->has_tokens;
 	it->tokens = u->tokens;
 	it->callback_ms = u->callback_ms;
 	/* Now, while the database works on the batch before. */
 	tables_size(b, b->n, b->n - 1);
 	look_up(b, (uint32_t)b->n - 1);
+	return it;
 }
 
 struct update
@@ -225,6 +257,8 @@ batch_update(const struct batch *b, const struct item *it)
 {
 	return (struct update){.id = item_id(b, it),
 	    .account_type = item_type(b, it),
+	    .deleted = it->deleted,
+	    .has_tokens = it->has_tokens,
 	    .tokens = it->tokens,
 	    .callback_ms = it->callback_ms,
 	    .version = it->version,
@@ -235,162 +269,13 @@ batch_update(const struct batch *b, const struct item *it)
 	    .offset = it->offset};
 }
 
-struct slice
-batch_line(const struct batch *b, const struct item *it, struct buf *room)
+struct reject
+batch_reject(const struct batch *b, const struct item *it)
 {
-	if (it->line_n)
-		return item_line(b, it);
-	/* In reader's order. Nothing in the strings needs an escape. */
-	struct update u = batch_update(b, it);
-	room->len = 0;
-	if (u.source.n)
-		buf_printf(room, "{\"source\":\"%s\",", buf_cstr((struct buf *)(uintptr_t)&b->source));
-	else
-		buf_char(room, '{');
-	if (u.offset >= 0)
-		buf_printf(room, "\"offset\":%lld,", (long long)u.offset);
-	buf_printf(room,
-	    "\"id\":\"%.*s\",\"accountType\":\"%.*s\",\"tokens\":%llu,\"callbackTimeMs\":%llu,\"version\":%lld",
-	    (int)u.id.n, u.id.p, (int)u.account_type.n, u.account_type.p, (unsigned long long)u.tokens,
-	    (unsigned long long)u.callback_ms, (long long)u.version);
-	buf_text(room, ",\"data\":");
-	buf_slice(room, u.data);
-	if (u.arrive_ms >= 0)
-		buf_printf(room, ",\"arriveMs\":%lld", (long long)u.arrive_ms);
-	if (u.trace.n) {
-		buf_text(room, ",\"trace\":");
-		buf_slice(room, u.trace);
-	}
-	buf_char(room, '}');
-	return slice_buf(room);
-}
-
-void
-batch_conflict(struct buf *reason, int64_t version)
-{
-	buf_printf(reason, "conflict: version %lld is known with other content", (long long)version);
-}
-
-void
-batch_prepare(struct batch *b, size_t from, size_t to, unsigned lanes)
-{
-	bool whole = to == b->n && !b->apart;
-	for (size_t i = 0; i < from && whole; i++)
-		whole = b->items[i].kind != ITEM_UPDATE;
-	if (!whole) {
-		batch_decided(b);
-		b->apart = true;
-		tables_size(b, to - from, 0);
-	}
-	for (size_t i = from; i < to && !whole; i++)
-		if (b->items[i].kind == ITEM_UPDATE && !b->items[i].settled)
-			look_up(b, (uint32_t)i);
-	for (size_t i = 0; i < b->accounts_n; i++) {
-		struct account *a = &b->accounts[i];
-		a->items = a->highest = a->replay = NOTHING;
-		a->base = a->before = -1;
-		a->won = false;
-		a->lane = (unsigned char)(a->deal % lanes);
-	}
-	b->knowns_n = 0;
-	for (size_t i = from; i < to; i++) {
-		struct item *it = &b->items[i];
-		if (it->kind != ITEM_UPDATE || it->settled)
-			continue;
-		struct account *a = &b->accounts[it->account];
-		it->known = it->next = NOTHING;
-		it->lane = a->lane;
-		if (a->items == NOTHING)
-			a->items = (uint32_t)i;
-		else
-			b->items[a->last].next = (uint32_t)i;
-		a->last = (uint32_t)i;
-		if (it->replayed && a->replay == NOTHING)
-			a->replay = (uint32_t)i;
-		if (!it->replayed && (a->highest == NOTHING || it->version > b->items[a->highest].version))
-			a->highest = (uint32_t)i;
-	}
-}
-
-bool
-batch_asks(const struct batch *b, size_t item)
-{
-	const struct item *it = &b->items[item];
-	return it->kind == ITEM_UPDATE && !it->settled && it->first == item &&
-	       (it->replayed || it->version <= b->accounts[it->account].base);
-}
-
-void
-batch_known(struct batch *b, size_t item, const struct known *k)
-{
-	if (b->knowns_n == b->knowns_cap) {
-		b->knowns_cap = b->knowns_cap ? b->knowns_cap * 2 : 64;
-		b->knowns = mem_grow(b->knowns, b->knowns_cap * sizeof *b->knowns);
-	}
-	b->knowns[b->knowns_n] = *k;
-	b->items[item].known = (uint32_t)b->knowns_n++;
-}
-
-static bool
-same_as_known(const struct batch *b, const struct item *it, const struct known *k)
-{
-	/* Whoever has a known version has an array of them. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-	return it->tokens == k->tokens && it->callback_ms == k->callback_ms &&
-	       slice_same(item_type(b, it), k->account_type) && slice_same(item_data(b, it), k->data);
-}
-
-static bool
-same_as_item(const struct batch *b, const struct item *x, const struct item *y)
-{
-	return x->tokens == y->tokens && x->callback_ms == y->callback_ms &&
-	       slice_same(item_type(b, x), item_type(b, y)) && slice_same(item_data(b, x), item_data(b, y));
-}
-
-/* The verdict on a version that is not newer than its account's. */
-static enum outcome
-not_newer(const struct batch *b, const struct item *it, uint32_t i)
-{
-	const struct item *first = &b->items[it->first];
-	if (first->known != NOTHING)
-		return same_as_known(b, it, &b->knowns[first->known]) ? DUPLICATE : CONFLICT;
-	if (it->first != i)
-		return same_as_item(b, it, first) ? DUPLICATE : CONFLICT;
-	return STALE;
-}
-
-void
-batch_decide(struct batch *b, size_t from, size_t to, unsigned lane)
-{
-	for (size_t i = 0; i < b->accounts_n; i++) {
-		struct account *a = &b->accounts[i];
-		a->current = a->replay == NOTHING ? a->base : a->before;
-	}
-	for (size_t i = from; i < to; i++) {
-		struct item *it = &b->items[i];
-		if (it->kind != ITEM_UPDATE || it->settled || it->lane != lane)
-			continue;
-		struct account *a = &b->accounts[it->account];
-		const struct known *k = it->known == NOTHING ? NULL : &b->knowns[it->known];
-		it->fired_at = INT64_MIN;
-		/* Behind what is replayed the account stands where the database has it. */
-		if (!it->replayed && a->current < a->base)
-			a->current = a->base;
-		if (it->replayed && k && k->ours) {
-			it->outcome = k->applied ? INDEXED : STALE;
-			it->ingested_at = k->ingested_at;
-			it->fired_at = k->fired_at;
-			if (k->applied && it->version > a->current)
-				a->current = it->version;
-		} else if (it->reason) {
-			it->kind = ITEM_REJECTED;
-			it->total = 0;
-		} else if (!it->replayed && it->version > a->current) {
-			it->outcome = INDEXED;
-			a->current = it->version;
-		} else {
-			it->outcome = (unsigned char)not_newer(b, it, (uint32_t)i);
-		}
-		if (it->outcome != INDEXED)
-			it->current = a->current;
-	}
+	const char *raw = b->text.p + it->text;
+	return (struct reject){.raw = {raw, it->data_n},
+	    .reason = {raw + it->data_n, it->trace_n},
+	    .base64 = it->base64,
+	    .line = it->line,
+	    .raw_bytes = it->raw_bytes};
 }

@@ -1,15 +1,15 @@
-/* The verb run: what came in while the last batch was in flight makes the next one;
- * where nothing came, an update that arrives alone is committed at once. */
-#include "loop.h"
+/* The verb run. What came in while the last batch was being committed makes the next
+ * one; where nothing came, an update that arrives alone is committed at once. Three
+ * batches take turns: one is filled, one is committed, one is emitted. */
 #include "writer.h"
 
-#include "time.h"
-#include "ingest.h"
 #include "batch_reader.h"
+#include "commit.h"
 #include "log.h"
-#include "sql.h"
 #include "metrics.h"
-#include "tell.h"
+#include "replay.h"
+#include "sql.h"
+#include "time.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -18,174 +18,83 @@
 
 struct run {
 	const struct writer_options *o;
-	struct batch_reader intake;
-	struct ingest ingest;
+	struct batch batches[3];
+	struct batch_reader reader; /* fills reader.next */
+	struct batch *committing, *emitting;
+	size_t emitted; /* items of it */
+	struct commit commit;
+	int64_t commit_started;
+	struct pg *pg;
+	struct source source;
 	struct output out;
 	struct display_style style;
-	struct buf line;
+	struct buf line, text, scratch;
 	struct record record;
-	struct pg_idle idle;
-	struct batch *telling; /* committed, and told up to the item `told` */
-	size_t told;
-	bool catching_up; /* `caughtup` is still to be told */
-	bool begun;	  /* the `begin` that is in hand was told, ahead of what is pending */
+	bool catching_up; /* `caughtup` is still to be emitted */
+	bool begun;	  /* the `begin` that is in hand was emitted, ahead of what is pending */
 	uint64_t rejected;
-	unsigned last_reads; /* since we were told to stop */
+	unsigned last_reads; /* since we were asked to stop */
+	bool stopped;	     /* nothing more is read */
 };
 
-static void
-say(struct run *r)
+/* A record is made in the output, or beside it where it is displayed. */
+static struct buf *
+emit_open(struct run *r)
 {
-	display_record(&r->out.buf, r->style, slice_buf(&r->line));
-}
-
-/* Under --resume: all that a life before committed has been told again. */
-static void
-tell_caughtup(struct run *r)
-{
-	r->catching_up = false;
 	r->line.len = 0;
-	buf_text(&r->line, "{\"event\":\"caughtup\",\"source\":");
-	buf_json(&r->line, slice_buf(&r->ingest.source.name));
-	buf_char(&r->line, '}');
-	say(r);
+	return r->style.people ? &r->line : &r->out.buf;
 }
 
-/* Keeps what `begin` says of the source, where that is still ours; else its token is -1. By hand it starts from where
- * the reader says. */
-static enum pg_status
-begin_keep(struct run *r, const struct batch *b)
-{
-	static const enum member members[] = {
-	    M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FINGERPRINT, M_STARTED_AT};
-	struct source *s = &r->ingest.source;
-	struct pg *db = r->ingest.lane[0];
-	struct pg_param p[9] = {0};
-	struct buf room = {0};
-	uint64_t from = 0;
-	pg_queue(db, "BEGIN", NULL, 0);
-	source_lock(db, s, 0, s->lanes - 1, p);
-	enum pg_status status = pg_run(db);
-	if (status == PG_OK && pg_rows(db, 1) != (int)s->lanes) {
-		s->token = -1;
-		status = pg_exec(db, "ROLLBACK", NULL, 0);
-	}
-	if (status != PG_OK || s->token < 0)
-		goto out;
-	record_parse_line(item_line(b, &b->items[0]), &r->record);
-	pg_set_text(&p[0], slice_buf(&s->name));
-	for (int i = 0; i < 7; i++) {
-		struct slice v = r->record.m[members[i]];
-		if (v.n && v.p[0] == '"')
-			v = record_text(&r->record, members[i], &room);
-		if (v.n && !slice_is(v, "null"))
-			pg_set_text(&p[i + 1], v);
-		else
-			pg_set_null(&p[i + 1]);
-	}
-	pg_set_text(&p[8], r->o->resume ? SLICE("true") : SLICE("false"));
-	pg_queue(db, sql_source_begin, p, 9);
-	if (!r->o->resume) {
-		record_integer(&r->record, M_FROM, VERSION_MAX, &from);
-		if (from)
-			pg_set_i64(&p[1], (int64_t)from - 1);
-		else
-			pg_set_null(&p[1]);
-		pg_queue(db, sql_source_restart, p, 2);
-	}
-	pg_queue(db, "COMMIT", NULL, 0);
-	status = pg_run(db);
-out:
-	pg_params_free(p, 9);
-	buf_free(&room);
-	return status;
-}
-
-/* One attempt to take hold of the source: by the claim of that token, which is made where it is -1. A claim that was
- * made is not made again, or we would take back what somebody took over from us meanwhile. */
-static enum pg_status
-source_take(struct run *r, const struct batch *b, int64_t *token)
-{
-	struct ingest *g = &r->ingest;
-	struct pg *db = g->lane[0];
-	int64_t pid = 0;
-	enum pg_status status = pg_connect(db);
-	if (status == PG_OK && *token >= 0)
-		status = source_join(db, &g->source, *token);
-	else if (status == PG_OK)
-		status = source_claim(db, &g->source, (unsigned)r->o->lanes, true, !r->o->resume, r->o->resume, &pid);
-	if (status != PG_OK)
-		return status;
-	if (pid)
-		die(EXIT_PERMANENT,
-		    "another writer works on this source (database process %lld); wait for it, or name another with "
-		    "reader --source",
-		    (long long)pid);
-	*token = g->source.token;
-	if (g->source.token >= 0 && b->begins)
-		status = begin_keep(r, b);
-	if (g->source.token < 0)
-		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
-	return status;
-}
-
-/* Takes hold of the source whose records come now, leaving the one before. */
 static void
-source_enter(struct run *r, const struct batch *b)
+emit_close(struct run *r)
 {
-	struct ingest *g = &r->ingest;
-	struct pg *db = g->lane[0];
-	enum pg_status status;
-	int64_t start = clock_now();
-	if (!slice_same(slice_buf(&b->source), slice_buf(&g->source.name)))
-		source_release(db, &g->source);
-	g->source.name.len = 0;
-	buf_slice(&g->source.name, slice_buf(&b->source));
-	log_source(buf_cstr(&g->source.name));
-	int64_t token = r->o->resume && r->o->token_given ? (int64_t)r->o->token : -1;
-	while ((status = source_take(r, b, &token)) != PG_OK) {
-		if (status != PG_RETRY)
-			die(EXIT_PERMANENT, "the database refused: %s", pg_error(db));
-		if (clock_now() - start > pg_deadline() || loop_stopping())
-			die(EXIT_TEMPORARY, "the database cannot be reached: %s", pg_error(db));
-		log_warn("trying again to take hold of the source: %s", pg_error(db));
-		metrics_add(METRIC_RETRIES, 1);
-		pg_reset(db);
-		struct pollfd none[1];
-		loop_wait(none, 0, clock_now() + 50000);
-	}
-	g->last = INT64_MIN;
-	if (r->o->resume) {
-		if (b->begins) {
-			r->begun = true;
-			r->line.len = 0;
-			tell_item(&r->line, b, &b->items[0]);
-			say(r);
-		}
-		struct slice name = slice_buf(&g->source.name);
-		if (g->source.delivered >= 0)
-			pending_tell(db, &r->out, r->style, &name, g->source.delivered);
-		r->catching_up = true;
-		if (g->source.committed_most <= g->source.delivered)
-			tell_caughtup(r);
-	}
+	if (r->style.people)
+		display_record(&r->out.buf, r->style, slice_buf(&r->line));
+	else
+		buf_char(&r->out.buf, '\n');
 }
 
-/* Whether the batch's source is the one we hold. */
-static bool
-source_held(const struct run *r, const struct batch *b)
+/* Everything that an earlier process committed has been emitted again. */
+static void
+emit_caughtup(struct run *r)
 {
-	return b->source.len == 0 || (!b->begins && r->ingest.source.token >= 0 &&
-					 slice_same(slice_buf(&b->source), slice_buf(&r->ingest.source.name)));
+	struct buf token = {0};
+	r->catching_up = false;
+	buf_json(&token, slice_buf(&r->source.name));
+	event_caughtup(emit_open(r), slice_buf(&token));
+	emit_close(r);
+	buf_free(&token);
 }
 
-/* Tells the batch that was committed until the output is full. Returns false when all of it is told. */
-static bool
-tell_some(struct run *r)
+static void
+emit_item(struct run *r, const struct batch *b, const struct item *it)
 {
-	const struct batch *b = r->telling;
-	for (; b && r->told < b->n; r->told++) {
-		const struct item *it = &b->items[r->told];
+	struct buf *out = emit_open(r);
+	struct slice source = slice_buf(&b->token);
+	if (it->kind == ITEM_REJECTED) {
+		struct reject j = statements_reject(b, it, &r->text, &r->scratch);
+		event_rejected(out, source, it->offset, &j, it->arrive_ms, it->ingested_at, it->replayed);
+		r->rejected++;
+	} else if (it->kind != ITEM_UPDATE) {
+		buf_slice(out, item_line(b, it));
+	} else if (it->verdict == INDEXED) {
+		struct update u = batch_update(b, it);
+		event_indexed(
+		    out, "indexed", source, &u, it->ingested_at, item_due(it), it->settled_at, it->replayed);
+	} else {
+		event_ignored(out, source, it->offset, item_id(b, it), it->version, verdict_name[it->verdict],
+		    it->current, it->ingested_at, it->replayed);
+	}
+	emit_close(r);
+}
+
+/* Emits the batch that was committed until the output is full. Returns false when all of it is emitted. */
+static bool
+emit_some(struct run *r)
+{
+	const struct batch *b = r->emitting;
+	for (; b && r->emitted < b->n; r->emitted++) {
+		const struct item *it = &b->items[r->emitted];
 		if (output_full(&r->out))
 			return true;
 		if (it->kind == ITEM_BEGIN && r->begun) {
@@ -193,143 +102,259 @@ tell_some(struct run *r)
 			continue;
 		}
 		bool counts = it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
-		if (r->catching_up &&
-		    (it->kind == ITEM_END || (counts && it->offset > r->ingest.source.committed_most)))
-			tell_caughtup(r);
-		r->line.len = 0;
-		tell_item(&r->line, b, it);
-		say(r);
-		r->rejected += it->kind == ITEM_REJECTED;
-		if (r->catching_up && counts && it->offset >= r->ingest.source.committed_most)
-			tell_caughtup(r);
+		if (r->catching_up && (it->kind == ITEM_END || (counts && it->offset > r->commit.replay_to)))
+			emit_caughtup(r);
+		emit_item(r, b, it);
+		if (r->catching_up && counts && it->offset >= r->commit.replay_to)
+			emit_caughtup(r);
 	}
+	if (r->emitting)
+		batch_clear(r->emitting);
+	r->emitting = NULL;
+	r->emitted = 0;
 	return false;
 }
 
-/* Tells all that is left of it, however long that takes. */
+/* Emits all that is left of it, however long that takes. */
 static void
-tell_rest(struct run *r)
+emit_rest(struct run *r)
 {
 	bool more;
 	do {
-		more = tell_some(r);
+		more = emit_some(r);
 		if (output_flush(&r->out) != 0)
 			output_failed();
 	} while (more);
-	if (r->telling)
-		batch_clear(r->telling);
-	r->telling = NULL;
-	r->told = 0;
 }
 
-/* While the database works on a batch: reads the next one, tells the last one. */
-static void
-meanwhile(void *context, bool readable, bool writable)
+/* One try to take hold of the source: by the claim that was made for us, else by one of our own, which is made once only,
+ * or we would take back what somebody took over from us meanwhile. */
+static enum pg_status
+source_take(struct run *r, bool *claimed)
 {
-	struct run *r = context;
-	if (readable && (loop_stopping() || !batch_reader_read(&r->intake)))
-		r->idle.in = -1;
-	if (!writable)
+	struct source *s = &r->source;
+	int64_t pid = 0, shards = s->shard.count;
+	unsigned how = CLAIM_OWN | (r->o->resume ? CLAIM_DELIVERY : CLAIM_POLITE);
+	enum pg_status status = pg_connect(r->pg);
+	if (status == PG_OK)
+		status = *claimed ? source_join(r->pg, s) : source_claim(r->pg, s, how, &pid, &shards);
+	if (status != PG_OK)
+		return status;
+	if (pid)
+		die(EXIT_PERMANENT,
+		    "another writer works on this source (database process %lld); wait for it, or name another with "
+		    "reader --source",
+		    (long long)pid);
+	if (shards != s->shard.count)
+		source_shards_differ(s, shards);
+	*claimed = true;
+	if (s->token >= 0 && r->reader.next->begins) {
+		record_parse_line(item_line(r->reader.next, r->reader.next->items), &r->record);
+		status = source_begin(r->pg, s, &r->record, r->o->resume);
+	}
+	if (status == PG_OK && s->token < 0)
+		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
+	return status;
+}
+
+/* The shard that `begin` names, or the one we were started for. */
+static void
+source_name(struct run *r, const struct batch *b)
+{
+	struct source *s = &r->source;
+	s->name.len = 0;
+	buf_slice(&s->name, slice_buf(&b->source));
+	s->shard = r->o->shard;
+	s->token = r->o->resume && r->o->token_given ? (int64_t)r->o->token : -1;
+	if (b->begins && record_parse_line(item_line(b, b->items), &r->record) == 0)
+		shard_read(record_text(&r->record, M_SHARD, &r->scratch), &s->shard);
+	log_source(buf_cstr(&s->name));
+}
+
+/* Emits `begin` and what is pending ahead of what is replayed. */
+static enum pg_status
+source_resume(struct run *r, const struct batch *b)
+{
+	enum pg_status status = PG_OK;
+	if (b->begins && !r->begun) {
+		r->begun = true;
+		emit_item(r, b, b->items);
+	}
+	if (r->source.delivered >= 0)
+		status = replay_pending(r->pg, &r->source, &r->out, r->style);
+	return status;
+}
+
+/* Takes hold of the source whose records come now, leaving the one before. */
+static void
+source_enter(struct run *r, const struct batch *b)
+{
+	enum pg_status status;
+	int64_t start = clock_now();
+	if (!slice_same(slice_buf(&b->source), slice_buf(&r->source.name)))
+		source_release(r->pg, &r->source, sql_pipelines_release);
+	source_name(r, b);
+	bool claimed = r->source.token >= 0;
+	while ((status = source_take(r, &claimed)) != PG_OK) {
+		if (status != PG_RETRY)
+			die(EXIT_PERMANENT, "the database refused: %s", pg_error(r->pg));
+		if (clock_now() - start > pg_deadline() || loop_stopping())
+			die(EXIT_TEMPORARY, "could not take hold of the source: %s", pg_error(r->pg));
+		log_warn("trying again to take hold of the source: %s", pg_error(r->pg));
+		metrics_add(METRIC_RETRIES, 1);
+		struct pollfd none[1];
+		loop_wait(none, 0, clock_now() + 50000);
+	}
+	r->commit.last = INT64_MIN;
+	r->commit.replay_to = r->source.committed;
+	if (!r->o->resume)
 		return;
-	bool more = tell_some(r);
-	if (output_some(&r->out) != 0)
-		output_failed();
-	if (!more && r->out.buf.len == 0)
-		r->idle.out = -1;
+	status = source_resume(r, b);
+	if (status != PG_OK)
+		die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not read what is pending: %s",
+		    pg_error(r->pg));
+	r->catching_up = true;
+	if (r->source.committed <= r->source.delivered)
+		emit_caughtup(r);
 }
 
-/* Commits a batch. On the way the one before may still be told; when what it has to wait for is the source, it was. */
-static void
-batch_run(struct run *r, struct batch *b)
+/* Whether the batch's source is the one we hold. */
+static bool
+source_held(const struct run *r, const struct batch *b)
 {
+	return b->source.len == 0 || (!b->begins && r->source.token >= 0 &&
+					 slice_same(slice_buf(&b->source), slice_buf(&r->source.name)));
+}
+
+/* Starts to commit the batch that was filled, and to fill another one. */
+static void
+commit_next(struct run *r)
+{
+	struct batch *b = r->reader.next;
 	if (!source_held(r, b)) {
-		tell_rest(r);
+		emit_rest(r);
 		source_enter(r, b);
 	}
-	int64_t start = clock_now();
-	r->idle.out = r->telling || r->out.buf.len ? r->out.fd : -1;
-	pg_idle(&r->idle);
-	enum ingest_status status = ingest_batch(&r->ingest, b);
-	pg_idle(NULL);
-	batch_decided(b);
-	size_t records = b->n - b->begins - b->ends;
-	if (status == INGEST_OK && records) {
-		metrics_add(METRIC_BATCHES, 1);
-		metrics_observe(HISTOGRAM_BATCH, records, 1);
-		metrics_observe(HISTOGRAM_COMMIT, (uint64_t)(clock_now() - start), 1);
-		log_trace("committed a batch records=%zu us=%lld", records, (long long)(clock_now() - start));
-	}
-	/* What was committed is told even where the next could not be. */
-	tell_rest(r);
-	if (status != INGEST_OK)
-		exit(status == INGEST_GONE ? EXIT_TEMPORARY : EXIT_PERMANENT);
-	r->telling = b;
+	r->committing = b;
+	r->commit_started = clock_now();
+	commit_start(&r->commit, b);
+	for (int i = 0; i < 3; i++)
+		if (&r->batches[i] != r->emitting && &r->batches[i] != r->committing)
+			r->reader.next = &r->batches[i];
+	batch_reader_take(&r->reader);
 }
 
-/* Reads until there is something to commit. Returns false at the end. */
-static bool
-wait_for_input(struct run *r)
+/* Goes on with the commit. */
+static void
+commit_turn(struct run *r, struct pg_wait *wait)
 {
-	struct batch_reader *t = &r->intake;
-	while (t->next->n == 0) {
-		if (batch_reader_over(t))
-			return false;
-		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-		/* Told to stop: what is waiting is still read, but no more than a pipe holds. */
-		loop_wait(&p, 1, loop_stopping() ? 0 : -1);
-		if (loop_stopping() && (!p.revents || r->last_reads++ >= STOP_READS))
-			return false;
-		if (p.revents)
-			batch_reader_read(t);
+	enum commit_status status = commit_step(&r->commit, wait);
+	if (status == COMMIT_WAIT)
+		return;
+	struct batch *b = r->committing;
+	size_t records = b->n - b->begins - b->ends;
+	if (status == COMMIT_DONE && records) {
+		uint64_t us = (uint64_t)(clock_now() - r->commit_started);
+		metrics_add(METRIC_BATCHES, 1);
+		metrics_observe(HISTOGRAM_BATCH, records, 1);
+		metrics_observe(HISTOGRAM_COMMIT, us, 1);
+		log_trace("committed a batch records=%zu us=%llu", records, (unsigned long long)us);
 	}
-	return true;
+	/* The batch before is emitted even where this one could not be committed. */
+	emit_rest(r);
+	if (status != COMMIT_DONE)
+		exit(status == COMMIT_RETRIES_OVER ? EXIT_TEMPORARY : EXIT_PERMANENT);
+	r->committing = NULL;
+	r->emitting = b;
+}
+
+/* Waits for input, for the database, or for the output to take more. */
+static void
+wait_turn(struct run *r, const struct pg_wait *wait)
+{
+	bool reads = !r->reader.in.eof && !r->stopped && !r->reader.holds;
+	struct pollfd fds[] = {
+	    {.fd = reads ? STDIN_FILENO : -1, .events = POLLIN},
+	    {.fd = r->emitting || r->out.buf.len ? r->out.fd : -1, .events = POLLOUT},
+	    {.fd = r->committing ? wait->fd : -1, .events = wait->events},
+	};
+	loop_wait(fds, 3, reads && loop_stopping() ? 0 : r->committing ? wait->until : -1);
+	/* Asked to stop: what is waiting is still read, but no more than a pipe holds. */
+	if (reads && loop_stopping() && (!fds[0].revents || r->last_reads++ >= STOP_READS))
+		r->stopped = true;
+	else if (fds[0].revents)
+		batch_reader_read(&r->reader);
+	if (fds[1].revents && output_some(&r->out) != 0)
+		output_failed();
+}
+
+/* Turns until all that was read is committed and emitted. */
+static void
+run_loop(struct run *r)
+{
+	struct pg_wait wait = {.fd = -1, .until = -1};
+	for (;;) {
+		if (r->committing)
+			commit_turn(r, &wait);
+		if (!r->committing && r->reader.next->n > 0) {
+			commit_next(r);
+			continue;
+		}
+		if (r->emitting && !output_full(&r->out))
+			emit_some(r);
+		if (r->out.buf.len && output_some(&r->out) != 0)
+			output_failed();
+		bool over = (batch_reader_over(&r->reader) || r->stopped) && !r->reader.holds && r->reader.next->n == 0;
+		if (over && !r->committing && !r->emitting && r->out.buf.len == 0)
+			return;
+		wait_turn(r, &wait);
+	}
+}
+
+static void
+run_free(struct run *r)
+{
+	source_free(&r->source);
+	commit_free(&r->commit);
+	batch_reader_free(&r->reader);
+	record_free(&r->record);
+	buf_free(&r->line);
+	buf_free(&r->text);
+	buf_free(&r->scratch);
+	buf_free(&r->out.buf);
+	for (int i = 0; i < 3; i++)
+		batch_free(&r->batches[i]);
+	pg_free(r->pg);
 }
 
 int
 run_main(const struct writer_options *o)
 {
-	struct run r = {.o = o, .style = display_style((enum format)o->format, STDOUT_FILENO)};
-	struct batch batches[3] = {0}; /* one is filled, one is in flight, one is told */
-	r.ingest = (struct ingest){.lanes = (unsigned)o->lanes,
+	static struct run r;
+	r.o = o;
+	r.style = display_style((enum format)o->format, STDOUT_FILENO);
+	r.source.token = -1;
+	/* Memory that a large batch takes goes back to the system, not to a heap that others hold pieces of. */
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	metrics_open("writer");
+	r.pg = writer_connect(o, "acctflow writer", true);
+	output_open(&r.out, STDOUT_FILENO);
+	r.reader = (struct batch_reader){
+	    .in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES}, .most = o->batch, .epoch = o->epoch};
+	r.reader.next = &r.batches[0];
+	r.commit = (struct commit){.pg = r.pg,
+	    .source = &r.source,
 	    .resume = o->resume,
 	    .virtual_clock = o->clock == 1,
-	    .last = INT64_MIN,
-	    .source = {.token = -1}};
-	/* What deciding on a large batch takes goes back to the system, not to a heap that others hold pieces of. */
-	mallopt(M_MMAP_THRESHOLD, 256 << 10);
-	metrics_open("writer"); /* before the rest of the files is given up */
-	r.ingest.lane[0] = writer_connect(o, "acctflow writer");
-	for (unsigned i = 1; i < r.ingest.lanes; i++)
-		r.ingest.lane[i] = pg_new("acctflow writer");
-	output_open(&r.out, STDOUT_FILENO);
-	r.intake = (struct batch_reader){.in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES},
-	    .most = o->batch,
-	    .virtual_clock = o->clock == 1,
-	    .epoch = o->epoch};
-	r.idle = (struct pg_idle){.fn = meanwhile, .context = &r};
-	for (int current = 0;; current = (current + 1) % 3) {
-		r.intake.next = &batches[current];
-		batch_reader_take(&r.intake);
-		/* Where nothing has come yet nothing is held back. */
-		if (r.intake.next->n == 0)
-			tell_rest(&r);
-		if (!wait_for_input(&r))
-			break;
-		r.intake.next = &batches[(current + 1) % 3];
-		r.idle.in = batch_reader_take(&r.intake) && !r.intake.in.eof ? STDIN_FILENO : -1;
-		batch_run(&r, &batches[current]);
-	}
-	bool cut_off = o->resume && !r.intake.ended && !loop_stopping();
+	    .replay_to = -1,
+	    .last = INT64_MIN};
+	run_loop(&r);
+	bool cut_off = o->resume && !r.reader.ended && !loop_stopping();
 	if (cut_off)
-		log_error("the input ended without `end`: whoever fed it is gone");
-	source_release(r.ingest.lane[0], &r.ingest.source);
-	ingest_free(&r.ingest);
-	batch_reader_free(&r.intake);
-	record_free(&r.record);
-	buf_free(&r.line);
-	buf_free(&r.out.buf);
-	for (int i = 0; i < 3; i++)
-		batch_free(&batches[i]);
+		log_error("the program feeding this one died (its input stopped without an `end` event)");
+	source_release(r.pg, &r.source, sql_pipelines_release);
+	int code = cut_off ? EXIT_TEMPORARY : o->strict && r.rejected ? EXIT_REJECTED : EXIT_OK;
+	run_free(&r);
 	log_source(NULL);
-	return cut_off ? EXIT_TEMPORARY : o->strict && r.rejected ? EXIT_REJECTED : EXIT_OK;
+	return code;
 }

@@ -1,41 +1,56 @@
-/* A source's claim: who may write for it, and how far its writer and its settle got. Taking a source over raises its
- * token; every later transaction checks it, so that whoever held it before can write no more. */
+/* A source's claim: who may write for one of its shards, and how far its writer and its ack got. Taking a pipeline over
+ * raises its token; every later transaction checks it, so that whoever held it before can write no more. */
 #ifndef ACCTFLOW_SOURCE_H
 #define ACCTFLOW_SOURCE_H
 
 #include "pg.h"
+#include "record.h"
+#include "shard.h"
 
-enum { MOST_LANES = 2 };
+/* How a transaction begins, whatever the database's default is. */
+#define BEGIN_TRANSACTION "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 struct source {
 	struct buf name;
-	int64_t token; /* -1: not claimed */
-	unsigned lanes;
-	int64_t committed[MOST_LANES]; /* -1: none */
-	int64_t committed_most;	       /* of all lanes; -1: none */
-	int64_t delivered;	       /* -1: none */
-	int64_t ingested[MOST_LANES];  /* ingested_at of each lane's last record; INT64_MIN: none */
+	struct shard shard;
+	int64_t pipeline;    /* its number in the database */
+	int64_t token;	     /* -1: not claimed */
+	int64_t committed;   /* -1: none */
+	int64_t delivered;   /* -1: none */
+	int64_t ingested_at; /* of the last committed record; INT64_MIN: none */
 };
 
-/* Adds the source where it is new, and takes it over: waits for a transaction of the old holder, ends its backend after
- * two seconds, raises the token, and only then reads the offsets. With `own` this backend is noted as the holder; with
- * `polite` a holder that lives is left alone and *pid is its backend (else 0). `deliveries` takes settle's side too. */
-enum pg_status source_claim(
-    struct pg *db, struct source *s, unsigned lanes, bool own, bool polite, bool deliveries, int64_t *pid);
+enum source_claim {
+	CLAIM_POLITE = 1,   /* a holder that lives is left alone */
+	CLAIM_OWN = 2,	    /* this backend is noted as the writer */
+	CLAIM_DELIVERY = 4, /* ack's side is taken over too */
+};
 
-/* Reads the claim that somebody made for us under this token; PG_OK with s->token -1 where it is no longer ours. */
-enum pg_status source_join(struct pg *db, struct source *s, int64_t token);
+/* Adds the source where it is new, and takes the shard over: waits for a transaction of the old holder, ends its backend
+ * after two seconds, raises the token, and only then reads the offsets. Under CLAIM_POLITE *pid is the backend of a
+ * holder that lives, else 0. *shards is the number that the source has: where it is another one nothing was claimed. */
+enum pg_status source_claim(struct pg *pg, struct source *s, unsigned how, int64_t *pid, int64_t *shards);
 
-/* Queues the statement with which every transaction for the source begins: it locks the rows of those lanes, and finds
- * as many as there are where the source is still ours. `p` has room for 4. */
-void source_lock(struct pg *db, const struct source *s, unsigned lane, unsigned lane_last, struct pg_param *p);
+/* Ends the program: the source has that number of shards, and it is fixed. */
+_Noreturn void source_shards_differ(const struct source *s, int64_t shards);
 
-/* Takes settle's side of the source alone. */
-enum pg_status source_claim_delivery(struct pg *db, struct source *s);
+/* Reads the claim that was made for us under s->token, which is -1 afterwards where it is no longer ours. */
+enum pg_status source_join(struct pg *pg, struct source *s);
+
+/* Keeps what the event `begin` says, and where the source is read from if not resumed. s->token is -1 afterwards where it
+ * is no longer ours. */
+enum pg_status source_begin(struct pg *pg, struct source *s, const struct record *begin, bool resume);
+
+/* Queues the statement with which every transaction for the source begins. Its result has one row where the pipeline is
+ * still ours: its committed offset. `p` has space for 2. */
+void source_lock(struct pg *pg, const struct source *s, struct pg_param *p);
+
+/* Ack's side, by hand: takes it over, adding the source where it is new; s->token is its own then. */
+enum pg_status source_claim_delivery(struct pg *pg, struct source *s);
 
 /* Says that no backend works for the source any more, where it is still ours: behind a proxy backends outlive us. Where
  * that fails nothing is lost. */
-void source_release(struct pg *db, const struct source *s);
+void source_release(struct pg *pg, const struct source *s, const char *sql);
 
 void source_free(struct source *s);
 

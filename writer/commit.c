@@ -1,0 +1,432 @@
+/* See commit.h. A try takes two or three round trips:
+ *   1. lock the pipeline's row, upsert each account's highest version: this locks the accounts, decides who won, against what;
+ *   2. where something was not newer: the accounts' versions, and whether the old versions are known;
+ *   3. history, rejects, counts and offset, COMMIT.
+ * Accounts are locked in the order of their ids, so that several writers do not deadlock. */
+#include "commit.h"
+
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+#include "replay.h"
+#include "sql.h"
+#include "time.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { COPY_FROM = 256 }; /* items from which on their history is worth a COPY */
+
+struct order {
+	uint64_t prefix;
+	uint32_t account;
+};
+
+static int
+order_compare(const void *x, const void *y, void *accounts)
+{
+	const struct order *a = x, *b = y;
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	struct slice s = ((struct account *)accounts)[a->account].id, t = ((struct account *)accounts)[b->account].id;
+	int c = memcmp(s.p, t.p, s.n < t.n ? s.n : t.n);
+	return c ? c : s.n < t.n ? -1 : s.n > t.n;
+}
+
+/* Finds the range's accounts, in the order of their ids. */
+static void
+accounts_order(struct commit *c)
+{
+	struct batch *b = c->b;
+	size_t n = 0;
+	verdict_begin(b, &c->knowns, c->range.from, c->range.to);
+	if (b->accounts_n >= c->order_cap) {
+		c->order_cap = b->accounts_n + 1;
+		c->order = mem_grow(c->order, c->order_cap * sizeof *c->order);
+		c->accounts = mem_grow(c->accounts, c->order_cap * sizeof *c->accounts);
+	}
+	for (size_t i = 0; i < b->accounts_n; i++)
+		/* Nothing is left of an account whose only update was refused. */
+		if (b->accounts[i].items != NOTHING)
+			c->order[n++] = (struct order){b->accounts[i].prefix, (uint32_t)i};
+	if (n)
+		qsort_r(c->order, n, sizeof *c->order, order_compare, b->accounts);
+	for (size_t i = 0; i < n; i++)
+		c->accounts[i] = c->order[i].account;
+	c->range.accounts = c->accounts;
+	c->range.accounts_n = n;
+}
+
+static bool
+is_record(const struct item *it)
+{
+	return it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
+}
+
+/* Gives the records their times: along a source these never go back, also behind what an earlier process committed. */
+static void
+times_set(struct commit *c)
+{
+	const struct source *s = c->range.source;
+	int64_t now = clock_now();
+	for (size_t i = 0; i < c->b->n; i++) {
+		struct item *it = &c->b->items[i];
+		if (!is_record(it))
+			continue;
+		it->replayed = s && c->resume && it->offset >= 0 && it->offset <= c->replay_to;
+		c->replays |= it->replayed;
+		if (!c->virtual_clock)
+			it->ingested_at = it->replayed ? s->ingested_at : now;
+		if (s && !it->replayed && s->ingested_at > c->last) {
+			c->last = s->ingested_at;
+			if (!c->virtual_clock && c->last > now)
+				log_warn("the clock is %.1f s behind the last run's: until it has caught up, records "
+					 "get that run's last time; callbacks are due by the clock",
+				    (double)(c->last - now) / 1e6);
+		}
+		if (it->ingested_at < c->last) {
+			if (!c->virtual_clock && it->callback_ms >= 0)
+				it->due_at = it->ingested_at + it->callback_ms * 1000;
+			it->ingested_at = c->last;
+		}
+		c->last = it->ingested_at;
+	}
+}
+
+/* Starts on a range of items. Records that an earlier process committed are apart from new ones: what is committed at once
+ * has one time. */
+static void
+range_start(struct commit *c, size_t from, size_t to)
+{
+	size_t middle = from;
+	while (middle < to && c->b->items[middle].replayed)
+		middle++;
+	c->range.from = from;
+	c->range.to = middle > from && middle < to ? middle : to;
+	c->doubt = false;
+	c->tries = c->lookups = 0;
+	c->started = clock_now();
+	c->state = COMMIT_READY;
+	pg_ready(c->pg);
+}
+
+void
+commit_start(struct commit *c, struct batch *b)
+{
+	size_t from = 0;
+	c->b = b;
+	c->replays = false;
+	c->range.b = b;
+	c->range.source = c->source->token >= 0 && b->source.len > 0 ? c->source : NULL;
+	times_set(c);
+	while (from < b->n && (b->items[from].kind == ITEM_BEGIN || b->items[from].kind == ITEM_PASS))
+		from++;
+	c->end = b->n;
+	c->range.from = from;
+	if (from < b->n)
+		range_start(c, from, b->n);
+}
+
+static void
+guard_start(struct commit *c)
+{
+	accounts_order(c);
+	c->state = COMMIT_GUARD;
+	pg_queue(c->pg, BEGIN_TRANSACTION, NULL, 0);
+	pg_queue(c->pg, "SELECT pg_current_xact_id()::text", NULL, 0);
+	if (c->range.source)
+		source_lock(c->pg, c->range.source, c->statements.lock);
+	statements_guard(&c->statements, c->pg, &c->range);
+	pg_start(c->pg);
+}
+
+static void
+lookup_start(struct commit *c)
+{
+	struct pg_param *p = c->statements.lock;
+	c->state = COMMIT_LOOKUP;
+	pg_set_text(&p[0], slice_buf(&c->xid));
+	pg_set_i64(&p[1], c->range.source ? c->range.source->pipeline : -1);
+	/* Its backend does not know yet that we are gone. */
+	if (c->lookups >= 20)
+		pg_queue(c->pg,
+		    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ($1::xid8)::xid", p, 1);
+	/* A server that crashed may give the same number again, to a transaction of somebody else's: the row has ours. */
+	pg_queue(c->pg,
+	    "SELECT pg_xact_status($1::xid8), "
+	    "$2::integer < 0 OR EXISTS (SELECT FROM acctflow.pipelines WHERE pipeline = $2::integer AND xid = $1::xid8)",
+	    p, 2);
+	pg_start(c->pg);
+}
+
+static void
+replay_start(struct commit *c)
+{
+	c->state = COMMIT_REPLAY;
+	replay_queue(c->pg, c->b, c->range.source, c->statements.rejects);
+	pg_start(c->pg);
+}
+
+static void
+pause_start(struct commit *c, int64_t us)
+{
+	c->state = COMMIT_PAUSE;
+	c->until = clock_now() + us;
+}
+
+/* The connection is ready. */
+static void
+range_go_on(struct commit *c)
+{
+	if (c->doubt)
+		lookup_start(c);
+	else if (c->replays)
+		replay_start(c);
+	else
+		guard_start(c);
+}
+
+static enum commit_status
+give_up(struct commit *c, enum pg_status status)
+{
+	if (status == PG_FATAL)
+		log_error("the database refused: %s", pg_error(c->pg));
+	else if (c->tries)
+		log_error("giving the batch up after %u tries: %s", c->tries, pg_error(c->pg));
+	else
+		log_error("the database cannot be reached: %s", pg_error(c->pg));
+	return status == PG_FATAL ? COMMIT_REFUSED : COMMIT_RETRIES_OVER;
+}
+
+/* The range is committed. */
+static enum commit_status
+range_done(struct commit *c)
+{
+	struct source *s = c->source;
+	uint64_t end;
+	for (size_t i = c->range.from; c->range.source && i < c->range.to; i++) {
+		const struct item *it = &c->b->items[i];
+		if (is_record(it) && !it->replayed && it->offset >= 0)
+			s->committed = it->offset;
+	}
+	if (c->range.source && c->range.to == c->b->n && c->b->ends) {
+		struct record r = {0};
+		if (record_parse_line(item_line(c->b, &c->b->items[c->b->n - 1]), &r) == 0 &&
+		    record_integer(&r, M_LAST_OFFSET, VERSION_MAX, &end) == 0 && (int64_t)end > s->committed)
+			s->committed = (int64_t)end;
+		record_free(&r);
+	}
+	size_t n = c->range.to - c->range.from;
+	if (c->range.to == c->end) {
+		batch_committed(c->b);
+		return COMMIT_DONE;
+	}
+	/* Behind a range that was halved, a larger one is tried again. */
+	size_t to = c->range.to + 2 * n;
+	range_start(c, c->range.to, n == 0 || to > c->end ? c->end : to);
+	return COMMIT_WAIT;
+}
+
+/* A row was refused: halve until it is alone, then it is a reject and its neighbours go on. */
+static enum commit_status
+range_halve(struct commit *c)
+{
+	size_t from = c->range.from, n = c->range.to - from;
+	if (n > 1) {
+		range_start(c, from, from + n / 2);
+		return COMMIT_WAIT;
+	}
+	struct item *it = &c->b->items[from];
+	if (it->kind != ITEM_UPDATE) {
+		log_error("the database refused a record that is no update: %s", pg_error(c->pg));
+		return COMMIT_REFUSED;
+	}
+	it->refused = batch_keep(c->b, slice_of(pg_error(c->pg)));
+	it->kind = ITEM_REJECTED;
+	c->b->partial = true;
+	range_start(c, from, from + 1);
+	return COMMIT_WAIT;
+}
+
+/* Decides what an error leads to. */
+static enum commit_status
+range_failed(struct commit *c, enum pg_status status)
+{
+	/* A statement that takes too long as a whole may not in parts. */
+	bool too_long = strcmp(pg_sqlstate(c->pg), "57014") == 0 && c->range.to - c->range.from > 1;
+	if (c->state == COMMIT_READY || status == PG_FATAL)
+		return give_up(c, status);
+	if (c->state == COMMIT_LOOKUP && status == PG_DATA) {
+		/* A number that the server does not know: it crashed before it had written anything of it down. */
+		c->doubt = false;
+		c->state = COMMIT_READY;
+		pg_ready(c->pg);
+		return COMMIT_WAIT;
+	}
+	if (status == PG_DATA || too_long)
+		return range_halve(c);
+	c->doubt = c->doubt || (c->state == COMMIT_WRITING && c->xid.len > 0);
+	metrics_add(METRIC_RETRIES, 1);
+	c->tries++;
+	if (clock_now() - c->started > pg_deadline() || (loop_stopping() && c->tries > 3))
+		return give_up(c, status);
+	log_warn("trying the batch again: %s", pg_error(c->pg));
+	pause_start(c, c->tries == 1 ? 0 : c->tries < 8 ? 10000 << c->tries : 5000000);
+	return COMMIT_WAIT;
+}
+
+/* Who holds the pipeline, and where does it stand? */
+static enum commit_status
+lock_check(struct commit *c)
+{
+	if (!c->range.source)
+		return COMMIT_WAIT;
+	if (pg_rows(c->pg, 2) == 0) {
+		log_error("another writer has taken the source over; this one stops");
+		return COMMIT_REFUSED;
+	}
+	int64_t committed = pg_i64(c->pg, 2, 0, 0);
+	if (committed == c->source->committed)
+		return COMMIT_WAIT;
+	log_error("the database lost commits: its last one is of offset %lld, this writer had committed offset %lld (a "
+		  "failover, or a restored backup?); what the input still has is read again",
+	    (long long)committed, (long long)c->source->committed);
+	return COMMIT_RETRIES_OVER;
+}
+
+static void
+writes_start(struct commit *c)
+{
+	c->state = COMMIT_WRITING;
+	statements_write(&c->statements, c->pg, &c->range, c->copied, slice_buf(&c->xid));
+	pg_start(c->pg);
+}
+
+/* All answers are there. */
+static void
+range_decide(struct commit *c)
+{
+	verdict_decide(c->b, &c->knowns, c->range.from, c->range.to);
+	c->copied = c->range.to - c->range.from >= COPY_FROM;
+	if (!c->copied) {
+		writes_start(c);
+		return;
+	}
+	c->state = COMMIT_COPYING;
+	c->copy_at = 0;
+	c->copy_item = NOTHING;
+	pg_copy_start(c->pg, sql_history_copy);
+}
+
+static enum commit_status
+guard_done(struct commit *c)
+{
+	enum commit_status status = lock_check(c);
+	if (status != COMMIT_WAIT)
+		return status;
+	c->xid.len = 0;
+	buf_slice(&c->xid, pg_text(c->pg, 1, 0, 0));
+	if (c->statements.latest[1].count)
+		statements_guarded(c->pg, c->range.source ? 3 : 2, &c->range);
+	if (statements_ask(&c->statements, c->pg, &c->range)) {
+		c->state = COMMIT_ASK;
+		pg_start(c->pg);
+	} else {
+		range_decide(c);
+	}
+	return COMMIT_WAIT;
+}
+
+static void
+copy_go_on(struct commit *c)
+{
+	struct slice piece = statements_copy(&c->statements, &c->range, &c->copy_at, &c->copy_item);
+	if (piece.n) {
+		pg_copy_piece(c->pg, piece);
+		return;
+	}
+	c->state = COMMIT_COPIED;
+	pg_copy_end(c->pg);
+}
+
+static enum commit_status
+lookup_done(struct commit *c)
+{
+	int last = c->lookups >= 20;
+	struct slice status = pg_null(c->pg, last, 0, 0) ? SLICE("") : pg_text(c->pg, last, 0, 0);
+	if (slice_is(status, "in progress")) {
+		if (c->lookups++ == 0)
+			log_warn("waiting for the transaction that was cut off");
+		pause_start(c, 100000);
+		return COMMIT_WAIT;
+	}
+	c->doubt = false;
+	if (slice_is(status, "committed") && *pg_text(c->pg, last, 0, 1).p == 't')
+		return range_done(c);
+	range_go_on(c);
+	return COMMIT_WAIT;
+}
+
+/* The statements that were started are over without an error. */
+static enum commit_status
+state_done(struct commit *c)
+{
+	switch (c->state) {
+	case COMMIT_READY:
+		range_go_on(c);
+		return COMMIT_WAIT;
+	case COMMIT_REPLAY:
+		replay_read(c->pg, c->b);
+		c->replays = false;
+		range_go_on(c);
+		return COMMIT_WAIT;
+	case COMMIT_LOOKUP:
+		return lookup_done(c);
+	case COMMIT_GUARD:
+		return guard_done(c);
+	case COMMIT_ASK:
+		statements_answers(&c->statements, c->pg, &c->range, &c->knowns);
+		range_decide(c);
+		return COMMIT_WAIT;
+	case COMMIT_COPYING:
+		copy_go_on(c);
+		return COMMIT_WAIT;
+	case COMMIT_COPIED:
+		writes_start(c);
+		return COMMIT_WAIT;
+	case COMMIT_WRITING:
+		return range_done(c);
+	case COMMIT_PAUSE:
+		c->state = COMMIT_READY;
+		pg_ready(c->pg);
+		return COMMIT_WAIT;
+	}
+	abort();
+}
+
+enum commit_status
+commit_step(struct commit *c, struct pg_wait *wait)
+{
+	enum commit_status status = c->range.from == c->end ? COMMIT_DONE : COMMIT_WAIT;
+	while (status == COMMIT_WAIT) {
+		if (c->state == COMMIT_PAUSE && clock_now() < c->until && !loop_stopping()) {
+			*wait = (struct pg_wait){.fd = -1, .until = c->until};
+			return COMMIT_WAIT;
+		}
+		enum pg_status done = c->state == COMMIT_PAUSE ? PG_OK : pg_step(c->pg, wait);
+		if (done == PG_WAIT)
+			return COMMIT_WAIT;
+		status = done == PG_OK ? state_done(c) : range_failed(c, done);
+	}
+	return status;
+}
+
+void
+commit_free(struct commit *c)
+{
+	statements_free(&c->statements);
+	buf_free(&c->xid);
+	free(c->knowns.known);
+	free(c->order);
+	free(c->accounts);
+}

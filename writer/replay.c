@@ -1,0 +1,96 @@
+/* See replay.h. */
+#include "replay.h"
+
+#include "sql.h"
+
+void
+replay_queue(struct pg *pg, const struct batch *b, const struct source *s, struct pg_param *p)
+{
+	int64_t least = INT64_MAX, most = -1;
+	for (size_t i = 0; i < b->n; i++) {
+		if (!b->items[i].replayed)
+			continue;
+		least = b->items[i].offset < least ? b->items[i].offset : least;
+		most = b->items[i].offset > most ? b->items[i].offset : most;
+	}
+	/* One range of the index for the whole batch: rejects are few. */
+	pg_set_i64(&p[0], s->pipeline);
+	pg_set_i64(&p[1], least);
+	pg_set_i64(&p[2], most);
+	pg_queue(pg, sql_rejects_known, p, 3);
+}
+
+void
+replay_read(struct pg *pg, struct batch *b)
+{
+	enum { OFFSET, KIND, REASON, REJECTED };
+	size_t i = 0;
+	/* Both are in the order of offsets. */
+	for (int row = 0; row < pg_rows(pg, 0); row++) {
+		int64_t offset = pg_i64(pg, 0, row, OFFSET);
+		while (i < b->n && b->items[i].offset < offset)
+			i++;
+		struct item *it = &b->items[i];
+		if (i == b->n || it->offset != offset || !it->replayed)
+			continue;
+		it->ingested_at = pg_i64(pg, 0, row, REJECTED);
+		if (it->kind == ITEM_UPDATE && slice_is(pg_text(pg, 0, row, KIND), "refused")) {
+			it->refused = batch_keep(b, pg_text(pg, 0, row, REASON));
+			b->partial = true;
+		}
+	}
+}
+
+static void
+row_emit(struct pg *pg, struct buf *line, struct buf *token)
+{
+	enum { ID, VERSION, TYPE, TOKENS, CALLBACK, DATA, DELETED, SOURCE, OFFSET, TRACE, INGESTED, DUE };
+	struct update u = {
+	    .id = pg_text(pg, 0, 0, ID),
+	    .version = pg_i64(pg, 0, 0, VERSION),
+	    .account_type = pg_text(pg, 0, 0, TYPE),
+	    .has_tokens = !pg_null(pg, 0, 0, TOKENS),
+	    .callback_ms = pg_i64(pg, 0, 0, CALLBACK),
+	    .data = pg_text(pg, 0, 0, DATA),
+	    .deleted = *pg_text(pg, 0, 0, DELETED).p == 't',
+	    .offset = pg_i64(pg, 0, 0, OFFSET),
+	    .trace = pg_text(pg, 0, 0, TRACE),
+	};
+	int64_t ingested_at = pg_i64(pg, 0, 0, INGESTED);
+	if (u.has_tokens)
+		json_integer(pg_text(pg, 0, 0, TOKENS), UINT64_MAX, &u.tokens);
+	token->len = 0;
+	if (!pg_null(pg, 0, 0, SOURCE))
+		buf_json(token, pg_text(pg, 0, 0, SOURCE));
+	line->len = 0;
+	event_indexed(line, "pending", slice_buf(token), &u, ingested_at,
+	    pg_null(pg, 0, 0, DUE) ? ingested_at + u.callback_ms * 1000 : pg_i64(pg, 0, 0, DUE), NO_TIME, false);
+}
+
+enum pg_status
+replay_pending(struct pg *pg, const struct source *s, struct output *out, struct display_style style)
+{
+	struct pg_param p[2] = {0};
+	struct buf line = {0}, token = {0};
+	if (s)
+		pg_set_i64(&p[0], s->pipeline);
+	else
+		pg_set_null(&p[0]);
+	if (s && s->delivered >= 0)
+		pg_set_i64(&p[1], s->delivered);
+	else
+		pg_set_null(&p[1]);
+	pg_each(pg, sql_pending, p, 2);
+	while (pg_next(pg)) {
+		row_emit(pg, &line, &token);
+		display_record(&out->buf, style, slice_buf(&line));
+		if (output_full(out) && output_flush(out) != 0)
+			output_failed();
+	}
+	if (output_flush(out) != 0)
+		output_failed();
+	pg_params_free(p, 2);
+	buf_free(&line);
+	buf_free(&token);
+	return pg_last(pg);
+}

@@ -1,0 +1,48 @@
+/* The statements of a commit: each SQL file's parameters by name, filled from a
+ * batch's items, and its answers read. In which order they are sent, and how often, is
+ * commit's affair. */
+#ifndef ACCTFLOW_STATEMENTS_H
+#define ACCTFLOW_STATEMENTS_H
+
+#include "source.h"
+#include "verdict.h"
+
+/* Kept from one batch to the next, as the memory of the arrays is used again. */
+struct statements {
+	struct pg_param latest[10], versions[1], known[2], before[3], history[13], rejects[8], advance[12], end[5],
+	    lock[2];
+	struct buf asked; /* the items whose versions were asked about, a uint32_t each */
+	struct buf reason, text, scratch;
+};
+
+/* The items [from, to) of a batch, and its accounts in the order of their ids. */
+struct range {
+	struct batch *b;
+	const struct source *source; /* NULL: the records have none */
+	size_t from, to;
+	const uint32_t *accounts;
+	size_t accounts_n;
+};
+
+/* Each account's highest version: locks the accounts, in the order of their ids. Queues nothing where there is none. */
+void statements_guard(struct statements *s, struct pg *pg, const struct range *r);
+void statements_guarded(struct pg *pg, int result, const struct range *r);
+
+/* Asks about whatever was not newer. Returns whether anything was queued. */
+bool statements_ask(struct statements *s, struct pg *pg, const struct range *r);
+void statements_answers(struct statements *s, struct pg *pg, const struct range *r, struct knowns *k);
+
+/* History by COPY: the next piece of rows, from account *at, item *item on (0 and NOTHING at first). The last piece ends
+ * the rows; behind it the slice is empty. */
+struct slice statements_copy(struct statements *s, const struct range *r, size_t *at, uint32_t *item);
+
+/* Queues everything up to COMMIT; the history only if it was not copied. `xid` is the transaction's number. */
+void statements_write(struct statements *s, struct pg *pg, const struct range *r, bool copied, struct slice xid);
+
+void statements_free(struct statements *s);
+
+/* What an item that is a reject, refused or in conflict, is kept and emitted as. Slices live in the batch or in `text`
+ * and `scratch`. */
+struct reject statements_reject(const struct batch *b, const struct item *it, struct buf *text, struct buf *scratch);
+
+#endif
