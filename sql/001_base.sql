@@ -1,118 +1,168 @@
--- The relations of acctflow. Keys start with the account id, so that they can be distributed by it; ids compare by
--- bytes, which is both faster and the same on every machine.
-CREATE TABLE acctflow.accounts (
+-- The relations of acctflow. What users query are views under the contract's names; the tables beneath name a pipeline,
+-- one shard of one source, by a small integer. Keys start with the account id, so that the large tables can be
+-- distributed by it; ids compare by bytes, which is both faster and the same on every machine. Columns of fixed size come
+-- first: no space is lost between them.
+
+-- The highest version of each account, a deleted one's too: it still guards its version.
+CREATE TABLE acctflow.latest (
+    version          bigint NOT NULL,
+    ingested_at      timestamptz NOT NULL,
+    source_offset    bigint,
+    callback_time_ms bigint,                 -- null: no callback
+    previous_version bigint,                 -- the one this replaced: writer reads from it what it won against
+    pipeline         integer,
+    deleted          boolean NOT NULL,
     id               text COLLATE "C" PRIMARY KEY,
-    version          bigint NOT NULL,
-    previous_version bigint,                 -- the one this replaced: tells the writer what it won against
-    callback_time_ms bigint NOT NULL,
-    ingested_at      timestamptz NOT NULL,
-    source_offset    bigint,
-    tokens           numeric(20, 0) NOT NULL,
-    account_type     text COLLATE "C" NOT NULL,
-    source           text COLLATE "C",
+    account_type     text COLLATE "C",
+    tokens           numeric(20, 0),
     data             jsonb NOT NULL
-) WITH (fillfactor = 70);                    -- room for the next version on the same page (HOT)
+) WITH (fillfactor = 70);                    -- the next version fits on the same page (HOT)
 
-CREATE TABLE acctflow.account_updates (
-    id               text COLLATE "C" NOT NULL,
+-- Every unique (id, version).
+CREATE TABLE acctflow.history (
     version          bigint NOT NULL,
-    callback_time_ms bigint NOT NULL,
     ingested_at      timestamptz NOT NULL,
     source_offset    bigint,
+    callback_time_ms bigint,
+    pipeline         integer,
     applied          boolean NOT NULL,       -- false: it came after a newer one
-    tokens           numeric(20, 0) NOT NULL,
-    account_type     text COLLATE "C" NOT NULL,
-    source           text COLLATE "C",
-    trace            text,                   -- W3C traceparent
+    deleted          boolean NOT NULL,
+    id               text COLLATE "C" NOT NULL,
+    account_type     text COLLATE "C",
+    tokens           numeric(20, 0),
     data             json NOT NULL,          -- as it came
+    trace            text,                   -- W3C traceparent
+    due_at           timestamptz,            -- only where ingested_at had to be raised: when the callback is due by the true time
     PRIMARY KEY (id, version)
 );
-CREATE INDEX account_updates_ingested_at ON acctflow.account_updates USING brin (ingested_at);
+CREATE INDEX history_ingested_at ON acctflow.history USING brin (ingested_at);
 
--- Only what fired is recorded; superseded and pending follow from the history (see the view callbacks).
-CREATE TABLE acctflow.callbacks_fired (
-    id       text COLLATE "C" NOT NULL,
-    version  bigint NOT NULL,
-    fired_at timestamptz NOT NULL,
+-- Recorded outcomes of callbacks. Cancelled and pending follow from the history (see the view callbacks).
+CREATE TABLE acctflow.outcomes (
+    version    bigint NOT NULL,
+    settled_at timestamptz NOT NULL,
+    failed     boolean NOT NULL,             -- false: fired
+    id         text COLLATE "C" NOT NULL,
     PRIMARY KEY (id, version)
 );
 
-CREATE TABLE acctflow.rejected_updates (
-    source        text COLLATE "C",
+CREATE TABLE acctflow.rejects (
     source_offset bigint,
+    rejected_at   timestamptz NOT NULL,
+    raw_bytes     bigint NOT NULL,           -- how long the whole record was
+    pipeline      integer,
+    kind          text NOT NULL,             -- record, refused or conflict
     reason        text NOT NULL,
     raw           text NOT NULL,             -- the beginning of the record
-    raw_encoding  text NOT NULL,             -- utf8 or base64
-    raw_bytes     bigint NOT NULL,           -- how long the whole record was
-    rejected_at   timestamptz NOT NULL
+    raw_encoding  text NOT NULL              -- utf8 or base64
 );
-CREATE INDEX rejected_updates_source ON acctflow.rejected_updates (source, source_offset);
+CREATE INDEX rejects_pipeline ON acctflow.rejects (pipeline, source_offset);
 
--- A source, in three relations, so that writer and settle never wait for each other's row: what it is,
-CREATE TABLE acctflow.source_inputs (
-    name        text COLLATE "C" PRIMARY KEY,
-    seed        numeric(20, 0),
-    arrival     text,
-    delay_ms    text,
-    speed       text,
-    clock       text,
-    fingerprint text,
-    started_at  timestamptz,
-    complete    boolean NOT NULL DEFAULT false
+-- An input: what reading it again needs.
+CREATE TABLE acctflow.inputs (
+    name       text COLLATE "C" PRIMARY KEY,
+    shards     integer NOT NULL,
+    seed       numeric(20, 0),
+    arrival    text,
+    delay_ms   text,
+    speed      text,
+    clock      text,
+    started_at timestamptz
 );
--- how far each lane of its writer committed,
-CREATE TABLE acctflow.source_lanes (
-    name             text COLLATE "C" NOT NULL,
-    lane             smallint NOT NULL,
-    token            bigint NOT NULL DEFAULT 0,  -- raised by whoever takes the source over
-    owner_pid        integer,
-    owner_start      timestamptz,
+
+-- A pipeline, in two relations, so that writer and ack never wait for each other's row: how far its writer committed,
+CREATE TABLE acctflow.pipelines (
+    pipeline         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    shard            integer NOT NULL,
+    token            bigint NOT NULL DEFAULT 0,  -- raised by whoever takes the pipeline over
     committed_offset bigint,
     indexed          bigint NOT NULL DEFAULT 0,
     stale            bigint NOT NULL DEFAULT 0,
     duplicate        bigint NOT NULL DEFAULT 0,
     conflict         bigint NOT NULL DEFAULT 0,
     rejected         bigint NOT NULL DEFAULT 0,
+    without_callback bigint NOT NULL DEFAULT 0,  -- of those indexed
     ingested_at      timestamptz,                -- of the last record: times never go back along a source
     xid              xid8,                       -- of the transaction that advanced it last
+    check_offset     bigint,                     -- of the last update that was committed,
+    check_hash       bigint,                     -- and its hash: the input read again must have the same one there
+    owner_pid        integer,
+    owner_start      timestamptz,
     updated_at       timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (name, lane)
+    complete         boolean NOT NULL DEFAULT false,
+    broken           boolean NOT NULL DEFAULT false, -- the input is an array that broke off
+    fingerprint      text,                       -- BYTES:HASH of the input, up to the last record read once `end` came
+    source           text COLLATE "C" NOT NULL,
+    UNIQUE (source, shard)
 ) WITH (fillfactor = 50);
--- and how far its events were delivered.
-CREATE TABLE acctflow.source_deliveries (
-    name             text COLLATE "C" PRIMARY KEY,
+-- and how far its events were acknowledged.
+CREATE TABLE acctflow.deliveries (
+    pipeline         integer PRIMARY KEY,
+    owner_pid        integer,
     token            bigint NOT NULL DEFAULT 0,
     delivered_offset bigint,
+    owner_start      timestamptz,
     updated_at       timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
-CREATE VIEW acctflow.sources AS
-SELECT i.name,
-       l.committed_offset,
-       d.delivered_offset,
-       l.indexed + l.stale + l.duplicate + l.conflict + l.rejected AS read,
-       l.indexed, l.stale, l.duplicate, l.conflict, l.rejected,
-       greatest(l.updated_at, d.updated_at) AS updated_at,
-       i.complete, i.seed, i.arrival, i.delay_ms, i.speed, i.clock, i.fingerprint, i.started_at
-FROM acctflow.source_inputs i
-JOIN (SELECT name,
-             CASE WHEN count(*) = count(committed_offset) THEN min(committed_offset) END AS committed_offset,
-             sum(indexed)::bigint AS indexed, sum(stale)::bigint AS stale, sum(duplicate)::bigint AS duplicate,
-             sum(conflict)::bigint AS conflict, sum(rejected)::bigint AS rejected, max(updated_at) AS updated_at
-      FROM acctflow.source_lanes GROUP BY name) l ON l.name = i.name
-LEFT JOIN acctflow.source_deliveries d ON d.name = i.name;
+CREATE VIEW acctflow.accounts AS
+SELECT a.id, a.account_type, a.tokens, a.version, a.data, a.callback_time_ms, a.ingested_at, p.source, a.source_offset
+FROM acctflow.latest a
+LEFT JOIN acctflow.pipelines p ON p.pipeline = a.pipeline
+WHERE NOT a.deleted;
 
--- Every version that was indexed has one outcome: fired if recorded fired, else cancelled if superseded, else pending.
+CREATE VIEW acctflow.account_updates AS
+SELECT u.id, u.version, u.account_type, u.tokens, u.data, u.callback_time_ms, u.ingested_at, u.applied, u.deleted,
+       p.source, u.source_offset, u.trace
+FROM acctflow.history u
+LEFT JOIN acctflow.pipelines p ON p.pipeline = u.pipeline;
+
+-- Each version that was indexed with a callback has one outcome: the recorded one, else cancelled if superseded, else pending.
 CREATE VIEW acctflow.callbacks AS
-SELECT u.id,
-       u.version,
-       u.ingested_at + u.callback_time_ms * interval '1 millisecond' AS due_at,
-       CASE WHEN f.fired_at IS NOT NULL THEN 'fired' WHEN n.version IS NOT NULL THEN 'cancelled' ELSE 'pending' END AS state,
-       coalesce(f.fired_at, n.ingested_at) AS settled_at
-FROM acctflow.account_updates u
-LEFT JOIN acctflow.callbacks_fired f ON f.id = u.id AND f.version = u.version
+SELECT u.id, u.version,
+       coalesce(u.due_at, u.ingested_at + u.callback_time_ms * interval '1 millisecond') AS due_at,
+       CASE WHEN o.failed THEN 'failed' WHEN o.id IS NOT NULL THEN 'fired'
+            WHEN n.version IS NOT NULL THEN 'cancelled' ELSE 'pending' END AS state,
+       coalesce(o.settled_at, n.ingested_at) AS settled_at
+FROM acctflow.history u
+LEFT JOIN acctflow.outcomes o ON o.id = u.id AND o.version = u.version
 LEFT JOIN LATERAL (SELECT n.version, n.ingested_at
-                   FROM acctflow.account_updates n
+                   FROM acctflow.history n
                    WHERE n.id = u.id AND n.version > u.version AND n.applied
                    ORDER BY n.version LIMIT 1) n ON true
-WHERE u.applied;
+WHERE u.applied AND u.callback_time_ms IS NOT NULL;
+
+CREATE VIEW acctflow.rejected_updates AS
+SELECT p.source, r.source_offset, r.kind, r.reason, r.raw, r.raw_bytes, r.raw_encoding, r.rejected_at
+FROM acctflow.rejects r
+LEFT JOIN acctflow.pipelines p ON p.pipeline = r.pipeline;
+
+CREATE VIEW acctflow.source_shards AS
+SELECT p.source AS name, p.shard, i.shards, p.pipeline, p.committed_offset, d.delivered_offset,
+       p.indexed + p.stale + p.duplicate + p.conflict + p.rejected AS read,
+       p.indexed, p.stale, p.duplicate, p.conflict, p.rejected, p.without_callback,
+       greatest(p.updated_at, d.updated_at) AS updated_at, p.complete, p.broken, p.fingerprint
+FROM acctflow.pipelines p
+JOIN acctflow.inputs i ON i.name = p.source
+JOIN acctflow.deliveries d ON d.pipeline = p.pipeline;
+
+-- Counts are sums. An offset is the least over the shards that are not complete, else the greatest; null where a shard
+-- that is not complete has none yet.
+CREATE VIEW acctflow.sources AS
+SELECT i.name, s.committed_offset, s.delivered_offset, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.rejected,
+       s.without_callback, s.updated_at, s.complete, s.broken, i.shards, i.seed, i.arrival, i.delay_ms, i.speed, i.clock,
+       s.fingerprint, i.started_at
+FROM acctflow.inputs i
+JOIN (SELECT name,
+             CASE WHEN bool_and(complete) THEN max(committed_offset)
+                  WHEN count(*) FILTER (WHERE NOT complete AND committed_offset IS NULL) = 0
+                  THEN min(committed_offset) FILTER (WHERE NOT complete) END AS committed_offset,
+             CASE WHEN bool_and(complete) THEN max(delivered_offset)
+                  WHEN count(*) FILTER (WHERE NOT complete AND delivered_offset IS NULL) = 0
+                  THEN min(delivered_offset) FILTER (WHERE NOT complete) END AS delivered_offset,
+             sum(read)::bigint AS read, sum(indexed)::bigint AS indexed, sum(stale)::bigint AS stale,
+             sum(duplicate)::bigint AS duplicate, sum(conflict)::bigint AS conflict, sum(rejected)::bigint AS rejected,
+             sum(without_callback)::bigint AS without_callback, max(updated_at) AS updated_at,
+             bool_and(complete) AND count(*) = max(shards) AS complete, bool_or(broken) AS broken,
+             min(fingerprint) AS fingerprint
+      FROM acctflow.source_shards GROUP BY name) s ON s.name = i.name;

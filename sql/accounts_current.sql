@@ -1,1 +1,0 @@
-SELECT id, version FROM acctflow.accounts WHERE id = ANY ($1::text[])

@@ -1,6 +1,0 @@
--- Callbacks that fired, by the pipeline that holds the source (null: there is none), in the order of the index.
-INSERT INTO acctflow.callbacks_fired (id, version, fired_at)
-SELECT f.id, f.version, f.fired_at
-FROM (SELECT unnest($1::text[]) COLLATE "C" AS id, unnest($2::bigint[]) AS version, unnest($3::timestamptz[]) AS fired_at) f
-WHERE $4::text IS NULL OR EXISTS (SELECT FROM acctflow.source_deliveries WHERE name = $4 AND token = $5::bigint)
-ORDER BY f.id, f.version

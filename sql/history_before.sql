@@ -1,0 +1,8 @@
+-- The version that each of these accounts had before the pipeline's record at that offset: what is replayed after a crash
+-- names the versions that were current then.
+SELECT k.id,
+       (SELECT u.version FROM acctflow.history u
+        WHERE u.id = a.id AND u.applied AND (u.pipeline IS DISTINCT FROM $3::integer OR u.source_offset < k.source_offset)
+        ORDER BY u.version DESC LIMIT 1)
+FROM (SELECT unnest($1::text[]) AS id, unnest($2::bigint[]) AS source_offset) k
+JOIN acctflow.latest a ON a.id = k.id

@@ -1,0 +1,1 @@
+SELECT shards FROM acctflow.inputs WHERE name = $1

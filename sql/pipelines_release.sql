@@ -1,0 +1,1 @@
+UPDATE acctflow.pipelines SET owner_pid = NULL, owner_start = NULL WHERE pipeline = $1::integer AND token = $2::bigint

@@ -1,0 +1,17 @@
+-- Where a pipeline stands. Pending callbacks are counted only where that decides: for it all accounts are looked at, and a
+-- pipeline that goes on is not to wait for that.
+SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.shards, s.pipeline, p.token, s.committed_offset AS committed,
+       s.delivered_offset AS delivered, s.complete, s.broken, n.pending, coalesce(n.pending = 0, false) AS done,
+       i.seed, i.arrival, i.delay_ms AS "delayMs", i.speed, i.clock,
+       CASE i.clock WHEN 'virtual' THEN to_char(i.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END AS epoch,
+       s.fingerprint, p.check_offset || ':' || p.check_hash AS "check",
+       to_char(i.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "startedAt"
+FROM acctflow.source_shards s
+JOIN acctflow.pipelines p ON p.pipeline = s.pipeline
+JOIN acctflow.inputs i ON i.name = s.name
+CROSS JOIN LATERAL (SELECT CASE WHEN s.complete AND s.committed_offset IS NOT DISTINCT FROM s.delivered_offset
+                           THEN (SELECT count(*) FROM acctflow.latest a
+                                 WHERE a.pipeline = s.pipeline AND a.callback_time_ms IS NOT NULL
+                                   AND NOT EXISTS (SELECT FROM acctflow.outcomes o WHERE o.id = a.id AND o.version = a.version))
+                           END AS pending) n
+WHERE s.pipeline = $1::integer

@@ -1,6 +1,0 @@
--- Which of a source's records in a range were recorded as rejects, why and when. A source that was read again by hand may
--- have several of one record: the last is the one that counts.
-SELECT source_offset, reason, (extract(epoch FROM rejected_at) * 1000000)::bigint
-FROM acctflow.rejected_updates
-WHERE source = $1 AND source_offset BETWEEN $2::bigint AND $3::bigint
-ORDER BY source_offset, rejected_at
