@@ -1,10 +1,9 @@
-/* Parameters and rows in the server's binary form, as db.h has them. An array's header is completed when it is sent:
- * only then is its length known. */
-#include "pg.h"
+/* See pg_param.h. */
+#include "pg_param.h"
 
 #include <arpa/inet.h>
 
-enum { EPOCH_2000 = 946684800 };
+enum { EPOCH_2000 = 946684800, ARRAY_LENGTH_AT = 12 };
 enum { OID_BOOL = 16, OID_BIGINT = 20, OID_TEXT = 25, OID_TIMESTAMPTZ = 1184, OID_NUMERIC = 1700 };
 enum {
 	OID_BOOL_ARRAY = 1000,
@@ -15,69 +14,69 @@ enum {
 };
 
 static void
-put32(struct buf *b, uint32_t v)
+param_put32(struct buf *b, uint32_t v)
 {
 	v = htonl(v);
 	buf_add(b, &v, 4);
 }
 
 static void
-put16(struct buf *b, uint16_t v)
+param_put16(struct buf *b, uint16_t v)
 {
 	v = htons(v);
 	buf_add(b, &v, 2);
 }
 
 static void
-array_start(struct pg_param *p, unsigned type, uint32_t element)
+param_array(struct pg_param *p, unsigned type, uint32_t element)
 {
 	p->type = type;
 	p->array = true;
 	p->null = false;
 	p->count = 0;
 	p->bytes.len = 0;
-	put32(&p->bytes, 1); /* dimensions */
-	put32(&p->bytes, 1); /* may have nulls */
-	put32(&p->bytes, element);
-	put32(&p->bytes, 0); /* length, set at the end */
-	put32(&p->bytes, 1); /* lower bound */
+	param_put32(&p->bytes, 1); /* dimensions */
+	param_put32(&p->bytes, 1); /* may have nulls */
+	param_put32(&p->bytes, element);
+	param_put32(&p->bytes, 0); /* length, set at the end */
+	param_put32(&p->bytes, 1); /* lower bound */
 }
 
 void
 pg_array_text(struct pg_param *p)
 {
-	array_start(p, OID_TEXT_ARRAY, OID_TEXT);
+	param_array(p, OID_TEXT_ARRAY, OID_TEXT);
 }
 
 void
 pg_array_bigint(struct pg_param *p)
 {
-	array_start(p, OID_BIGINT_ARRAY, OID_BIGINT);
+	param_array(p, OID_BIGINT_ARRAY, OID_BIGINT);
 }
 
 void
 pg_array_time(struct pg_param *p)
 {
-	array_start(p, OID_TIMESTAMPTZ_ARRAY, OID_TIMESTAMPTZ);
+	param_array(p, OID_TIMESTAMPTZ_ARRAY, OID_TIMESTAMPTZ);
 }
 
 void
 pg_array_numeric(struct pg_param *p)
 {
-	array_start(p, OID_NUMERIC_ARRAY, OID_NUMERIC);
+	param_array(p, OID_NUMERIC_ARRAY, OID_NUMERIC);
 }
 
 void
 pg_array_bool(struct pg_param *p)
 {
-	array_start(p, OID_BOOL_ARRAY, OID_BOOL);
+	param_array(p, OID_BOOL_ARRAY, OID_BOOL);
 }
 
 void
 pg_push_text(struct pg_param *p, struct slice s)
 {
 	buf_reserve(&p->bytes, 4 + s.n);
-	put32(&p->bytes, (uint32_t)s.n);
+	param_put32(&p->bytes, (uint32_t)s.n);
 	buf_slice(&p->bytes, s);
 	p->count++;
 }
@@ -115,7 +114,7 @@ pg_push_u64(struct pg_param *p, uint64_t v)
 void
 pg_push_bool(struct pg_param *p, bool v)
 {
-	put32(&p->bytes, 1);
+	param_put32(&p->bytes, 1);
 	buf_char(&p->bytes, v ? 1 : 0);
 	p->count++;
 }
@@ -123,12 +122,19 @@ pg_push_bool(struct pg_param *p, bool v)
 void
 pg_push_null(struct pg_param *p)
 {
-	put32(&p->bytes, UINT32_MAX);
+	param_put32(&p->bytes, UINT32_MAX);
 	p->count++;
 }
 
+void
+pg_array_end(const struct pg_param *p)
+{
+	uint32_t count = htonl(p->count);
+	memcpy(p->bytes.p + ARRAY_LENGTH_AT, &count, sizeof count);
+}
+
 static void
-scalar_start(struct pg_param *p)
+param_scalar(struct pg_param *p)
 {
 	p->type = 0;
 	p->array = p->null = false;
@@ -138,7 +144,7 @@ scalar_start(struct pg_param *p)
 void
 pg_set_text(struct pg_param *p, struct slice s)
 {
-	scalar_start(p);
+	param_scalar(p);
 	p->type = OID_TEXT;
 	buf_slice(&p->bytes, s);
 }
@@ -146,14 +152,14 @@ pg_set_text(struct pg_param *p, struct slice s)
 void
 pg_set_i64(struct pg_param *p, int64_t v)
 {
-	scalar_start(p);
+	param_scalar(p);
 	buf_i64(&p->bytes, v);
 }
 
 void
 pg_set_null(struct pg_param *p)
 {
-	scalar_start(p);
+	param_scalar(p);
 	p->null = true;
 }
 
@@ -175,11 +181,11 @@ pg_rows_start(struct pg_param *p)
 void
 pg_rows_add(struct pg_param *p, int columns)
 {
-	put16(&p->bytes, (uint16_t)columns);
+	param_put16(&p->bytes, (uint16_t)columns);
 }
 
 void
 pg_rows_end(struct pg_param *p)
 {
-	put16(&p->bytes, UINT16_MAX);
+	param_put16(&p->bytes, UINT16_MAX);
 }

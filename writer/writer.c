@@ -6,7 +6,6 @@
 #include "time.h"
 #include "log.h"
 #include "schema.h"
-#include "reach.h"
 #include "source.h"
 #include "sql.h"
 
@@ -164,7 +163,7 @@ conninfo_find(const struct writer_options *o)
 void
 writer_configure(const struct writer_options *o, uint64_t deadline)
 {
-	pg_configure(conninfo_find(o), o->password_file, deadline);
+	pg_configure(conninfo_find(o), o->password_file, deadline, o->resume);
 }
 
 struct pg *
@@ -182,7 +181,6 @@ writer_connect(const struct writer_options *o, const char *application)
 		die(EXIT_TEMPORARY,
 		    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
 		    (unsigned long long)o->deadline, pg_error(db));
-	reach_confine(db);
 	migrate(db);
 	return db;
 }
