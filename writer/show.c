@@ -4,7 +4,6 @@
 #include "writer.h"
 
 #include "log.h"
-#include "source.h"
 #include "sql.h"
 #include "utf8.h"
 
@@ -158,7 +157,10 @@ show_main(const struct writer_options *o, const char *sql, const char *argument)
 		pg_set_text(&p[0], slice_of(argument));
 	else
 		pg_set_null(&p[0]);
-	enum pg_status status = pg_each(s.db, sql, p, 1, row_show, &s);
+	pg_each(s.db, sql, p, 1);
+	while (pg_next(s.db))
+		row_show(&s);
+	enum pg_status status = pg_last(s.db);
 	if (status != PG_OK)
 		failed(s.db, status);
 	if (s.people && s.rows == 0)
@@ -174,41 +176,5 @@ show_main(const struct writer_options *o, const char *sql, const char *argument)
 	buf_free(&s.room);
 	free(s.widest);
 	pg_free(s.db);
-	return EXIT_OK;
-}
-
-int
-claim_main(const struct writer_options *o)
-{
-	if (!o->source)
-		die(EXIT_PERMANENT, "claim wants --source NAME");
-	struct pg *db = writer_connect(o, "acctflow claim");
-	struct source s = {0};
-	struct pg_param p[1] = {0};
-	struct output out;
-	int64_t pid;
-	output_open(&out, STDOUT_FILENO);
-	buf_text(&s.name, o->source);
-	enum pg_status status = source_claim(db, &s, (unsigned)o->lanes, false, false, true, &pid);
-	pg_set_text(&p[0], slice_of(o->source));
-	if (status == PG_OK)
-		status = pg_exec(db, sql_source_show, p, 1);
-	if (status != PG_OK)
-		failed(db, status);
-	for (int c = 0; c < pg_columns(db, 0); c++) {
-		struct slice v = pg_text(db, 0, 0, c);
-		buf_printf(&out.buf, "%s=", pg_column(db, 0, c));
-		if (pg_kind(db, 0, c) == PG_BOOL)
-			buf_text(&out.buf, *v.p == 't' ? "true" : "false");
-		else
-			buf_safe(&out.buf, v);
-		buf_char(&out.buf, '\n');
-	}
-	if (output_flush(&out) != 0)
-		output_failed();
-	pg_params_free(p, 1);
-	source_free(&s);
-	buf_free(&out.buf);
-	pg_free(db);
 	return EXIT_OK;
 }

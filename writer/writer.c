@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct writer_options options = {.batch = 60000, .lanes = 2, .deadline = 60, .home = "var"};
+static struct writer_options options = {.shard = {0, 1}, .batch = 60000, .deadline = 60, .home = "var"};
 
 static int
 epoch_set(const char *text, void *value)
@@ -69,13 +69,21 @@ static const struct option_spec specs[] = {
 	.min = 1,
 	.max = 100000,
 	.help = "most records in a batch (default: 60000)"},
-    {.name = "lanes",
-	.type = OPTION_COUNT,
-	.value = &options.lanes,
-	.argument = "N",
-	.min = 1,
-	.max = MOST_LANES,
-	.help = "connections that share a large batch (default: 2)"},
+    {.name = "shard",
+	.type = OPTION_CUSTOM,
+	.value = &options.shard,
+	.set = shard_set,
+	.argument = "I/N",
+	.help = "claim, pending, --resume: this shard of the source (default: 0/1)"},
+    {.name = "output-lock",
+	.type = OPTION_TEXT,
+	.value = &options.output_lock,
+	.argument = "FILE",
+	.help = "ack: several share standard output, by a lock on that file"},
+    {.name = "pipelines",
+	.type = OPTION_FLAG,
+	.value = &options.pipelines,
+	.help = "pending: list the pipelines that have callbacks pending and that nobody works for"},
     {.name = "deadline",
 	.type = OPTION_COUNT,
 	.value = &options.deadline,
@@ -160,8 +168,8 @@ conninfo_find(const struct writer_options *o)
 	return line;
 }
 
-void
-writer_configure(const struct writer_options *o, uint64_t deadline)
+static void
+configure(const struct writer_options *o, uint64_t deadline)
 {
 	pg_configure(conninfo_find(o), o->password_file, deadline, o->resume);
 }
@@ -170,7 +178,7 @@ struct pg *
 writer_connect(const struct writer_options *o, const char *application)
 {
 	static struct pg *db; /* found by a leak checker where we end here */
-	writer_configure(o, o->deadline);
+	configure(o, o->deadline);
 	db = pg_new(application);
 	enum pg_status status = pg_connect(db);
 	if (status != PG_OK && loop_stopping())
