@@ -77,7 +77,7 @@ loop_wait(struct pollfd *fds, int n, int64_t deadline)
 		}
 		ready = ppoll(all, (nfds_t)n + 1, timeout, NULL);
 		metrics_tick();
-		log_settle(false);
+		log_repeats(false);
 	} while (ready == 0 && again);
 	if (ready < 0 && errno != EINTR)
 		die(EXIT_TEMPORARY, "could not poll: %m");

@@ -1,6 +1,6 @@
 /* A timing wheel for the order and a hash table for the accounts. The table grows by
  * linear hashing (Litwin 1980), a bucket at a time: at ten million callbacks nothing stands still to rehash. A callback
- * is one allocation: 51 bytes, its bucket's 8, malloc's 8 and rounding, and what the record itself brings. */
+ * is one allocation: 59 bytes, its bucket's 8, malloc's 8 and rounding, and what the record itself brings. */
 #include "timers.h"
 
 #include "hash.h"
@@ -37,6 +37,7 @@ timers_free(struct timers *t)
 			next = r->chain;
 			free(r);
 		}
+	wheel_free(&t->wheel);
 	free(t->bucket);
 	free(t);
 }
@@ -142,7 +143,7 @@ timers_pop(struct timers *t, int64_t now)
 }
 
 int64_t
-timers_next(const struct timers *t)
+timers_next(struct timers *t)
 {
 	return wheel_next(&t->wheel);
 }

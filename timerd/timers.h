@@ -1,11 +1,13 @@
 /* The pending callbacks: at most one an account, found by the account's id, taken
  * out in order of due time, equal ones in the order they were set. Knows nothing of
- * records: what a callback will tell is bytes to it. */
+ * records: what a callback will emit is bytes to it. */
 #ifndef ACCTFLOW_TIMERS_H
 #define ACCTFLOW_TIMERS_H
 
 #include "buf.h"
 #include "wheel.h"
+
+#include <stdbool.h>
 
 struct timers;
 
@@ -37,7 +39,7 @@ void timers_drop(struct timers *t, struct slice id, int64_t version);
 
 /* See wheel_pop and wheel_next. What is taken out belongs to the caller. */
 struct timer *timers_pop(struct timers *t, int64_t now);
-int64_t timers_next(const struct timers *t);
+int64_t timers_next(struct timers *t);
 
 uint64_t timers_count(const struct timers *t);
 
