@@ -34,10 +34,12 @@ void timers_free(struct timers *t);
 bool timers_set(struct timers *t, struct slice id, int64_t version, int64_t due, bool recovered, struct slice content,
     struct timer **old);
 
-/* Takes the account's callback away, if it is that version's. */
-void timers_drop(struct timers *t, struct slice id, int64_t version);
+/* What is taken out, here and by timers_pop, belongs to the caller; NULL where there is nothing to take. */
 
-/* See wheel_pop and wheel_next. What is taken out belongs to the caller. */
+/* The account's callback, if its version is at most `most`. */
+struct timer *timers_take(struct timers *t, struct slice id, int64_t most);
+
+/* See wheel_pop and wheel_next. */
 struct timer *timers_pop(struct timers *t, int64_t now);
 int64_t timers_next(struct timers *t);
 
