@@ -464,7 +464,8 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	const char *format = getenv("ACCTFLOW_LOG_FORMAT");
 	log_format = format && strcmp(format, "json") == 0;
 	arguments_walk(&r, argc, argv, true);
-	log_set((enum log_level)log_level, log_format == 1);
+	bool json = log_format == 1;
+	log_set((enum log_level)log_level, json);
 	if (help_wanted)
 		usage_print(program, specs, common);
 	if (version_wanted) {
@@ -472,6 +473,7 @@ options_read(const struct program *program, const struct option_spec *specs, int
 		print_end();
 	}
 	config_load(&r);
+	log_set((enum log_level)log_level, json || log_format == 1);
 	env_set(specs);
 	env_set(common);
 	arguments_walk(&r, argc, argv, false);
