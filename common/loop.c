@@ -57,8 +57,8 @@ signals_read(void)
 	}
 }
 
-/* Sets the timer, which counts the time while the machine is suspended too, unlike poll's own. It is level-triggered: set
- * anew, what it said before is gone. */
+/* Sets the timer, which counts the time while the machine is suspended too, unlike poll's own. It is level-triggered:
+ * set anew, what it said before is gone. */
 static void
 timer_set(int64_t left)
 {

@@ -442,7 +442,8 @@ verb_find(const struct reading *r)
 	if (v->operand && rest == 0)
 		die_usage("%s wants an operand: %s %s %s", name, p->name, name, v->operand);
 	if (rest > (v->operand != NULL))
-		die_usage("unexpected operand \"%s\"; see %s --help", r->operands[words + (v->operand != NULL)], p->name);
+		die_usage(
+		    "unexpected operand \"%s\"; see %s --help", r->operands[words + (v->operand != NULL)], p->name);
 	*p->verb = i;
 	return words;
 }

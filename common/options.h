@@ -33,7 +33,7 @@ struct option_spec {
 	uint64_t min, max;
 	bool *given; /* may be NULL */
 	int (*set)(const char *text, void *value);
-	const char *key; /* in the configuration file's top level, where all programs share it; NULL: in the section */
+	const char *key;  /* in the configuration file's top level, where all programs share it; NULL: in the section */
 	const char *form; /* OPTION_CUSTOM: what is allowed, for the message; NULL: argument */
 	unsigned verbs;	  /* the verbs that take it: 1 << index in program.verbs; 0: all */
 };
@@ -45,10 +45,10 @@ struct option_verb {
 };
 
 struct program {
-	const char *name;    /* also its section in the configuration file */
-	const char *usage;   /* "[options] [FILE... | -]" */
-	const char *purpose; /* one sentence */
-	const char *more;    /* printed behind the options; may be NULL */
+	const char *name;		 /* also its section in the configuration file */
+	const char *usage;		 /* "[options] [FILE... | -]" */
+	const char *purpose;		 /* one sentence */
+	const char *more;		 /* printed behind the options; may be NULL */
 	const struct option_verb *verbs; /* ended by one without name, the first is the default; may be NULL */
 	int *verb;			 /* set to the index of the one that was given */
 };
@@ -58,27 +58,27 @@ enum clock_kind { CLOCK_REAL, CLOCK_VIRTUAL };
 enum format { FORMAT_AUTO, FORMAT_JSON, FORMAT_TEXT };
 #define OPTION_EPOCH_DEFAULT INT64_C(946684800000000)
 
-#define OPTION_SPEC_CLOCK(int_p, mask)                                                                                       \
+#define OPTION_SPEC_CLOCK(int_p, mask)                                                                                 \
 	{                                                                                                              \
 		.name = "clock", .type = OPTION_CHOICE, .value = (int_p), .argument = "real|virtual", .key = "clock",  \
-		.verbs = (mask), .help = "virtual: nobody waits, time is simulated (default: real)"                                   \
+		.verbs = (mask), .help = "virtual: nobody waits, time is simulated (default: real)"                    \
 	}
-#define OPTION_SPEC_EPOCH(int64_p, mask)                                                                                     \
+#define OPTION_SPEC_EPOCH(int64_p, mask)                                                                               \
 	{                                                                                                              \
 		.name = "epoch", .type = OPTION_CUSTOM, .value = (int64_p), .set = option_time, .argument = "TIME",    \
-		.key = "epoch", .form = "a time such as 2000-01-01T00:00:00Z",                                         \
-		.verbs = (mask), .help = "where the virtual clock starts (default: 2000-01-01T00:00:00Z)"                             \
+		.key = "epoch", .form = "a time such as 2000-01-01T00:00:00Z", .verbs = (mask),                        \
+		.help = "where the virtual clock starts (default: 2000-01-01T00:00:00Z)"                               \
 	}
-#define OPTION_SPEC_FORMAT(int_p, mask)                                                                                      \
+#define OPTION_SPEC_FORMAT(int_p, mask)                                                                                \
 	{                                                                                                              \
 		.name = "format", .letter = 'f', .type = OPTION_OUTPUT, .value = (int_p),                              \
-		.argument = "auto|json|text", .key = "format",                                                         \
-		.verbs = (mask), .help = "records, or lines for people (default: auto, by whether output is a terminal)"              \
+		.argument = "auto|json|text", .key = "format", .verbs = (mask),                                        \
+		.help = "records, or lines for people (default: auto, by whether output is a terminal)"                \
 	}
-#define OPTION_SPEC_SOURCE(text_p, about, mask)                                                                              \
+#define OPTION_SPEC_SOURCE(text_p, about, mask)                                                                        \
 	{                                                                                                              \
 		.name = "source", .letter = 'S', .type = OPTION_TEXT, .value = (text_p), .argument = "NAME",           \
-		.verbs = (mask), .help = (about)                                                                                      \
+		.verbs = (mask), .help = (about)                                                                       \
 	}
 
 /* A setter for RFC 3339 times; value is an int64_t. */

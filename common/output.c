@@ -46,8 +46,8 @@ lock_mark(struct output *o, char mark)
 	return pwrite(o->lock, &mark, 1, 0) == 1 ? 0 : -1;
 }
 
-/* Takes the lock. Returns 1, 0 where another has it and `wait` is false, -1 with errno. The kernel's own waiting would be
- * deaf to signals, so it asks again and again; each holder lets go while it makes its next lines. */
+/* Takes the lock. Returns 1, 0 where another has it and `wait` is false, -1 with errno. The kernel's own waiting would
+ * be deaf to signals, so it asks again and again; each holder lets go while it makes its next lines. */
 static int
 lock_take(struct output *o, bool wait)
 {

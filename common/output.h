@@ -17,16 +17,17 @@ enum { OUTPUT_FULL = 64 << 10 }; /* flush when so much is there */
 /* Takes over fd. A pipe is opened anew, where /proc allows it, so that not blocking stays our own affair. */
 void output_open(struct output *o, int fd);
 
-/* From now on lines are written under a lock on the file at `path` that all who write to the same place share: each line
- * whole, whoever else writes, or is killed while it writes. Returns 0, or -1 with errno. */
+/* From now on lines are written under a lock on the file at `path` that all who write to the same place share: each
+ * line whole, whoever else writes, or is killed while it writes. Returns 0, or -1 with errno. */
 int output_share(struct output *o, const char *path);
 
 /* Writes all that is buffered, waiting as long as it takes. Returns 0, or -1 with errno (EPIPE: nobody reads). A shared
  * output writes whole lines only: the beginning of one stays in the buffer. */
 int output_flush(struct output *o);
 
-/* Writes what can be written without waiting. The same result. A shared output may write nothing because another has the
- * lock; it keeps its own lock while a line is half written: then wait for fd to be writable, and call again soon. */
+/* Writes what can be written without waiting. The same result. A shared output may write nothing because another has
+ * the lock; it keeps its own lock while a line is half written: then wait for fd to be writable, and call again soon.
+ */
 int output_some(struct output *o);
 
 /* Writes what is buffered and then s, which is not copied for it, as output_flush does; shared, s is whole lines. */

@@ -556,6 +556,13 @@ exits() {
 	has 'usage: timerd [options]'
 	ok timerd -V
 	has 'timerd (acctflow) '
+	# The manual's way to read the lateness off what was written.
+	local line
+	line=$(sed -n 's/^\.Dl \(sed .*\)/\1/p' "$root/timerd/timerd.1" | sed 's/\\e/\\/g')
+	indexed 0 a 1 0 10 >recorded
+	timerd --clock virtual <recorded >events.ndjson
+	ok bash -c "$line"
+	same "$output" 0
 	command -v mandoc >/dev/null || skip "no mandoc"
 	mandoc -T lint -W warning "$root/timerd/timerd.1"
 }

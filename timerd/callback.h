@@ -8,7 +8,7 @@
 
 /* An `indexed` or `pending` record, read. Slices live as long as the record's line and the struct's buffers. */
 struct schedule {
-	struct slice id; /* JSON string, canonical: equal ids are equal bytes */
+	struct slice id;      /* JSON string, canonical: equal ids are equal bytes */
 	int64_t version, due; /* due NO_TIME: this version has no callback */
 	struct slice content; /* packed; empty without a callback */
 	struct buf id_scratch, content_scratch, text;

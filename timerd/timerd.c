@@ -4,18 +4,18 @@
  * that moment and no more, fire what was due before, write. So nothing fires that
  * waiting input would have cancelled, and endless input starves nobody.
  *
- * Only pending callbacks are remembered, no versions. That suffices: within a pipeline an `indexed` is always newer than
- * all of its account before it, since writer emits what is not as `ignored`; and each `pending` comes before any
+ * Only pending callbacks are remembered, no versions. That suffices: within a pipeline an `indexed` is always newer
+ * than all of its account before it, since writer emits what is not as `ignored`; and each `pending` comes before any
  * `indexed`. */
 #include "callback.h"
-#include "time.h"
-#include "sandbox.h"
-#include "lines.h"
-#include "loop.h"
-#include "output.h"
-#include "log.h"
-#include "metrics.h"
 #include "display.h"
+#include "lines.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+#include "output.h"
+#include "sandbox.h"
+#include "time.h"
 #include "timers.h"
 
 #include <errno.h>
@@ -25,7 +25,8 @@
 
 enum {
 	LINE_BYTES = 32 << 20,
-	STOP_BYTES = 1 << 20, /* after a stop signal: the most that is still read of what is waiting; no pipe holds more */
+	STOP_BYTES =
+	    1 << 20, /* after a stop signal: the most that is still read of what is waiting; no pipe holds more */
 	EMPTY_COST = 16 << 10, /* a timers_pop that only moved callbacks takes as long as emitting so many bytes */
 };
 

@@ -219,8 +219,8 @@ test_crowd(void)
 		wrong += r && !is(r, i++, 1, now + 1000000);
 		free(r);
 	}
-	tap_ok(wrong == 0 && empty > 0 && empty <= 3 * N / WHEEL_MOVES + 3, "a crowd of %d comes out with %" PRIu64 " empty calls", N,
-	    empty);
+	tap_ok(wrong == 0 && empty > 0 && empty <= 3 * N / WHEEL_MOVES + 3,
+	    "a crowd of %d comes out with %" PRIu64 " empty calls", N, empty);
 	timers_free(t);
 }
 
