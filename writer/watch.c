@@ -1,17 +1,17 @@
-/* The verb status --interval: what statusd wants to know, again and again over one connection, as blocks of
- * `name=value` lines that a blank line ends. It goes on whatever the database does, and changes nothing there. What
- * costs a pass over a relation is asked only when something has changed, and so rarely that it takes a small share of
- * the time: the least while the pipeline works, more once it rests, when the figures are to become exact. */
-#include "loop.h"
-#include "writer.h"
+/* See watch.h. The same again and again over one connection, as blocks of `name=value` lines that a blank line ends. It
+ * goes on whatever the database does, and changes nothing there. A figure that costs a pass over a relation is asked for
+ * only when something has changed, and so rarely that it takes a small share of the time: the least while pipelines work,
+ * more once they rest, when the figures are to become exact. */
+#include "watch.h"
 
-#include "time.h"
 #include "log.h"
+#include "loop.h"
 #include "schema.h"
 #include "sql.h"
+#include "time.h"
 
-#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -20,6 +20,8 @@ enum {
 	SHARE_BEHIND = 10,	    /* resting, and what was asked last is not so any more */
 	AT_LEAST_US = 60 * 1000000, /* asked so often even where nothing seems to have changed */
 	TIMEOUT_S = 30,
+	PENDING_COLUMN = 3, /* of sql/watch_outcomes.sql */
+	CHANGED_COLUMNS = 7, /* the first ones of sql/watch.sql */
 };
 
 /* A statement that is asked from time to time. */
@@ -39,49 +41,44 @@ struct watch {
 };
 
 static void
-say(struct watch *w, const char *name, struct slice value)
+watch_value(struct watch *w, const char *name, struct slice value)
 {
 	buf_printf(&w->out.buf, "%s=", name);
 	buf_slice(&w->out.buf, value);
 	buf_char(&w->out.buf, '\n');
 }
 
-/* Says the only row of a result, each column as a line. */
+/* Emits the only row of a result, each column as a line. */
 static void
-say_row(struct watch *w, int result)
+watch_row(struct watch *w, int result)
 {
 	for (int c = 0; c < pg_columns(w->db, result); c++)
-		say(w, pg_column(w->db, result, c), pg_text(w->db, result, 0, c));
+		watch_value(w, pg_column(w->db, result, c), pg_text(w->db, result, 0, c));
 }
 
 /* Ends a block; the next one comes within so long. */
 static void
-block_end(struct watch *w, int64_t within)
+watch_block_end(struct watch *w, int64_t within)
 {
 	buf_printf(&w->out.buf, "next=%lld\n\n", (long long)(within / 1000000 + 1));
 	if (output_flush(&w->out) != 0)
 		output_failed();
 }
 
-/* The schema's version; 0 where there is none. */
-static enum pg_status
-schema_read(struct pg *db, int64_t *version)
+/* Queues how long the statements of this transaction may take. Not for the session: behind a proxy that is another
+ * program's next. */
+static void
+watch_limit(struct watch *w)
 {
-	*version = 0;
-	enum pg_status status = pg_exec(db,
-	    "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'acctflow' AND "
-	    "c.relname = 'migrations'",
-	    NULL, 0);
-	if (status != PG_OK || pg_rows(db, 0) == 0)
-		return status;
-	status = pg_exec(db, "SELECT max(version) FROM acctflow.migrations", NULL, 0);
-	if (status == PG_OK)
-		*version = pg_i64(db, 0, 0, 0);
-	return status;
+	struct pg_param p[1] = {0};
+	pg_set_i64(&p[0], TIMEOUT_S * 1000);
+	p[0].type = 0;
+	pg_queue(w->db, "SELECT set_config('statement_timeout', $1, true)", p, 1);
+	pg_params_free(p, 1);
 }
 
 static bool
-is_due(const struct watch *w, struct question *q)
+watch_due(const struct watch *w, struct question *q)
 {
 	bool moved = !slice_same(slice_buf(&q->changed), slice_buf(&w->changed));
 	int64_t share = w->busy ? SHARE_BUSY : moved ? SHARE_BEHIND : SHARE_RESTING;
@@ -97,56 +94,55 @@ is_due(const struct watch *w, struct question *q)
 
 /* Asks, where it is time to, in a block of its own. */
 static enum pg_status
-ask(struct watch *w, struct question *q)
+watch_ask(struct watch *w, struct question *q)
 {
 	struct pg_param p[1] = {0};
 	char now[TIME_TEXT];
-	if (!is_due(w, q))
+	if (!watch_due(w, q))
 		return PG_OK;
-	block_end(w, TIMEOUT_S * INT64_C(1000000));
+	watch_block_end(w, TIMEOUT_S * INT64_C(1000000));
 	int64_t start = clock_now();
 	time_format(start, now);
 	pg_set_text(&p[0], slice_of(now));
-	enum pg_status status = pg_exec(w->db, q->sql, p, q == &w->outcomes);
+	watch_limit(w);
+	pg_queue(w->db, q->sql, p, q == &w->outcomes);
+	enum pg_status status = pg_run(w->db);
 	pg_params_free(p, 1);
 	q->asked = start;
 	q->took = clock_now() - start;
 	if (status == PG_OK)
-		say_row(w, 0);
+		watch_row(w, 1);
+	if (status == PG_OK && q == &w->outcomes)
+		w->pending = pg_i64(w->db, 1, 0, PENDING_COLUMN) > 0;
 	/* It took too long: that need not be told every time, and the rest is known. */
 	if (status == PG_RETRY && strcmp(pg_sqlstate(w->db), "57014") == 0) {
 		log_debug("gave up a count that took more than %d s", TIMEOUT_S);
 		status = PG_OK;
 	}
-	if (status == PG_OK && q == &w->outcomes)
-		w->pending = pg_rows(w->db, 0) && pg_i64(w->db, 0, 0, 2) > 0;
 	return status;
 }
 
 static enum pg_status
-look(struct watch *w)
+watch_look(struct watch *w)
 {
-	int64_t version;
-	char set[64];
+	int version;
 	enum pg_status status = pg_connect(w->db);
+	if (status == PG_OK)
+		status = schema_read(w->db, &version);
 	if (status != PG_OK)
 		return status;
-	status = schema_read(w->db, &version);
-	if (status != PG_OK)
-		return status;
-	buf_printf(&w->out.buf, "schema=%lld\nschema.wanted=%d\n", (long long)version, migrate_version());
-	if (version != migrate_version())
+	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", version > 0 ? version : 0, schema_version());
+	if (version != schema_version())
 		return PG_OK;
-	snprintf(set, sizeof set, "SET statement_timeout = '%ds'", TIMEOUT_S);
-	pg_queue(w->db, set, NULL, 0);
+	watch_limit(w);
 	pg_queue(w->db, sql_watch, NULL, 0);
 	status = pg_run(w->db);
 	if (status != PG_OK)
 		return status;
-	say_row(w, 1);
+	watch_row(w, 1);
 	struct buf before = w->changed;
 	w->changed = (struct buf){0};
-	for (int c = 0; c < 7; c++) {
+	for (int c = 0; c < CHANGED_COLUMNS; c++) {
 		buf_slice(&w->changed, pg_text(w->db, 1, 0, c));
 		buf_char(&w->changed, ' ');
 	}
@@ -154,7 +150,7 @@ look(struct watch *w)
 	buf_free(&before);
 	struct question *const all[] = {&w->outcomes, &w->rejects, &w->reasons, &w->richest};
 	for (size_t i = 0; status == PG_OK && i < sizeof all / sizeof *all; i++)
-		status = ask(w, all[i]);
+		status = watch_ask(w, all[i]);
 	return status;
 }
 
@@ -170,16 +166,16 @@ watch_main(const struct writer_options *o)
 	};
 	output_open(&w.out, STDOUT_FILENO);
 	w.db = pg_new("acctflow status");
+	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
 	while (!loop_stopping()) {
 		int64_t start = clock_now();
 		/* Found anew each time: the private Postgres may only be there later. */
 		writer_configure(o, 0);
-		enum pg_status status = look(&w);
+		enum pg_status status = watch_look(&w);
 		if (status != PG_OK) {
-			say(&w, "error", slice_of(pg_error(w.db)));
-			pg_reset(w.db);
+			watch_value(&w, "error", slice_of(pg_error(w.db)));
 		}
-		block_end(&w, w.interval);
+		watch_block_end(&w, w.interval);
 		/* Nobody reads any more: noticed at once. */
 		struct pollfd p = {.fd = w.out.fd};
 		while (!loop_stopping() && !p.revents && clock_now() < start + w.interval)

@@ -5,6 +5,7 @@
 
 #include "time.h"
 #include "log.h"
+#include "query.h"
 #include "schema.h"
 #include "source.h"
 #include "sql.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static struct writer_options options = {.batch = 60000, .lanes = 2, .deadline = 60, .home = "var"};
 
@@ -74,7 +76,7 @@ static const struct option_spec specs[] = {
 	.value = &options.lanes,
 	.argument = "N",
 	.min = 1,
-	.max = MOST_LANES,
+	.max = 2,
 	.help = "connections that share a large batch (default: 2)"},
     {.name = "deadline",
 	.type = OPTION_COUNT,
@@ -166,31 +168,53 @@ writer_configure(const struct writer_options *o, uint64_t deadline)
 	pg_configure(conninfo_find(o), o->password_file, deadline, o->resume);
 }
 
+/* Connects, or says why not and exits. */
+static struct pg *
+writer_open(const struct writer_options *o, const char *application)
+{
+	static struct pg *pg; /* found by a leak checker where we end here */
+	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	writer_configure(o, o->deadline);
+	pg = pg_new(application);
+	enum pg_status status = pg_connect(pg);
+	if (status == PG_OK)
+		return pg;
+	if (loop_stopping())
+		exit(EXIT_OK);
+	if (pg_absent(pg) && !o->resume)
+		die(EXIT_TEMPORARY,
+		    "no Postgres runs here: %s; supervisor postgres starts the private one of ACCTFLOW_HOME (%s), --db "
+		    "names another",
+		    pg_error(pg), o->home);
+	if (status == PG_FATAL)
+		die(EXIT_PERMANENT, "could not connect to the database: %s", pg_error(pg));
+	die(EXIT_TEMPORARY,
+	    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
+	    (unsigned long long)o->deadline, pg_error(pg));
+}
+
 struct pg *
 writer_connect(const struct writer_options *o, const char *application)
 {
-	static struct pg *db; /* found by a leak checker where we end here */
-	writer_configure(o, o->deadline);
-	db = pg_new(application);
-	enum pg_status status = pg_connect(db);
-	if (status != PG_OK && loop_stopping())
-		exit(EXIT_OK);
-	if (status == PG_FATAL)
-		die(EXIT_PERMANENT, "could not connect to the database: %s", pg_error(db));
-	if (status != PG_OK)
-		die(EXIT_TEMPORARY,
-		    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
-		    (unsigned long long)o->deadline, pg_error(db));
-	migrate(db);
-	return db;
+	struct pg *pg = writer_open(o, application);
+	schema_migrate(pg);
+	return pg;
+}
+
+struct pg *
+writer_look(const struct writer_options *o, const char *application)
+{
+	struct pg *pg = writer_open(o, application);
+	schema_check(pg);
+	return pg;
 }
 
 static int
 migrate_main(const struct writer_options *o)
 {
-	struct pg *db = writer_connect(o, "acctflow migrate");
-	log_info("the schema is at version %d", migrate_version());
-	pg_free(db);
+	struct pg *pg = writer_connect(o, "acctflow migrate");
+	log_info("the schema is at version %d", schema_version());
+	pg_free(pg);
 	return EXIT_OK;
 }
 
@@ -206,36 +230,6 @@ roles_main(const struct writer_options *o)
 	return EXIT_OK;
 }
 
-static int
-status_main(const struct writer_options *o)
-{
-	return o->interval ? watch_main(o) : show_main(o, sql_status, o->source);
-}
-
-static int
-sources_main(const struct writer_options *o)
-{
-	return show_main(o, sql_sources, o->source);
-}
-
-static int
-richest_main(const struct writer_options *o)
-{
-	return show_main(o, sql_richest, o->type);
-}
-
-static int
-history_main(const struct writer_options *o)
-{
-	return show_main(o, sql_history, o->operand);
-}
-
-static int
-rejected_main(const struct writer_options *o)
-{
-	return show_main(o, sql_rejected, o->source);
-}
-
 static const struct {
 	const char *name;
 	int (*main)(const struct writer_options *);
@@ -245,11 +239,11 @@ static const struct {
     {"ack", ack_main, false},
     {"migrate", migrate_main, false},
     {"roles", roles_main, false},
-    {"status", status_main, false},
-    {"sources", sources_main, false},
-    {"richest", richest_main, false},
-    {"history", history_main, true},
-    {"rejected", rejected_main, false},
+    {"status", query_status, false},
+    {"sources", query_sources, false},
+    {"richest", query_richest, false},
+    {"history", query_history, true},
+    {"rejected", query_rejected, false},
     {"pending", pending_main, false},
     {"claim", claim_main, false},
 };

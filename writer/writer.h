@@ -24,13 +24,14 @@ void writer_configure(const struct writer_options *o, uint64_t deadline);
 /* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
 struct pg *writer_connect(const struct writer_options *o, const char *application);
 
+/* The same for a verb that only looks: it migrates nothing, and exits where there is nothing to look at. */
+struct pg *writer_look(const struct writer_options *o, const char *application);
+
 /* The verbs: each returns the exit code. */
 int run_main(const struct writer_options *o);
 int ack_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
-int watch_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
-int show_main(const struct writer_options *o, const char *sql, const char *argument);
 
 /* Tells what is pending of a source after its events up to `delivered` (NULL and -1: of all, all), as `pending` events.
  */
