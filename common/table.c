@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-enum { HELD_ROWS = 1000, HELD_CHARS = 240, WIDEST = 48, NARROWEST = 12, GAP = 2 };
+enum { HELD_ROWS = 1000, HELD_CHARS = 240, WIDEST = 48, NARROWEST = 20, GAP = 2 };
 
 size_t
 table_terminal(int fd)
@@ -21,6 +21,12 @@ void
 table_open(struct table *t, const char *title, int fd, bool bold)
 {
 	*t = (struct table){.title = title, .width = table_terminal(fd), .bold = bold};
+}
+
+static bool
+table_cuttable(enum table_kind kind)
+{
+	return kind == TABLE_TEXT || kind == TABLE_PATH;
 }
 
 /* How many columns of a screen a text takes: its characters. */
@@ -56,7 +62,7 @@ static void
 table_cut(struct buf *out, struct slice s, size_t width, enum table_kind kind)
 {
 	size_t chars = table_chars(s);
-	if (chars <= width || kind == TABLE_NUMBER || width < 3) {
+	if (chars <= width || !table_cuttable(kind) || width < 3) {
 		buf_slice(out, s);
 		return;
 	}
@@ -105,7 +111,7 @@ table_shrink(struct table *t)
 			size_t width = t->column[c].width, name = t->column[c].name.len;
 			size_t least = name > NARROWEST ? name : NARROWEST;
 			sum += width ? width + GAP : 0;
-			if (t->column[c].kind != TABLE_NUMBER && width > least && width > most) {
+			if (table_cuttable(t->column[c].kind) && width > least && width > most) {
 				most = width;
 				widest = c;
 			}
@@ -125,7 +131,7 @@ table_lay_out(struct table *t, bool all)
 	for (int c = 0; c < t->columns; c++) {
 		size_t widest = t->column[c].widest, name = t->column[c].name.len;
 		size_t width = widest > name ? widest : name;
-		width = width > WIDEST && t->column[c].kind != TABLE_NUMBER ? WIDEST : width;
+		width = width > WIDEST && table_cuttable(t->column[c].kind) ? WIDEST : width;
 		t->column[c].width = all && widest == 0 ? 0 : width;
 	}
 	t->blocks = !table_shrink(t);
@@ -148,7 +154,7 @@ table_line(struct table *t, struct buf *out, const char **p)
 		if (width == 0)
 			continue;
 		buf_printf(out, "%*s", (int)(first ? 0 : pad + GAP), "");
-		size_t chars = table_chars(s) < width || kind == TABLE_NUMBER ? table_chars(s) : width;
+		size_t chars = table_chars(s) < width || !table_cuttable(kind) ? table_chars(s) : width;
 		pad = chars < width ? width - chars : 0;
 		if (kind == TABLE_NUMBER) {
 			buf_printf(out, "%*s", (int)pad, "");

@@ -7,8 +7,9 @@
 
 enum { TABLE_COLUMNS = 24 };
 
-/* A number gets thousands separators; a path is cut in its middle, other text at its end. */
-enum table_kind { TABLE_TEXT, TABLE_NUMBER, TABLE_PATH };
+/* A number gets thousands separators; a path is cut in its middle, other text at its end, numbers and what is fixed (a
+ * time) never. */
+enum table_kind { TABLE_TEXT, TABLE_NUMBER, TABLE_PATH, TABLE_FIXED };
 
 struct table {
 	const char *title;

@@ -89,9 +89,12 @@ query_heading(struct query *q)
 	table_open(&q->table, q->title, STDOUT_FILENO, q->style.color);
 	for (int c = 0; c < pg_columns(q->pg, 0); c++) {
 		struct slice name = slice_of(pg_column(q->pg, 0, c));
-		enum table_kind kind = slice_is(name, "source")		? TABLE_PATH
-				       : pg_kind(q->pg, 0, c) == PG_NUMBER ? TABLE_NUMBER
-									   : TABLE_TEXT;
+		bool time = name.n > 2 && memcmp(name.p + name.n - 2, "At", 2) == 0;
+		enum table_kind kind = time ? TABLE_FIXED : TABLE_TEXT;
+		if (slice_is(name, "source"))
+			kind = TABLE_PATH;
+		else if (pg_kind(q->pg, 0, c) == PG_NUMBER)
+			kind = TABLE_NUMBER;
 		table_column(&q->table, name, kind);
 	}
 }
@@ -167,8 +170,9 @@ query_status(const struct writer_options *o)
 			continue;
 		struct buf safe = {0};
 		buf_safe(&safe, pg_text(q.pg, 0, 0, 0));
-		log_error("the counts of source \"%s\", shard %s, do not add up; see doc/runbook.md", buf_cstr(&safe),
-		    pg_text(q.pg, 0, 0, 1).p);
+		log_error("the counts of source \"%s\", shard %s, do not add up with its rows: were rows deleted, or was "
+			  "the database set back?",
+		    buf_cstr(&safe), pg_text(q.pg, 0, 0, 1).p);
 		buf_free(&safe);
 		wrong = true;
 	}

@@ -9,6 +9,7 @@
 #include "schema.h"
 #include "source.h"
 #include "sql.h"
+#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,6 +231,12 @@ roles_main(const struct writer_options *o)
 	return EXIT_OK;
 }
 
+static int
+status_main(const struct writer_options *o)
+{
+	return o->interval ? watch_main(o) : query_status(o);
+}
+
 static const struct {
 	const char *name;
 	int (*main)(const struct writer_options *);
@@ -239,7 +246,7 @@ static const struct {
     {"ack", ack_main, false},
     {"migrate", migrate_main, false},
     {"roles", roles_main, false},
-    {"status", query_status, false},
+    {"status", status_main, false},
     {"sources", query_sources, false},
     {"richest", query_richest, false},
     {"history", query_history, true},
