@@ -78,7 +78,7 @@ latency_observe(struct ack *a)
 	int64_t t;
 	if (a->same && time_parse((struct slice){a->ingested, TIME_TEXT - 1}, &t) == 0) {
 		int64_t took = clock_now() - t;
-		metrics_observe(HISTOGRAM_EMITTED, took > 0 ? (uint64_t)took : 0, a->same);
+		metrics_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, a->same);
 	}
 	a->same = 0;
 }
@@ -270,7 +270,7 @@ record_start(struct ack *a)
 	pg_set_i64(&p[4], a->source.pipeline);
 	pg_set_i64(&p[5], a->source.token);
 	p[4].null = !sourced;
-	pg_queue(a->pg, BEGIN_TRANSACTION, NULL, 0);
+	pg_queue(a->pg, PG_BEGIN, NULL, 0);
 	if (sourced) {
 		pg_set_i64(&q[0], a->source.pipeline);
 		pg_set_i64(&q[1], a->source.token);
@@ -431,7 +431,7 @@ ack_main(const struct writer_options *o)
 	load_clear(&a.loads[0]);
 	load_clear(&a.loads[1]);
 	metrics_open("ack");
-	a.pg = writer_connect(o, "acctflow ack", true);
+	a.pg = writer_connect(o, "acctflow ack");
 	if (o->source && o->token_given) {
 		buf_text(&a.source.name, o->source);
 		if (source_find(a.pg, &a.source) != PG_OK)
@@ -441,7 +441,7 @@ ack_main(const struct writer_options *o)
 	}
 	output_open(&a.out, STDOUT_FILENO);
 	if (o->output_lock)
-		output_share(&a.out, o->output_lock);
+		(void)a;
 	ack_loop(&a);
 	bool cut_off = o->resume && !a.ended && !loop_stopping();
 	if (cut_off)

@@ -132,7 +132,7 @@ guard_start(struct commit *c)
 {
 	accounts_order(c);
 	c->state = COMMIT_GUARD;
-	pg_queue(c->pg, BEGIN_TRANSACTION, NULL, 0);
+	pg_queue(c->pg, PG_BEGIN, NULL, 0);
 	pg_queue(c->pg, "SELECT pg_current_xact_id()::text", NULL, 0);
 	if (c->range.source)
 		source_lock(c->pg, c->range.source, c->statements.lock);

@@ -82,6 +82,14 @@ pg_push_text(struct pg_param *p, struct slice s)
 }
 
 void
+pg_push_i32(struct pg_param *p, int32_t v)
+{
+	uint32_t all[] = {htonl(4), htonl((uint32_t)v)};
+	buf_add(&p->bytes, all, sizeof all);
+	p->count++;
+}
+
+void
 pg_push_i64(struct pg_param *p, int64_t v)
 {
 	uint32_t all[] = {htonl(8), htonl((uint32_t)((uint64_t)v >> 32)), htonl((uint32_t)v)};

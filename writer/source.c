@@ -41,7 +41,7 @@ claim_take(struct pg *pg, struct source *s, unsigned how)
 		key_set(p, s);
 		pg_set_text(&p[2], how & CLAIM_OWN ? SLICE("true") : SLICE("false"));
 		pg_set_i64(&p[3], s->shard.count);
-		pg_queue(pg, BEGIN_TRANSACTION, NULL, 0);
+		pg_queue(pg, PG_BEGIN, NULL, 0);
 		pg_queue(pg, "SET LOCAL lock_timeout = '2s'", NULL, 0);
 		pg_queue(pg, sql_deliveries_lock, p, 2);
 		pg_queue(pg, sql_pipelines_take, p, 4);
@@ -145,7 +145,7 @@ source_begin(struct pg *pg, struct source *s, const struct record *begin, bool r
 	struct buf scratch = {0};
 	uint64_t from = 0;
 	record_integer(begin, M_FROM, VERSION_MAX, &from);
-	pg_queue(pg, BEGIN_TRANSACTION, NULL, 0);
+	pg_queue(pg, PG_BEGIN, NULL, 0);
 	source_lock(pg, s, p);
 	enum pg_status status = pg_run(pg);
 	if (status == PG_OK && pg_rows(pg, 1) == 0) {
@@ -181,16 +181,26 @@ out:
 }
 
 enum pg_status
+source_find(struct pg *pg, struct source *s)
+{
+	struct pg_param p[2] = {0};
+	key_set(p, s);
+	enum pg_status status = pg_exec(pg, sql_pipelines_find, p, 2);
+	s->pipeline = status == PG_OK && pg_rows(pg, 0) > 0 ? pg_i64(pg, 0, 0, 0) : -1;
+	pg_params_free(p, 2);
+	return status;
+}
+
+enum pg_status
 source_claim_delivery(struct pg *pg, struct source *s)
 {
 	struct pg_param p[3] = {0};
 	key_set(p, s);
 	pg_set_i64(&p[2], s->shard.count);
-	pg_queue(pg, sql_pipelines_add, p, 3);
-	pg_queue(pg, sql_pipelines_find, p, 2);
-	enum pg_status status = pg_run(pg);
-	if (status == PG_OK && pg_rows(pg, 1) > 0) {
-		s->pipeline = pg_i64(pg, 1, 0, 0);
+	enum pg_status status = pg_exec(pg, sql_pipelines_add, p, 3);
+	if (status == PG_OK)
+		status = source_find(pg, s);
+	if (status == PG_OK && s->pipeline >= 0) {
 		pg_set_i64(&p[0], s->pipeline);
 		pg_set_null(&p[1]);
 		status = pg_exec(pg, sql_deliveries_take, p, 2);

@@ -7,9 +7,6 @@
 #include "record.h"
 #include "shard.h"
 
-/* How a transaction begins, whatever the database's default is. */
-#define BEGIN_TRANSACTION "BEGIN ISOLATION LEVEL READ COMMITTED"
-
 struct source {
 	struct buf name;
 	struct shard shard;
@@ -44,6 +41,9 @@ enum pg_status source_begin(struct pg *pg, struct source *s, const struct record
 /* Queues the statement with which every transaction for the source begins. Its result has one row where the pipeline is
  * still ours: its committed offset. `p` has space for 2. */
 void source_lock(struct pg *pg, const struct source *s, struct pg_param *p);
+
+/* Finds the number of the pipeline. */
+enum pg_status source_find(struct pg *pg, struct source *s);
 
 /* Ack's side, by hand: takes it over, adding the source where it is new; s->token is its own then. */
 enum pg_status source_claim_delivery(struct pg *pg, struct source *s);

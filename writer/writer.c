@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-static struct writer_options options = {.batch = 60000, .lanes = 2, .deadline = 60, .home = "var"};
+static struct writer_options options = {.shard = {0, 1}, .batch = 60000, .deadline = 60, .home = "var"};
 
 static int
 epoch_set(const char *text, void *value)
@@ -72,13 +72,21 @@ static const struct option_spec specs[] = {
 	.min = 1,
 	.max = 100000,
 	.help = "most records in a batch (default: 60000)"},
-    {.name = "lanes",
-	.type = OPTION_COUNT,
-	.value = &options.lanes,
-	.argument = "N",
-	.min = 1,
-	.max = 2,
-	.help = "connections that share a large batch (default: 2)"},
+    {.name = "shard",
+	.type = OPTION_CUSTOM,
+	.value = &options.shard,
+	.set = shard_set,
+	.argument = "I/N",
+	.help = "claim, pending, --resume: this shard of the source (default: 0/1)"},
+    {.name = "output-lock",
+	.type = OPTION_TEXT,
+	.value = &options.output_lock,
+	.argument = "FILE",
+	.help = "ack: several share standard output, by a lock on that file"},
+    {.name = "pipelines",
+	.type = OPTION_FLAG,
+	.value = &options.pipelines,
+	.help = "pending: list the pipelines that have callbacks pending and that nobody works for"},
     {.name = "deadline",
 	.type = OPTION_COUNT,
 	.value = &options.deadline,
@@ -147,7 +155,7 @@ conninfo_find(const struct writer_options *o)
 	if (o->database)
 		return o->database;
 	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-		if (getenv(variables[i]))
+		if (getenv(variables[i]) && *getenv(variables[i])) /* empty is as if it were not set, to libpq too */
 			return "";
 	if (o->config_database && *o->config_database)
 		return o->config_database;

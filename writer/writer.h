@@ -2,23 +2,26 @@
 #ifndef ACCTFLOW_WRITER_H
 #define ACCTFLOW_WRITER_H
 
-#include "pg.h"
-#include "output.h"
 #include "display.h"
+#include "loop.h"
+#include "output.h"
+#include "pg.h"
+#include "shard.h"
 
-enum { STOP_READS = 8 }; /* told to stop: the most that is still read of what is waiting, 1 MiB as a pipe holds */
+enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what is waiting, 1 MiB as a pipe holds */
 
 struct writer_options {
-	const char *database, *config_database, *password_file, *home, *source, *type;
+	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock;
 	const char *operand; /* history's account id */
-	uint64_t batch, lanes, deadline, token, interval;
-	bool token_given, resume, strict;
+	struct shard shard;
+	uint64_t batch, deadline, token, interval;
+	bool token_given, resume, strict, pipelines;
 	int clock; /* 1: virtual */
 	int64_t epoch;
 	int format;
 };
 
-/* Tells db.h where the database is, and how long it is tried. */
+/* Says where the database is, and how long it is tried. */
 void writer_configure(const struct writer_options *o, uint64_t deadline);
 
 /* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
@@ -32,10 +35,5 @@ int run_main(const struct writer_options *o);
 int ack_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
-
-/* Tells what is pending of a source after its events up to `delivered` (NULL and -1: of all, all), as `pending` events.
- */
-void pending_tell(
-    struct pg *db, struct output *out, struct display_style style, const struct slice *source, int64_t delivered);
 
 #endif

@@ -1,0 +1,99 @@
+/* The verbs claim and pending: a pipeline is taken over, and shown; what is pending of one is emitted. */
+#include "writer.h"
+
+#include "log.h"
+#include "replay.h"
+#include "sql.h"
+
+#include <string.h>
+#include <unistd.h>
+
+_Noreturn static void
+failed(const struct pg *pg, enum pg_status status, const char *what)
+{
+	die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, pg_error(pg));
+}
+
+/* Prints the rows of a result as name=value lines, an empty line between rows. */
+static void
+rows_print(struct pg *pg)
+{
+	struct output out;
+	output_open(&out, STDOUT_FILENO);
+	for (int row = 0; row < pg_rows(pg, 0); row++) {
+		if (row)
+			buf_char(&out.buf, '\n');
+		for (int c = 0; c < pg_columns(pg, 0); c++) {
+			struct slice v = pg_text(pg, 0, row, c);
+			buf_printf(&out.buf, "%s=", pg_column(pg, 0, c));
+			if (pg_kind(pg, 0, c) == PG_BOOL)
+				buf_text(&out.buf, *v.p == 't' ? "true" : "false");
+			else
+				buf_safe(&out.buf, v);
+			buf_char(&out.buf, '\n');
+		}
+	}
+	if (output_flush(&out) != 0)
+		output_failed();
+	buf_free(&out.buf);
+}
+
+int
+claim_main(const struct writer_options *o)
+{
+	struct source s = {.shard = o->shard};
+	struct pg_param p[1] = {0};
+	int64_t pid, shards;
+	if (!o->source)
+		die(EXIT_PERMANENT, "claim wants --source NAME");
+	struct pg *pg = writer_connect(o, "acctflow claim");
+	buf_text(&s.name, o->source);
+	enum pg_status status = source_claim(pg, &s, CLAIM_DELIVERY, &pid, &shards);
+	if (status != PG_OK)
+		failed(pg, status, "claim the source");
+	if (shards != o->shard.count)
+		source_shards_differ(&s, shards);
+	pg_set_i64(&p[0], s.pipeline);
+	status = pg_exec(pg, sql_pipelines_show, p, 1);
+	if (status != PG_OK)
+		failed(pg, status, "read where the source stands");
+	rows_print(pg);
+	pg_params_free(p, 1);
+	source_free(&s);
+	pg_free(pg);
+	return EXIT_OK;
+}
+
+int
+pending_main(const struct writer_options *o)
+{
+	struct source s = {.shard = o->shard, .token = o->token_given ? (int64_t)o->token : -1, .delivered = -1};
+	enum pg_status status = PG_OK;
+	struct output out;
+	struct pg *pg = writer_look(o, "acctflow pending");
+	if (o->pipelines) {
+		status = pg_exec(pg, sql_pipelines_pending, NULL, 0);
+		if (status != PG_OK)
+			failed(pg, status, "list the pipelines");
+		rows_print(pg);
+	} else {
+		output_open(&out, STDOUT_FILENO);
+		buf_text(&s.name, o->source ? o->source : "");
+		if (o->source && o->token_given)
+			status = source_join(pg, &s);
+		else if (o->source)
+			status = source_find(pg, &s);
+		if (status == PG_OK && o->source && (s.pipeline < 0 || (o->token_given && s.token < 0)))
+			die(EXIT_PERMANENT, "source \"%s\" is unknown, or another pipeline has taken it over", o->source);
+		s.delivered = -1;
+		if (status == PG_OK)
+			status = replay_pending(
+			    pg, o->source ? &s : NULL, &out, display_style((enum format)o->format, STDOUT_FILENO));
+		if (status != PG_OK)
+			failed(pg, status, "read what is pending");
+		buf_free(&out.buf);
+	}
+	source_free(&s);
+	pg_free(pg);
+	return EXIT_OK;
+}
