@@ -190,7 +190,7 @@ writer_open(const struct writer_options *o, const char *application)
 		return pg;
 	if (loop_stopping())
 		exit(EXIT_OK);
-	if (pg_absent(pg) && !o->resume)
+	if (status == PG_RETRY && pg_absent(pg) && !o->resume)
 		die(EXIT_TEMPORARY,
 		    "no Postgres runs here: %s; supervisor postgres starts the private one of ACCTFLOW_HOME (%s), --db "
 		    "names another",
