@@ -51,6 +51,9 @@ void pg_ready(struct pg *pg);
  * transaction's first statement gets its search_path fixed and jit off, for the transaction. */
 void pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, int n);
 
+/* How long a running statement of this connection may go without a word from the server, instead of the deadline. */
+void pg_patience(struct pg *pg, uint64_t seconds);
+
 /* Starts what was queued as one pipeline. Once pg_step says PG_OK the results are there, in the order of queueing, until
  * the next pg_queue. After any error the transaction is over; call pg_ready before anything else. */
 void pg_start(struct pg *pg);

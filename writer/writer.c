@@ -5,13 +5,16 @@
 
 #include "time.h"
 #include "log.h"
+#include "query.h"
 #include "schema.h"
 #include "source.h"
 #include "sql.h"
+#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static struct writer_options options = {.shard = {0, 1}, .batch = 60000, .deadline = 60, .home = "var"};
 
@@ -152,7 +155,7 @@ conninfo_find(const struct writer_options *o)
 	if (o->database)
 		return o->database;
 	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-		if (getenv(variables[i]))
+		if (getenv(variables[i]) && *getenv(variables[i])) /* empty is as if it were not set, to libpq too */
 			return "";
 	if (o->config_database && *o->config_database)
 		return o->config_database;
@@ -168,37 +171,59 @@ conninfo_find(const struct writer_options *o)
 	return line;
 }
 
-static void
-configure(const struct writer_options *o, uint64_t deadline)
+void
+writer_configure(const struct writer_options *o, uint64_t deadline)
 {
 	pg_configure(conninfo_find(o), o->password_file, deadline, o->resume);
+}
+
+/* Connects, or says why not and exits. */
+static struct pg *
+writer_open(const struct writer_options *o, const char *application)
+{
+	static struct pg *pg; /* found by a leak checker where we end here */
+	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	writer_configure(o, o->deadline);
+	pg = pg_new(application);
+	enum pg_status status = pg_connect(pg);
+	if (status == PG_OK)
+		return pg;
+	if (loop_stopping())
+		exit(EXIT_OK);
+	if (status == PG_RETRY && pg_absent(pg) && !o->resume)
+		die(EXIT_TEMPORARY,
+		    "no Postgres runs here: %s; supervisor postgres starts the private one of ACCTFLOW_HOME (%s), --db "
+		    "names another",
+		    pg_error(pg), o->home);
+	if (status == PG_FATAL)
+		die(EXIT_PERMANENT, "could not connect to the database: %s", pg_error(pg));
+	die(EXIT_TEMPORARY,
+	    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
+	    (unsigned long long)o->deadline, pg_error(pg));
 }
 
 struct pg *
 writer_connect(const struct writer_options *o, const char *application)
 {
-	static struct pg *db; /* found by a leak checker where we end here */
-	configure(o, o->deadline);
-	db = pg_new(application);
-	enum pg_status status = pg_connect(db);
-	if (status != PG_OK && loop_stopping())
-		exit(EXIT_OK);
-	if (status == PG_FATAL)
-		die(EXIT_PERMANENT, "could not connect to the database: %s", pg_error(db));
-	if (status != PG_OK)
-		die(EXIT_TEMPORARY,
-		    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
-		    (unsigned long long)o->deadline, pg_error(db));
-	migrate(db);
-	return db;
+	struct pg *pg = writer_open(o, application);
+	schema_migrate(pg);
+	return pg;
+}
+
+struct pg *
+writer_look(const struct writer_options *o, const char *application)
+{
+	struct pg *pg = writer_open(o, application);
+	schema_check(pg);
+	return pg;
 }
 
 static int
 migrate_main(const struct writer_options *o)
 {
-	struct pg *db = writer_connect(o, "acctflow migrate");
-	log_info("the schema is at version %d", migrate_version());
-	pg_free(db);
+	struct pg *pg = writer_connect(o, "acctflow migrate");
+	log_info("the schema is at version %d", schema_version());
+	pg_free(pg);
 	return EXIT_OK;
 }
 
@@ -217,31 +242,7 @@ roles_main(const struct writer_options *o)
 static int
 status_main(const struct writer_options *o)
 {
-	return o->interval ? watch_main(o) : show_main(o, sql_status, o->source);
-}
-
-static int
-sources_main(const struct writer_options *o)
-{
-	return show_main(o, sql_sources, o->source);
-}
-
-static int
-richest_main(const struct writer_options *o)
-{
-	return show_main(o, sql_richest, o->type);
-}
-
-static int
-history_main(const struct writer_options *o)
-{
-	return show_main(o, sql_history, o->operand);
-}
-
-static int
-rejected_main(const struct writer_options *o)
-{
-	return show_main(o, sql_rejected, o->source);
+	return o->interval ? watch_main(o) : query_status(o);
 }
 
 static const struct {
@@ -254,10 +255,10 @@ static const struct {
     {"migrate", migrate_main, false},
     {"roles", roles_main, false},
     {"status", status_main, false},
-    {"sources", sources_main, false},
-    {"richest", richest_main, false},
-    {"history", history_main, true},
-    {"rejected", rejected_main, false},
+    {"sources", query_sources, false},
+    {"richest", query_richest, false},
+    {"history", query_history, true},
+    {"rejected", query_rejected, false},
     {"pending", pending_main, false},
     {"claim", claim_main, false},
 };
