@@ -440,8 +440,8 @@ ack_main(const struct writer_options *o)
 		log_source(o->source);
 	}
 	output_open(&a.out, STDOUT_FILENO);
-	if (o->output_lock)
-		(void)a;
+	if (o->output_lock && output_share(&a.out, o->output_lock) != 0)
+		die(EXIT_PERMANENT, "could not open \"%s\": %m", o->output_lock);
 	ack_loop(&a);
 	bool cut_off = o->resume && !a.ended && !loop_stopping();
 	if (cut_off)
