@@ -89,6 +89,27 @@ newer 50"
 	[ "$output" = "accounts=12 newer=3000 records=3000 types=7" ]
 }
 
+@test "deletes and versions without a callback, in their shares, and nothing else is changed by them" {
+	generate --updates 10000 --accounts 500 --compact --deleted 20 --silent 30 --conflict 5 >in
+	run perl -MJSON::PP -ne '
+		s/,$//;
+		next unless /^\{/;
+		my $u = decode_json $_;
+		$n{records}++;
+		$n{$u->{deleted} ? "deleted" : "kept"}++;
+		$n{bare}++ if $u->{deleted} && !exists $u->{tokens} && !exists $u->{accountType} && !exists $u->{callbackTimeMs};
+		$n{silent}++ if exists $u->{callbackTimeMs} && !defined $u->{callbackTimeMs};
+		END { print join(" ", map { "$_=" . ($n{$_} // 0) } qw(records deleted bare silent)) }' in
+	[[ $output =~ ^records=10000\ deleted=(1[89]|2[012])[0-9][0-9]\ bare=(9|10|11)[0-9]+\ silent=2[5-9][0-9][0-9]$ ]]
+	# A duplicate says the same, a conflict of a delete says something else.
+	run kinds in
+	[[ $output =~ conflict=([0-9]+)\ duplicate=([0-9]+) ]]
+	((BASH_REMATCH[1] > 400 && BASH_REMATCH[2] > 200))
+	generate --updates 3000 --conflict 0 --deleted 20 --silent 30 --compact >in
+	generate --updates 3000 --conflict 0 --compact >plain
+	diff <(grep -o '"id":"[^"]*"\|"data".*' in) <(grep -o '"id":"[^"]*"\|"data".*' plain)
+}
+
 @test "--edges reaches the edges" {
 	generate --updates 20000 --accounts 100 --types 40 --edges --lines --arrive-ms 0:50 >in
 	for value in '"tokens" *: *0 *,' '"tokens" *:[ \t]*18446744073709551615[^0-9]' '"version" *:[ \t]*9223372036854775807[^0-9]' \
