@@ -64,6 +64,22 @@ sub postmaster {
 	return $pid && $pid =~ /^(\d+)$/ ? $1 : 0;
 }
 
+# The cluster's folder, also where it is a link to one that user postgres can have.
+sub cluster { my $place = readlink "$home/postgres"; return $place // "$home/postgres" }
+
+# postgres_copy FROM, TO: crashes the server, copies its folder, starts it again: what an asynchronous standby or a backup is.
+sub postgres_copy {
+	my ($from, $to) = @_;
+	my $pid = postmaster();
+	kill 'QUIT', $pid if $pid;
+	for (1 .. 3000) {
+		last if !$pid || !kill 0, $pid;
+		sleep 0.01;
+	}
+	system('rm', '-rf', $to);
+	system('cp', '-a', $from, $to) == 0 && postgres_start() or die "faults: Postgres was not copied or does not start\n";
+}
+
 sub conninfo { my ($database) = @_; return "host=$socket port=5432 dbname=$database user=acctflow" }
 
 # A statement's rows, unaligned; tried again while Postgres recovers.

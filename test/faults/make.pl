@@ -14,7 +14,7 @@ sub one_of { return $_[rand @_] }
 sub kind_draw {
 	my $r = rand;
 	return $r < 0.27 ? 'virtual' : $r < 0.54 ? 'real' : $r < 0.63 ? 'several' : $r < 0.71 ? 'stdin' : $r < 0.77 ? 'follow' : $r < 0.83 ? 'large'
-		: $r < 0.89 ? 'pending' : $r < 0.94 && -e "$Faults::work/step.so" ? 'step' : 'takeover';
+		: $r < 0.88 ? 'pending' : $r < 0.91 ? 'back' : $r < 0.95 && -e "$Faults::work/step.so" ? 'step' : 'takeover';
 }
 
 sub environment_make {
@@ -46,6 +46,7 @@ sub run_make {
 	my $updates = $kind eq 'large' ? between(1500, 4000) : $kind eq 'several' ? between(60, 200) : between(100, 400);
 	my $arrival = $kind eq 'large' ? 'none' : one_of(qw(gap gap gap offset none));
 	$arrival = one_of(qw(gap gap none)) if $kind =~ /^(stdin|follow)$/;
+	$arrival = 'gap' if $kind eq 'back';
 	my $most = $arrival eq 'offset' ? between(500, 3000) : between(2, 20);
 	my $folder = "$Faults::work/run-$number";
 	mkdir $folder or die "faults: $folder: $!\n";
@@ -53,7 +54,7 @@ sub run_make {
 	$of = $shards if $shards;
 	$of = 1 if $kind eq 'follow';
 	# Every fifth uses the private Postgres as such, so that it is the supervisor who must start it again.
-	my $private = $kind !~ /^(takeover|stdin|follow)$/ && rand() < 0.2;
+	my $private = $kind !~ /^(takeover|stdin|follow|back)$/ && rand() < 0.2;
 	my $run = {
 		folder => $folder, kind => $kind, clock => $clock, seed => $run_seed, private => $private, shards => $of, several => $kind eq 'several',
 		database => $private ? 'acctflow' : "r$number", may_tear => 0,
