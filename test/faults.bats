@@ -13,7 +13,7 @@ setup() {
 }
 
 @test "faults: struck at random, the relations are the model's and every event was emitted" {
-	ok "$root/test/faults/run" --kills "${FAULTS_KILLS:-200}" --jobs 2
+	ok "$root/test/faults/run" --kills $((${FAULTS_KILLS:-200} / 2)) --jobs 2
 	[[ ${lines[-1]} == 'ok: seed '* ]]
 	has 'strikes: KILL writer'
 	echo "$output" | grep -v ' not in ' >&3

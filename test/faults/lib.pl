@@ -1,5 +1,5 @@
 # What the fault programs share: a Postgres of their own (the supervisor's private
-# one, fsync on), a database a run, its inputs and what the model makes of them,
+# one), a database a run, its inputs and what the model makes of them,
 # processes to strike. judge.pl has the judgement of what is left. No code of the
 # product's is used but its programs.
 package Faults;
@@ -24,8 +24,10 @@ delete @ENV{grep { /^(PG|ACCTFLOW_)/ } keys %ENV};
 
 # --- a place and a Postgres ---------------------------------------------------------
 
-# Opens a work folder and starts its Postgres.
+# Opens a work folder and starts its Postgres. Processes are killed, not machines: what was written stays without fsync, which
+# only makes the time of a commit longer, so that more strikes meet it.
 sub open_work {
+	my ($fsync) = @_;
 	$owner = $$;
 	$work = tempdir('/tmp/acctflow-faults.XXXXXX');
 	chmod 0755, $work;
@@ -33,6 +35,8 @@ sub open_work {
 	postgres_start() or die "faults: the private Postgres does not start\n";
 	$socket = "$home/postgres/socket";
 	sql('postgres', 'ALTER SYSTEM SET log_min_messages = panic');
+	sql('postgres', 'ALTER SYSTEM SET fsync = off') unless $fsync;
+	sql('postgres', 'SELECT pg_reload_conf()');
 	$SIG{INT} = $SIG{TERM} = sub { exit 130 };
 }
 
