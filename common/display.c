@@ -11,7 +11,7 @@ display_style(enum format format, int fd)
 {
 	bool terminal = isatty(fd) == 1;
 	const char *plain = getenv("NO_COLOR");
-	bool people = format == FORMAT_TEXT || (format == FORMAT_AUTO && terminal);
+	bool people = terminal ? format != FORMAT_JSON : format == FORMAT_TEXT && options_format_named();
 	return (struct display_style){people, people && terminal && !(plain && *plain)};
 }
 

@@ -5,7 +5,8 @@
 #include "options.h"
 #include "record.h"
 
-/* How records are printed on a descriptor: --format, or by whether it is a terminal. */
+/* How records are printed on a descriptor: by whether it is a terminal and --format. A format that the configuration or
+ * the environment sets counts on a terminal only, or the middle of a pipeline would get lines for people. */
 struct display_style {
 	bool people; /* lines for people, else the records as they are */
 	bool color;

@@ -19,7 +19,7 @@ const char *const acctflow_version = ACCTFLOW_VERSION;
 
 static const char *config_path;
 static int log_level = LOG_INFO, log_format;
-static bool no_sandbox;
+static bool no_sandbox, format_named;
 
 /* What every program takes, behind its own options. */
 static const struct option_spec common[] = {
@@ -283,6 +283,7 @@ arguments_walk(struct getopt_tables *t, const struct reading *r, int argc, char 
 		}
 		char where[64];
 		snprintf(where, sizeof where, "--%s", spec->name);
+		format_named |= strcmp(spec->name, "format") == 0;
 		if (set || spec->value == &config_path)
 			spec_set(spec, optarg ? optarg : "true", where);
 	}
@@ -324,4 +325,10 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	free(t.specs);
 	buf_free(&t.letters);
 	return optind;
+}
+
+bool
+options_format_named(void)
+{
+	return format_named;
 }

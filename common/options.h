@@ -44,4 +44,7 @@ extern const char *const acctflow_version;
  * level and format. Returns the index in argv of the first operand; options may stand behind operands too. */
 int options_read(const struct program *program, const struct option_spec *specs, int argc, char **argv);
 
+/* Whether --format stood on the command line: only that turns a pipe's records into lines for people. */
+bool options_format_named(void);
+
 #endif
