@@ -392,7 +392,9 @@ guess(struct reader *rd, enum split_status status)
 	rd->guessed = true;
 	if (rd->split.marked)
 		log_warn("\"%s\" begins with a UTF-8 byte order mark, which JSON does not have: it is skipped", rd->name);
-	rd->hopeless = rd->bytes == 0 && !rd->ordinal && file_guess(slice_buf(b), &rd->hint);
+	/* Of an array that comes in small pieces the beginning may be gone. */
+	if (rd->bytes == 0 && !rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
+		rd->hopeless = file_guess(slice_buf(b), &rd->hint);
 	return !rd->hopeless;
 }
 

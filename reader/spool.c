@@ -152,6 +152,8 @@ spool_find(struct spool *s, uint64_t from, struct spool_entry *found)
 		if (e.ordinal > from)
 			die(EXIT_PERMANENT, "the spool \"%s\" begins at record %llu, behind --from", s->path,
 			    (unsigned long long)e.ordinal);
+		if (any && (e.ordinal < found->ordinal || e.byte < found->byte))
+			continue;
 		if (e.byte > (uint64_t)st.st_size)
 			break;
 		input = e.kind == SPOOL_INPUT ? e.byte : input;
