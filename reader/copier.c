@@ -374,6 +374,8 @@ step_follow(struct copier *c)
 		ssize_t n = move(c);
 		if (n > 0)
 			follow_count(f, (size_t)n);
+		/* The head that was read now is what it is recognised by. */
+		from_write(c);
 		break;
 	case FOLLOW_MOVED:
 		count(c, true);
