@@ -28,7 +28,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOVE_BYTES = 128 << 10, ENTRY_BYTES = 1 << 20, FULL_US = 200000, LOOK_US = 1000000, FROM_NUMBERS = 6, ALONE = 3 };
+enum {
+	MOVE_BYTES = 128 << 10,
+	ENTRY_BYTES = 1 << 20,
+	FULL_US = 200000,
+	LOOK_US = 1000000,
+	FROM_NUMBERS = 6,
+	ALONE = 3
+};
 
 struct copier {
 	const struct copier_options *options;
@@ -122,8 +129,8 @@ record_count(struct copier *c)
 	struct split *s = &c->split;
 	struct place place;
 	uint64_t byte = c->spool.at - split_left(s);
-	if (!s->reason.len && !record_has(&s->record, M_EVENT) && update_read(&s->record, &c->update, &s->reason) == 0 &&
-	    c->update.arrive_ms > (int64_t)c->arrived)
+	if (!s->reason.len && !record_has(&s->record, M_EVENT) &&
+	    update_read(&s->record, &c->update, &s->reason) == 0 && c->update.arrive_ms > (int64_t)c->arrived)
 		c->arrived = (uint64_t)c->update.arrive_ms;
 	c->ordinal++;
 	if (byte - c->entry >= ENTRY_BYTES && split_place(s, &place))
@@ -221,9 +228,9 @@ from_write(struct copier *c)
 		return;
 	c->mark = *m;
 	c->text.len = 0;
-	buf_printf(&c->text, "%llu %llu %llu %llu %llu %llu\n", (unsigned long long)m->device, (unsigned long long)m->inode,
-	    (unsigned long long)m->bytes, (unsigned long long)m->hash, (unsigned long long)c->size,
-	    (unsigned long long)c->follow.got);
+	buf_printf(&c->text, "%llu %llu %llu %llu %llu %llu\n", (unsigned long long)m->device,
+	    (unsigned long long)m->inode, (unsigned long long)m->bytes, (unsigned long long)m->hash,
+	    (unsigned long long)c->size, (unsigned long long)c->follow.got);
 	file_make(c, "from");
 }
 

@@ -30,7 +30,8 @@ files_check(char *const *paths, int n, const char *regular)
 			die(EXIT_PERMANENT, "could not read \"%s\": it is a directory", paths[i]);
 		if (regular && !S_ISREG(st.st_mode))
 			die(EXIT_PERMANENT,
-			    "%s wants a regular file, which \"%s\" is not; `supervisor run` spools it, or copy it first by "
+			    "%s wants a regular file, which \"%s\" is not; `supervisor run` spools it, or copy it "
+			    "first by "
 			    "`reader --copy-to DIR`, then read it by `reader --spool DIR`",
 			    regular, paths[i]);
 	}
@@ -161,7 +162,8 @@ fingerprint_parse(const char *option, const char *fingerprint)
 {
 	const char *colon = strchr(fingerprint, ':');
 	uint64_t bytes;
-	if (!colon || json_integer((struct slice){fingerprint, (size_t)(colon - fingerprint)}, INT64_MAX, &bytes) != 0 ||
+	if (!colon ||
+	    json_integer((struct slice){fingerprint, (size_t)(colon - fingerprint)}, INT64_MAX, &bytes) != 0 ||
 	    strspn(colon + 1, "0123456789abcdef") != 32 || colon[33])
 		die(EXIT_PERMANENT, "%s: expected BYTES:HASH as `begin` and `end` have it, not \"%s\"", option,
 		    fingerprint);
@@ -178,7 +180,8 @@ files_recognise(char *const *paths, int n, const char *fingerprint)
 		die(EXIT_PERMANENT, "--fingerprint: \"%s\" is not a regular file and has none", paths[0]);
 	if (!slice_is(slice_buf(&now), fingerprint))
 		die(EXIT_PERMANENT,
-		    "\"%s\" is not what was read before: its first %llu bytes have changed, of the %llu bytes that it has "
+		    "\"%s\" is not what was read before: its first %llu bytes have changed, of the %llu bytes that it "
+		    "has "
 		    "now; `supervisor run --again` reads it anew",
 		    paths[0], (unsigned long long)bytes, (unsigned long long)files_size(paths, n));
 	buf_free(&now);
@@ -212,8 +215,11 @@ file_compare(const char *path, const char *fingerprint)
 	bool equal = slice_is(slice_buf(&now), fingerprint);
 	/* Of a longer file `begin` has this many bytes only, so that its size is not known. */
 	bool same = equal && (size == bytes || bytes == FILE_HEAD);
-	printf("%s %llu %llu %s\n", same ? "same" : equal ? "grown" : "changed", (unsigned long long)bytes,
-	    (unsigned long long)size, file_is_array(path) ? "array" : "lines");
+	printf("%s %llu %llu %s\n",
+	    same    ? "same"
+	    : equal ? "grown"
+		    : "changed",
+	    (unsigned long long)bytes, (unsigned long long)size, file_is_array(path) ? "array" : "lines");
 	if (fflush(stdout) != 0)
 		die(EXIT_TEMPORARY, "could not write standard output: %m");
 	buf_free(&now);
@@ -229,7 +235,9 @@ guess_binary(struct slice s, struct buf *hint)
 	} kinds[] = {
 	    {"\x1f\x8b", 2, "looks like gzip: zcat FILE | reader -"},
 	    {"\x28\xb5\x2f\xfd", 4, "looks like zstd: zstdcat FILE | reader -"},
-	    {"\xfd" "7zXZ", 5, "looks like xz: xzcat FILE | reader -"},
+	    {"\xfd"
+	     "7zXZ",
+		5, "looks like xz: xzcat FILE | reader -"},
 	    {"BZh", 3, "looks like bzip2: bzcat FILE | reader -"},
 	    {"PK\3\4", 4, "looks like a zip archive: unzip -p FILE | reader -"},
 	    {"\xff\xfe", 2, "looks like UTF-16: iconv -f UTF-16 -t UTF-8 FILE | reader -"},
@@ -272,7 +280,8 @@ guess_object(const char *p, const char *end, struct buf *hint)
 	record_free(&r);
 	if (!several && !wraps)
 		return false;
-	buf_text(hint, several ? "is one object over several lines, not one a line: jq -c " : "is an object that holds the updates: jq -c ");
+	buf_text(hint, several ? "is one object over several lines, not one a line: jq -c "
+			       : "is an object that holds the updates: jq -c ");
 	if (wraps) {
 		buf_text(hint, "'.[");
 		buf_safe(hint, name);

@@ -111,8 +111,8 @@ static bool
 is_wanted(int fd, const struct file_mark *mark, uint64_t got, bool copy)
 {
 	struct stat st;
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= got && head_is(fd, mark) &&
-	       (st.st_dev == mark->device && st.st_ino == mark->inode) == !copy;
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= got &&
+	       head_is(fd, mark) && (st.st_dev == mark->device && st.st_ino == mark->inode) == !copy;
 }
 
 /* Opens that file in the folder of `path`; -1 where there is none. */
@@ -165,7 +165,8 @@ follow_open(struct follow *f, const char *path, const struct file_mark *mark, ui
 		die(EXIT_PERMANENT, "could not open file \"%s\": %m", path);
 	if (fd < 0)
 		die(EXIT_PERMANENT,
-		    "the file that was followed at \"%s\" is gone from there and from its folder: what it held behind its first %llu bytes is not known; `supervisor run --again` reads what is there now",
+		    "the file that was followed at \"%s\" is gone from there and from its folder: what it held behind "
+		    "its first %llu bytes is not known; `supervisor run --again` reads what is there now",
 		    path, (unsigned long long)got);
 	if (mark)
 		f->mark = *mark;
@@ -203,8 +204,9 @@ was_cut(struct follow *f, uint64_t size)
 		take(f, copy, f->got);
 		return true;
 	}
-	log_warn("\"%s\" was cut off or written anew, and no copy of it is in its folder: what was written behind the %llu "
-		 "bytes that were read, if anything, is lost; going on with its first line",
+	log_warn(
+	    "\"%s\" was cut off or written anew, and no copy of it is in its folder: what was written behind the %llu "
+	    "bytes that were read, if anything, is lost; going on with its first line",
 	    f->path, (unsigned long long)f->got);
 	if (f->next >= 0)
 		close(f->next);
@@ -220,7 +222,8 @@ next_open(struct follow *f)
 	f->next = follow_file_open(f->path);
 	if (f->next >= 0) {
 		if (f->placed > 1)
-			log_warn("%u files were at \"%s\" since the one that was read to its end; what stood in those before the "
+			log_warn("%u files were at \"%s\" since the one that was read to its end; what stood in those "
+				 "before the "
 				 "last one is not read: it was renamed faster than it was followed",
 			    f->placed, f->path);
 		if (f->failing)
@@ -233,11 +236,13 @@ next_open(struct follow *f)
 		return;
 	if (!f->failing) {
 		f->failing = clock_now();
-		log_warn("another file is at \"%s\" now, which cannot be opened: %m; trying again, reading the old one meanwhile",
+		log_warn("another file is at \"%s\" now, which cannot be opened: %m; trying again, reading the old one "
+			 "meanwhile",
 		    f->path);
 	} else if (clock_now() - f->failing > DEADLINE_US) {
 		die(EXIT_TEMPORARY,
-		    "could not open file \"%s\", which took the place of the one that was followed, for %d s: %m; is it readable? "
+		    "could not open file \"%s\", which took the place of the one that was followed, for %d s: %m; is "
+		    "it readable? "
 		    "one in a folder that was not known at the start can only be opened by a new start",
 		    f->path, DEADLINE_US / 1000000);
 	}
@@ -249,8 +254,9 @@ old_look(struct follow *f)
 	struct stat st;
 	if (f->old < 0 || fstat(f->old, &st) != 0 || (uint64_t)st.st_size <= f->old_size)
 		return;
-	log_warn("%llu bytes were written to the file that was at \"%s\" before, after it was left for its successor: they "
-		 "are not read",
+	log_warn(
+	    "%llu bytes were written to the file that was at \"%s\" before, after it was left for its successor: they "
+	    "are not read",
 	    (unsigned long long)((uint64_t)st.st_size - f->old_size), f->path);
 	f->old_size = (uint64_t)st.st_size;
 }

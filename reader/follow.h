@@ -20,12 +20,12 @@ struct follow {
 	struct file_mark mark;
 	int inotify; /* -1: there is none, the file is only looked at every second */
 	/* The rest is its own. */
-	int next;		  /* the file that took its place at the path, or -1 */
-	int old;		  /* the file before this one, or -1 */
-	uint64_t old_size;	  /* when it was looked at last */
-	unsigned placed;	  /* how many files were put at the path since this one, or `next`, was opened */
-	int64_t rested;		  /* since when this one has not grown, while `next` has bytes */
-	int64_t failing;	  /* since when the successor cannot be opened; 0: it can */
+	int next;	   /* the file that took its place at the path, or -1 */
+	int old;	   /* the file before this one, or -1 */
+	uint64_t old_size; /* when it was looked at last */
+	unsigned placed;   /* how many files were put at the path since this one, or `next`, was opened */
+	int64_t rested;	   /* since when this one has not grown, while `next` has bytes */
+	int64_t failing;   /* since when the successor cannot be opened; 0: it can */
 };
 
 enum follow_state {

@@ -283,7 +283,8 @@ held_emit(struct reader *rd)
 	}
 }
 
-/* Hashes what was taken of the file since the last time: it is in the buffer still, but of a record that was too long. */
+/* Hashes what was taken of the file since the last time: it is in the buffer still, but of a record that was too long.
+ */
 static void
 print_on(struct reader *rd)
 {
@@ -391,7 +392,8 @@ guess(struct reader *rd, enum split_status status)
 		return true;
 	rd->guessed = true;
 	if (rd->split.marked)
-		log_warn("\"%s\" begins with a UTF-8 byte order mark, which JSON does not have: it is skipped", rd->name);
+		log_warn(
+		    "\"%s\" begins with a UTF-8 byte order mark, which JSON does not have: it is skipped", rd->name);
 	/* Of an array that comes in small pieces the beginning may be gone. */
 	if (rd->bytes == 0 && !rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
 		rd->hopeless = file_guess(slice_buf(b), &rd->hint);
@@ -529,7 +531,8 @@ stream_read(struct reader *rd)
 		held_emit(rd);
 	if (rd->check.text && !rd->check.passed && rd->from > rd->check.offset && !rd->halted && !rd->enough)
 		die(EXIT_PERMANENT,
-		    "the input has changed: it ends before its record at offset %llu, which was read before; `supervisor run "
+		    "the input has changed: it ends before its record at offset %llu, which was read before; "
+		    "`supervisor run "
 		    "--again` reads it anew",
 		    (unsigned long long)rd->check.offset);
 	/* What looks like something else is, where nothing of it is an update. */
@@ -583,7 +586,8 @@ end(struct reader *rd)
 	flush(rd);
 	buf_free(&print);
 	if (rd->refused && rd->shard.index == 0)
-		log_warn("%llu of %llu records were rejected; `supervisor rejected` lists them, by hand they are the `rejected` "
+		log_warn("%llu of %llu records were rejected; `supervisor rejected` lists them, by hand they are the "
+			 "`rejected` "
 			 "events in the output",
 		    (unsigned long long)rd->refused, (unsigned long long)rd->passed);
 }
@@ -716,33 +720,33 @@ static struct reader reader = {
 static const struct option_spec specs[] = {
     {"arrival", 'a', OPTION_CHOICE, &reader.mode, "gap|offset|recorded|none",
 	"random gaps; a random time each; their arriveMs; at once (default: gap)", 0, 0, NULL, NULL, NULL},
-    {"delay-ms", 'd', OPTION_CUSTOM, &reader.arrival.delay, "MIN:MAX", "the random time's range (default: 0:1000)", 0, 0,
-	NULL, delay_set, NULL},
-    {"speed", 'x', OPTION_CUSTOM, &reader.arrival.speed, "X", "so many times as fast (default: 1)", 0, 0, NULL, speed_set,
-	NULL},
+    {"delay-ms", 'd', OPTION_CUSTOM, &reader.arrival.delay, "MIN:MAX", "the random time's range (default: 0:1000)", 0,
+	0, NULL, delay_set, NULL},
+    {"speed", 'x', OPTION_CUSTOM, &reader.arrival.speed, "X", "so many times as fast (default: 1)", 0, 0, NULL,
+	speed_set, NULL},
     {"seed", 's', OPTION_COUNT, &reader.arrival.seed, "N", "the same seed gives the same stream (default: random)", 0,
 	UINT64_MAX, &reader.seeded, NULL, NULL},
     {"shard", 0, OPTION_CUSTOM, &reader.shard, "I/N", "only the accounts of shard I of N (default: 0/1)", 0, 0, NULL,
 	shard_set, NULL},
-    {"from", 'f', OPTION_COUNT, &reader.from, "OFFSET", "emit nothing before this offset", 0, VERSION_MAX - 1, NULL, NULL,
-	NULL},
-    {"to", 't', OPTION_COUNT, &reader.to, "OFFSET", "emit nothing after this offset", 0, VERSION_MAX - 1, &reader.limited,
+    {"from", 'f', OPTION_COUNT, &reader.from, "OFFSET", "emit nothing before this offset", 0, VERSION_MAX - 1, NULL,
 	NULL, NULL},
-    {"count", 'n', OPTION_COUNT, &reader.count, "N", "stop after N records of the stream", 0, UINT64_MAX, &reader.counted,
-	NULL, NULL},
+    {"to", 't', OPTION_COUNT, &reader.to, "OFFSET", "emit nothing after this offset", 0, VERSION_MAX - 1,
+	&reader.limited, NULL, NULL},
+    {"count", 'n', OPTION_COUNT, &reader.count, "N", "stop after N records of the stream", 0, UINT64_MAX,
+	&reader.counted, NULL, NULL},
     {"follow", 'F', OPTION_FLAG, &reader.follows, NULL, "keep reading as the file grows, one record a line", 0, 0, NULL,
 	NULL, NULL},
-    {"source", 'S', OPTION_TEXT, &reader.source, "NAME", "the source's name (default: the file's real path)", 0, 0, NULL,
-	NULL, NULL},
-    {"strict", 0, OPTION_FLAG, &reader.strict, NULL, "exit 1 if a record was rejected", 0, 0, NULL, NULL, NULL},
-    {"catch-up-to", 0, OPTION_COUNT, &reader.catch_up, "OFFSET", "wait for nothing up to this offset", 0, VERSION_MAX - 1,
-	&reader.catching_up, NULL, NULL},
-    {"fingerprint", 0, OPTION_TEXT, &reader.fingerprint, "BYTES:HASH", "refuse a file whose first bytes are others", 0, 0,
+    {"source", 'S', OPTION_TEXT, &reader.source, "NAME", "the source's name (default: the file's real path)", 0, 0,
 	NULL, NULL, NULL},
-    {"check", 0, OPTION_CUSTOM, &reader.check, "OFFSET:HASH", "refuse an input whose skipped update there is another", 0, 0,
-	NULL, check_set, NULL},
-    {"compare", 0, OPTION_TEXT, &reader.compare, "BYTES:HASH", "only say how FILE differs from that fingerprint", 0, 0, NULL,
-	NULL, NULL},
+    {"strict", 0, OPTION_FLAG, &reader.strict, NULL, "exit 1 if a record was rejected", 0, 0, NULL, NULL, NULL},
+    {"catch-up-to", 0, OPTION_COUNT, &reader.catch_up, "OFFSET", "wait for nothing up to this offset", 0,
+	VERSION_MAX - 1, &reader.catching_up, NULL, NULL},
+    {"fingerprint", 0, OPTION_TEXT, &reader.fingerprint, "BYTES:HASH", "refuse a file whose first bytes are others", 0,
+	0, NULL, NULL, NULL},
+    {"check", 0, OPTION_CUSTOM, &reader.check, "OFFSET:HASH", "refuse an input whose skipped update there is another",
+	0, 0, NULL, check_set, NULL},
+    {"compare", 0, OPTION_TEXT, &reader.compare, "BYTES:HASH", "only say how FILE differs from that fingerprint", 0, 0,
+	NULL, NULL, NULL},
     {"spool", 0, OPTION_TEXT, &reader.spool.path, "DIR", "read what is copied to this folder", 0, 0, NULL, NULL, NULL},
     {"copy-to", 0, OPTION_TEXT, &reader.copier.folder, "DIR",
 	"only move standard input, or the followed file, to this folder", 0, 0, NULL, NULL, NULL},
@@ -750,12 +754,12 @@ static const struct option_spec specs[] = {
 	VERSION_MAX - 1, NULL, NULL, NULL},
     {"copy-ahead", 0, OPTION_COUNT, &reader.copier.ahead, "BYTES",
 	"how far ahead of its readers; 0: any distance (default: 1048576)", 0, INT64_MAX, NULL, NULL, NULL},
-    {"clock", 0, OPTION_CHOICE, &reader.clock, "real|virtual", "virtual: nobody waits (default: real)", 0, 0, NULL, NULL,
-	"clock"},
+    {"clock", 0, OPTION_CHOICE, &reader.clock, "real|virtual", "virtual: nobody waits (default: real)", 0, 0, NULL,
+	NULL, "clock"},
     {"epoch", 0, OPTION_CUSTOM, &reader.epoch, "TIME",
 	"when the virtual clock starts, as 2000-01-01T00:00:00Z, the default", 0, 0, NULL, epoch_set, "epoch"},
-    {"format", 0, OPTION_CHOICE, &reader.format, "auto|json|text", "NDJSON, or lines for people (default: by terminal)", 0,
-	0, NULL, NULL, "format"},
+    {"format", 0, OPTION_CHOICE, &reader.format, "auto|json|text", "NDJSON, or lines for people (default: by terminal)",
+	0, 0, NULL, NULL, "format"},
     {0},
 };
 

@@ -12,11 +12,11 @@ enum held_kind {
 };
 
 struct held {
-	uint64_t time;	  /* of arrival */
-	uint64_t order;	  /* of reading */
-	uint64_t hash;	  /* of an update: update_hash */
-	int64_t stamp;	  /* arriveMs, -1 for none */
-	size_t at;	  /* where its text starts: body, then trace */
+	uint64_t time;	/* of arrival */
+	uint64_t order; /* of reading */
+	uint64_t hash;	/* of an update: update_hash */
+	int64_t stamp;	/* arriveMs, -1 for none */
+	size_t at;	/* where its text starts: body, then trace */
 	uint32_t body, trace;
 	enum held_kind kind;
 };

@@ -35,8 +35,8 @@ struct split {
 	enum { SPLIT_UNDECIDED, SPLIT_LINES, SPLIT_ARRAY } mode;
 	struct lines in;
 	struct place place; /* how far lines were counted */
-	size_t counted; /* `place` is that of this byte of the buffer */
-	size_t start;	/* where the record starts in the buffer */
+	size_t counted;	    /* `place` is that of this byte of the buffer */
+	size_t start;	    /* where the record starts in the buffer */
 	enum { WANT_FIRST, WANT_VALUE, WANT_COMMA, WANT_NOTHING } want;
 	/* An element that was not whole when it was first seen: how its end is looked for, byte by byte, once. */
 	struct {
@@ -51,7 +51,8 @@ struct split {
 /* Starts on fd; `s` starts zeroed and may be started again. With lines_only an array is SPLIT_BROKEN. */
 void split_start(struct split *s, int fd, bool lines_only);
 
-/* One read(2), with its result; at most in.most bytes, where that is set; 0 ends the input. What was given before is no longer valid. */
+/* One read(2), with its result; at most in.most bytes, where that is set; 0 ends the input. What was given before is no
+ * longer valid. */
 ssize_t split_read(struct split *s);
 
 /* Takes back the end of the input that split_read met: the file may grow. split_end declares it. */

@@ -61,7 +61,8 @@ entry_parse(struct slice line, struct spool_entry *e)
 	uint64_t *numbers[ENTRY_NUMBERS] = {&e->ordinal, &e->byte, &e->line, &e->line_start, &e->arrived};
 	for (int i = 0; i < ENTRY_NUMBERS; i++) {
 		const char *space = line.n ? memchr(line.p, ' ', line.n) : NULL;
-		if (!space || json_integer((struct slice){line.p, (size_t)(space - line.p)}, INT64_MAX, numbers[i]) != 0)
+		if (!space ||
+		    json_integer((struct slice){line.p, (size_t)(space - line.p)}, INT64_MAX, numbers[i]) != 0)
 			return false;
 		line = (struct slice){space + 1, line.n - (size_t)(space + 1 - line.p)};
 	}

@@ -3,8 +3,8 @@
  * reads that like a growing file, and begins again where it wants. It holds
  *
  *	data	what came, byte for byte, several inputs behind one another
- *	index	a line `ORDINAL BYTE LINE LINE_START ARRIVED KIND` about every MiB: where in the data a record starts, and
- *		what reading on there needs. KIND: `array`, `lines`, or `input` where an input begins. Lines are only added.
+ *	index	a line `ORDINAL BYTE LINE LINE_START ARRIVED KIND` about every MiB: where in the data a record starts,
+ *and what reading on there needs. KIND: `array`, `lines`, or `input` where an input begins. Lines are only added.
  *		Without an entry reading takes longer; but an input's is there before its first byte is.
  *	end	nothing more comes; it says `cut` where that was not the input's own end
  *	from	of a followed file: see copier.c
@@ -31,11 +31,11 @@ struct spool {
 	const char *path;
 	int data;
 	int inotify;
-	uint64_t input;	 /* the byte where the input begins that is read */
-	uint64_t at;	 /* the byte that is read next: whoever reads counts */
-	uint64_t next;	 /* where the next input begins; UINT64_MAX: not known */
-	bool cut;	 /* the last input ended before its end */
-	bool followed;	 /* and it is a file that may grow */
+	uint64_t input; /* the byte where the input begins that is read */
+	uint64_t at;	/* the byte that is read next: whoever reads counts */
+	uint64_t next;	/* where the next input begins; UINT64_MAX: not known */
+	bool cut;	/* the last input ended before its end */
+	bool followed;	/* and it is a file that may grow */
 	/* The rest is its own. */
 	int folder, index, place;
 	uint64_t size, index_at;
@@ -52,8 +52,8 @@ bool spool_index_next(struct spool *s, struct spool_entry *e);
 /* Makes the reader of that shard known, the only one. */
 void spool_enter(struct spool *s, unsigned shard);
 
-/* Goes to the last entry that is not behind the record `from`, for which the data are there. Returns false while there is
- * no input. */
+/* Goes to the last entry that is not behind the record `from`, for which the data are there. Returns false while there
+ * is no input. */
 bool spool_find(struct spool *s, uint64_t from, struct spool_entry *e);
 
 /* How many bytes of this input there are to read; 0: it is at its end; -1: wait for `inotify`. */
