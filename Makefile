@@ -24,10 +24,11 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(
 
 # Each third-party library has one door: only its users' objects see its headers, only they link it.
 PQ_CFLAGS = $(shell pkg-config --cflags libpq)
-LIBS_reader = $(shell pkg-config --libs yaml-0.1)
-LIBS_timerd = $(LIBS_reader)
-LIBS_writer = $(LIBS_reader) $(shell pkg-config --libs libpq libcjson)
-LIBS_statusd = $(LIBS_reader) $(shell pkg-config --libs libmicrohttpd)
+LIBS_common = $(shell pkg-config --libs yaml-0.1)
+LIBS_reader = $(LIBS_common) $(shell pkg-config --libs libxxhash)
+LIBS_timerd = $(LIBS_common)
+LIBS_writer = $(LIBS_common) $(shell pkg-config --libs libpq libcjson)
+LIBS_statusd = $(LIBS_common) $(shell pkg-config --libs libmicrohttpd)
 
 PROGRAMS = reader writer timerd statusd
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))

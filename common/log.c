@@ -105,7 +105,9 @@ repeats_at_exit(void)
 /* Whether a line may be said now; else it is counted. */
 static bool __attribute__((format(printf, 2, 0))) admit(enum log_level level, const char *format, va_list ap)
 {
+	int saved = errno;
 	int64_t now = clock_now();
+	errno = saved;
 	struct site *s = sites;
 	for (struct site *i = sites; i < sites + SITES; i++) {
 		if (i->format == format) {
@@ -127,7 +129,6 @@ static bool __attribute__((format(printf, 2, 0))) admit(enum log_level level, co
 		atexit(repeats_at_exit);
 	registered = holding = true;
 	s->held++;
-	int saved = errno;
 	vsnprintf(s->last, sizeof s->last, format, ap);
 	errno = saved;
 	return false;

@@ -95,15 +95,17 @@ nothing_foreign() {
 	refused delete other 'Function not implemented' reader -a none in
 }
 
-@test "reader --spool writes in its spool, and nowhere else" {
+@test "reader --copy-to writes in its spool, and nowhere else; reader --spool only reads it" {
 	needs 1
-	nothing_foreign reader -a none --spool s <in
+	nothing_foreign reader --copy-to s <in
 	rm -r s
-	refused write s/x 'done' reader -a none --spool s <in
+	refused write s/x 'done' reader --copy-to s <in
 	rm -r s
-	refused write new 'Permission denied' reader -a none --spool s <in
+	refused write new 'Permission denied' reader --copy-to s <in
 	rm -r s
-	refused read other 'Permission denied' reader -a none --spool s <in
+	refused read other 'Permission denied' reader --copy-to s <in
+	refused read other 'Permission denied' reader -a none --spool s
+	refused write s/x 'Function not implemented' reader -a none --spool s
 	[[ ! -e new ]]
 }
 
