@@ -305,6 +305,8 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	config_path = getenv("ACCTFLOW_CONFIG");
 	arguments_walk(&t, &r, argc, argv, false);
 	bool named = config_path != NULL;
+	if (named)
+		setenv("ACCTFLOW_CONFIG", config_path, 1); /* for programs that this one starts */
 	if (!named)
 		config_path = "config.yaml";
 	if (named || access(config_path, F_OK) == 0) {

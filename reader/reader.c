@@ -62,7 +62,7 @@ epoch_set(const char *text, void *value)
 static void
 show(const struct reader *rd)
 {
-	metrics_set(METRIC_TOLD, rd->from + rd->told);
+	metrics_set(METRIC_EMITTED, rd->from + rd->told);
 	metrics_set(METRIC_BYTES, rd->bytes + (rd->in && rd->in->got ? rd->in->got - split_left(&rd->split) : 0));
 }
 
@@ -560,7 +560,7 @@ main(int argc, char **argv)
 		spool_start(&rd);
 	rd.start = clock_now();
 	metrics_source(slice_of(rd.source));
-	metrics_set(METRIC_TOLD, rd.from);
+	metrics_set(METRIC_EMITTED, rd.from);
 	metrics_set(METRIC_SIZE, inputs_size(&rd, paths, n));
 	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
 	begin(&rd, arrivals[rd.mode]);

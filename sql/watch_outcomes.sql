@@ -11,17 +11,17 @@ WITH pending AS (
            count(*) FILTER (WHERE due < 86400) AS s86400
     FROM pending
 )
-SELECT (SELECT coalesce(sum(indexed), 0)::bigint FROM acctflow.source_lanes) AS "outcomes.indexed",
-       (SELECT count(*) FROM acctflow.callbacks_fired) AS fired,
-       n AS pending,
-       (SELECT coalesce(sum(l.most - coalesce(d.delivered_offset, -1)), 0)::bigint
-        FROM (SELECT name, max(committed_offset) AS most FROM acctflow.source_lanes GROUP BY name) l
-        JOIN acctflow.source_deliveries d ON d.name = l.name
-        WHERE d.token > 0 AND coalesce(d.delivered_offset, -1) < l.most) AS "outcomes.undelivered",
+SELECT f.fired,
+       n AS pending, overdue,
+       greatest(0, (SELECT coalesce(sum(indexed), 0)::bigint FROM acctflow.source_lanes) - f.fired - n -
+        (SELECT coalesce(sum(l.most - coalesce(d.delivered_offset, -1)), 0)::bigint
+         FROM (SELECT name, max(committed_offset) AS most FROM acctflow.source_lanes GROUP BY name) l
+         JOIN acctflow.source_deliveries d ON d.name = l.name
+         WHERE d.token > 0 AND coalesce(d.delivered_offset, -1) < l.most)) AS cancelled,
        jsonb_build_array(
            jsonb_build_object('seconds', 0, 'count', overdue), jsonb_build_object('seconds', 1, 'count', s1 - overdue),
            jsonb_build_object('seconds', 10, 'count', s10 - s1), jsonb_build_object('seconds', 60, 'count', s60 - s10),
            jsonb_build_object('seconds', 600, 'count', s600 - s60), jsonb_build_object('seconds', 3600, 'count', s3600 - s600),
            jsonb_build_object('seconds', 86400, 'count', s86400 - s3600), jsonb_build_object('seconds', NULL, 'count', n - s86400)
        )::text AS "pendingByDue"
-FROM by_due
+FROM by_due, (SELECT count(*) AS fired FROM acctflow.callbacks_fired) f

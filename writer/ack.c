@@ -69,8 +69,6 @@ struct ack {
 	char ingested[TIME_TEXT];
 	uint64_t same;
 	bool virtual_clock;
-	struct slice recent[METRICS_EVENTS]; /* lines of this pass, the last ones */
-	size_t recent_n;
 };
 
 static void
@@ -114,7 +112,7 @@ same_observe(struct ack *s)
 	int64_t t;
 	if (s->same && time_parse((struct slice){s->ingested, TIME_TEXT - 1}, &t) == 0) {
 		int64_t took = clock_now() - t;
-		metrics_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, s->same);
+		metrics_observe(HISTOGRAM_EMITTED, took > 0 ? (uint64_t)took : 0, s->same);
 	}
 	s->same = 0;
 }
@@ -130,46 +128,6 @@ same_count(struct ack *s, struct slice t)
 		memcpy(s->ingested, t.p, TIME_TEXT - 1);
 	}
 	s->same++;
-}
-
-/* Shows the last events of a pass. */
-static void
-recent_show(struct ack *s)
-{
-	static const struct {
-		const char *event;
-		enum member at;
-	} shown[] = {{"indexed", M_INGESTED_AT}, {"fired", M_FIRED_AT}, {"cancelled", M_CANCELLED_AT},
-	    {"rejected", M_INGESTED_AT}};
-	static const enum member members[] = {
-	    M_EVENT, M_ID, M_VERSION, M_ACCOUNT_TYPE, M_SOURCE, M_OFFSET, M_REASON, M_SUPERSEDED_BY, M_LATENESS_US};
-	struct buf text[METRICS_EVENTS] = {0};
-	struct slice events[METRICS_EVENTS] = {0};
-	struct record *r = &s->record;
-	size_t first = s->recent_n > METRICS_EVENTS ? s->recent_n - METRICS_EVENTS : 0, n = 0;
-	for (size_t i = first; i < s->recent_n; i++) {
-		size_t k = 0;
-		if (record_parse_line(s->recent[i % METRICS_EVENTS], r) != 0)
-			continue;
-		while (k < sizeof shown / sizeof *shown && !record_is(r, M_EVENT, shown[k].event))
-			k++;
-		if (k == sizeof shown / sizeof *shown)
-			continue;
-		struct buf *b = &text[n];
-		for (size_t m = 0; m < sizeof members / sizeof *members; m++)
-			if (record_has(r, members[m])) {
-				buf_printf(b, "%c\"%s\":", m ? ',' : '{', member_name[members[m]]);
-				buf_slice(b, r->m[members[m]]);
-			}
-		buf_text(b, ",\"at\":");
-		buf_slice(b, record_has(r, shown[k].at) ? r->m[shown[k].at] : SLICE("null"));
-		buf_char(b, '}');
-		events[n++] = slice_buf(b);
-	}
-	metrics_events(events, n);
-	for (size_t i = 0; i < n; i++)
-		buf_free(&text[i]);
-	s->recent_n = 0;
 }
 
 /* Notes a callback that fired, if the record says which and when. */
@@ -342,14 +300,11 @@ pass(struct ack *s)
 			}
 			to = line.p + line.n + 1;
 		}
-		s->recent[s->recent_n++ % METRICS_EVENTS] = line;
 		more = ++s->next->events < MOST_HELD;
 	}
 	run_end(s);
 	write_on(s, from, to);
 	same_observe(s);
-	if (metrics_shown())
-		recent_show(s);
 	return more && !s->holds;
 }
 

@@ -255,6 +255,11 @@ batch_run(struct run *r, struct batch *b)
 	size_t records = b->n - b->begins - b->ends;
 	if (status == INGEST_OK && records) {
 		metrics_add(METRIC_BATCHES, 1);
+		for (size_t i = b->n; i-- > 0;)
+			if (b->items[i].offset >= 0) {
+				metrics_set(METRIC_COMMITTED, (uint64_t)b->items[i].offset + 1);
+				break;
+			}
 		metrics_observe(HISTOGRAM_BATCH, records, 1);
 		metrics_observe(HISTOGRAM_COMMIT, (uint64_t)(clock_now() - start), 1);
 		log_trace("committed a batch records=%zu us=%lld", records, (long long)(clock_now() - start));

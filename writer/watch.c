@@ -119,7 +119,7 @@ ask(struct watch *w, struct question *q)
 		status = PG_OK;
 	}
 	if (status == PG_OK && q == &w->outcomes)
-		w->pending = pg_rows(w->db, 0) && pg_i64(w->db, 0, 0, 2) > 0;
+		w->pending = pg_rows(w->db, 0) && pg_i64(w->db, 0, 0, 1) > 0;
 	return status;
 }
 

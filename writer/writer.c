@@ -6,7 +6,7 @@
 #include "time.h"
 #include "log.h"
 #include "schema.h"
-#include "reach.h"
+#include "sandbox.h"
 #include "source.h"
 #include "sql.h"
 
@@ -182,7 +182,7 @@ writer_connect(const struct writer_options *o, const char *application)
 		die(EXIT_TEMPORARY,
 		    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
 		    (unsigned long long)o->deadline, pg_error(db));
-	reach_confine(db);
+	sandbox_privileges();
 	migrate(db);
 	return db;
 }
