@@ -244,7 +244,7 @@ metrics_equal_sql() {
 	local label='source="live \"x\"",shard="0/2"'
 	retry 200 metric_is 'rejected_total{reason="accountType"}' 1
 	fired() { (($(metric fired_total) >= 1)); }
-	retry 200 fired
+	retry 900 fired
 	for name in reader writer timerd ack; do retry 100 metric_is "up{$label,program=\"$name\"}" 1; done
 	retry 100 metric_is "lag_records{$label}" 0
 	(($(metric "callback_lateness_seconds_count{$label}") >= 1))
