@@ -104,21 +104,14 @@ $(BUILD)/sql.h: $(SQL) Makefile
 
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c)): $(BUILD)/sql.h
 
-# The filters of system calls, as C.
-$(BUILD)/filter-rules.h: common/filter/rules.c common/filter.h
-	@mkdir -p $(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(LDFLAGS) -o $(BUILD)/filter-rules $< $(shell pkg-config --libs libseccomp)
-	$(BUILD)/filter-rules > $@
-
-$(BUILD)/common/filter.o: $(BUILD)/filter-rules.h
-
-# The page's files, as C: name, bytes, size.
+# The page's files, as C: name, ETag, the bytes, the same compressed.
 $(BUILD)/assets.h: $(ASSETS) Makefile
 	@mkdir -p $(@D)
-	@{ i=0; for f in $(ASSETS); do i=$$((i + 1)); printf 'static const unsigned char asset_%d[] = {' $$i; \
-		od -An -v -tu1 "$$f" | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '0};'; done; \
-	echo 'static const struct { const char *name; const unsigned char *bytes; unsigned long size; } assets[] = {'; \
-	i=0; for f in $(ASSETS); do i=$$((i + 1)); printf '{"%s", asset_%d, sizeof asset_%d - 1},\n' "$${f##*/}" $$i $$i; done; \
+	@bytes() { echo "static const unsigned char $$1[] = {"; od -An -v -tu1 | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};'; }; \
+	{ i=0; for f in $(ASSETS); do i=$$((i + 1)); bytes asset_$$i <"$$f"; gzip -9nc "$$f" | bytes gzip_$$i; done; \
+	echo 'static const struct { const char *name, *etag; const unsigned char *bytes, *gzip; unsigned long size, gzip_size; } assets[] = {'; \
+	i=0; for f in $(ASSETS); do i=$$((i + 1)); set -- $$(cksum <"$$f"); \
+	printf '{"%s", "\\"%s-%s\\"", asset_%d, gzip_%d, sizeof asset_%d, sizeof gzip_%d},\n' "$${f##*/}" $$1 $$2 $$i $$i $$i $$i; done; \
 	echo '{0}};'; } > $@
 
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h

@@ -465,6 +465,8 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	const char *format = getenv("ACCTFLOW_LOG_FORMAT");
 	log_format = format && strcmp(format, "json") == 0;
 	arguments_walk(&r, argc, argv, true);
+	if (config_path)
+		setenv("ACCTFLOW_CONFIG", config_path, 1); /* for programs that this one starts */
 	bool json = log_format == 1;
 	log_set((enum log_level)log_level, json);
 	if (help_wanted)

@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 enum { SOURCE_BYTES = 1024 };
-#define EPOCH INT64_C(946684800000000) /* 2000-01-01T00:00:00Z */
 
 enum { CLOCK_IS_REAL, CLOCK_IS_VIRTUAL };
 
@@ -100,7 +99,7 @@ check_set(const char *text, void *value)
 static void
 show(const struct reader *rd)
 {
-	metrics_set(METRIC_TOLD, rd->ordinal > rd->from ? rd->ordinal : rd->from);
+	metrics_set(METRIC_EMITTED, rd->ordinal > rd->from ? rd->ordinal : rd->from);
 	metrics_set(METRIC_BYTES, rd->bytes + (rd->got ? rd->got - split_left(&rd->split) : 0));
 }
 
@@ -684,8 +683,9 @@ run(struct reader *rd)
 	metrics_open("reader");
 	restrict_rights(rd);
 	rd->start = clock_now();
+	metrics_shard(rd->shard.index, rd->shard.count);
 	metrics_source(slice_of(rd->source));
-	metrics_set(METRIC_TOLD, rd->from);
+	metrics_set(METRIC_EMITTED, rd->from);
 	metrics_set(METRIC_SIZE, rd->follows || rd->spool.path ? 0 : files_size(rd->paths, rd->paths_n));
 	begin(rd);
 	stream_read(rd);

@@ -1,6 +1,5 @@
 -- The outcomes of the callbacks, and when those are due that are pending: a pass over the accounts, asked the more rarely
--- the longer it takes. One statement, one snapshot: indexed and undelivered are of the same moment. outcomes.indexed are
--- the versions with a callback that did not fail. $1 is now.
+-- the longer it takes. One statement, one snapshot: all counts are of the same moment. $1 is now.
 WITH pending AS (
     SELECT extract(epoch FROM coalesce(u.due_at, a.ingested_at + a.callback_time_ms * interval '1 millisecond') - $1::timestamptz) AS due
     FROM acctflow.latest a
@@ -16,11 +15,11 @@ WITH pending AS (
 ), settled AS (
     SELECT count(*) FILTER (WHERE NOT failed) AS fired, count(*) FILTER (WHERE failed) AS failed FROM acctflow.outcomes
 )
-SELECT (SELECT coalesce(sum(indexed - without_callback), 0)::bigint FROM acctflow.pipelines) - failed AS "outcomes.indexed",
-       fired, failed, n AS pending, overdue,
-       (SELECT coalesce(sum(p.committed_offset - coalesce(d.delivered_offset, -1)), 0)::bigint
-        FROM acctflow.pipelines p JOIN acctflow.deliveries d ON d.pipeline = p.pipeline
-        WHERE d.token > 0 AND coalesce(d.delivered_offset, -1) < p.committed_offset) AS "outcomes.undelivered",
+SELECT fired, failed, n AS pending, overdue,
+       greatest(0, (SELECT coalesce(sum(indexed - without_callback), 0)::bigint FROM acctflow.pipelines) - fired - failed - n -
+        (SELECT coalesce(sum(p.committed_offset - coalesce(d.delivered_offset, -1)), 0)::bigint
+         FROM acctflow.pipelines p JOIN acctflow.deliveries d ON d.pipeline = p.pipeline
+         WHERE d.token > 0 AND coalesce(d.delivered_offset, -1) < p.committed_offset)) AS cancelled,
        jsonb_build_array(
            jsonb_build_object('seconds', 0, 'count', overdue), jsonb_build_object('seconds', 1, 'count', s1 - overdue),
            jsonb_build_object('seconds', 10, 'count', s10 - s1), jsonb_build_object('seconds', 60, 'count', s60 - s10),

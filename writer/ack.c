@@ -78,7 +78,7 @@ latency_observe(struct ack *a)
 	int64_t t;
 	if (a->same && time_parse((struct slice){a->ingested, TIME_TEXT - 1}, &t) == 0) {
 		int64_t took = clock_now() - t;
-		metrics_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, a->same);
+		metrics_observe(HISTOGRAM_EMITTED, took > 0 ? (uint64_t)took : 0, a->same);
 	}
 	a->same = 0;
 }
@@ -320,6 +320,7 @@ record_done(struct ack *a)
 {
 	if (a->source.token >= 0 && pg_rows(a->pg, 1) == 0)
 		record_refused(a);
+	metrics_add(METRIC_BATCHES, 1);
 	a->until = clock_now() + (a->recording->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 	load_clear(a->recording);
 	a->recording = NULL;

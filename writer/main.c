@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "query.h"
+#include "sandbox.h"
 #include "schema.h"
 #include "source.h"
 #include "sql.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+
 
 static struct writer_options options = {
     .shard = {0, 1}, .batch = 30000, .deadline = 60, .home = "var", .epoch = OPTION_EPOCH_DEFAULT};
@@ -139,7 +140,7 @@ static struct pg *
 writer_open(const struct writer_options *o, const char *application)
 {
 	static struct pg *pg; /* found by a leak checker where we end here */
-	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	sandbox_privileges();
 	writer_configure(o, o->deadline);
 	pg = pg_new(application);
 	enum pg_status status = pg_connect(pg);

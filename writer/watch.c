@@ -5,13 +5,14 @@
 #include "watch.h"
 
 #include "log.h"
+#include "sandbox.h"
 #include "loop.h"
 #include "schema.h"
 #include "sql.h"
 #include "time.h"
 
 #include <string.h>
-#include <sys/prctl.h>
+
 #include <unistd.h>
 
 enum {
@@ -20,7 +21,7 @@ enum {
 	SHARE_BEHIND = 10,	    /* resting, and what was asked last is not so any more */
 	AT_LEAST_US = 60 * 1000000, /* asked so often even where nothing seems to have changed */
 	TIMEOUT_S = 30,
-	PENDING_COLUMN = 3, /* of sql/watch_outcomes.sql */
+	PENDING_COLUMN = 2, /* of sql/watch_outcomes.sql */
 	CHANGED_COLUMNS = 7, /* the first ones of sql/watch.sql */
 };
 
@@ -166,7 +167,7 @@ watch_main(const struct writer_options *o)
 	};
 	output_open(&w.out, STDOUT_FILENO);
 	w.db = pg_new("acctflow status");
-	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	sandbox_privileges();
 	while (!loop_stopping()) {
 		int64_t start = clock_now();
 		/* Found anew each time: the private Postgres may only be there later. */
