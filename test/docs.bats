@@ -1,0 +1,161 @@
+#!/usr/bin/env bats
+# The documents: commands in them run, files and functions that they name are there, manual pages have the options that
+# the programs have, and the words are those of doc/glossary.md.
+#
+# A fenced block marked `sh` in README.md, data/README.md or doc/*.md is run here, from a folder that looks like the checkout,
+# with a private Postgres; an indented block, or a fence without `sh`, is not.
+# shellcheck disable=SC2154,SC2164 # helper sets root, bin and supervisor; a cd that fails ends the test
+load helper
+
+setup() {
+	# User postgres, who runs the private Postgres for root, must be able to enter it.
+	checkout=$(mktemp -d /tmp/acctflow-docs.XXXXXX)
+	chmod 755 "$checkout"
+	export ACCTFLOW_HOME=$checkout/var
+	ln -s "$root/supervisor" "$root/data" "$root/doc" "$checkout/"
+	ln -s "$bin" "$checkout/bin"
+	cd "$checkout"
+}
+
+teardown() {
+	"$supervisor" stop
+	rm -rf -- "$checkout"
+}
+
+# blocks FILE: its `sh` blocks.
+blocks() {
+	awk '/^```/ { on = !on && /^```sh$/; next } on' "$1"
+}
+
+# follow FILE: runs them, one shell for all.
+follow() {
+	blocks "$1" >commands
+	[ -s commands ]
+	ok bash -euo pipefail -c '. ./commands'
+}
+
+documents() {
+	find "$root" -maxdepth 2 -name '*.md' -not -path '*/.*' | sort
+}
+
+manuals() {
+	find "$root" -maxdepth 2 -name '*.1' -not -path '*/.*' | sort
+}
+
+@test "README: its commands run, also after the first run was interrupted" {
+	local first
+	./supervisor run data/challenge-input.json >first.out 2>first.err &
+	first=$!
+	retry 600 grep -q '"event":"indexed"' first.out
+	kill -INT "$first"
+	wait "$first" || {
+		cat first.err
+		false
+	}
+	follow "$root/README.md"
+	has '"event":"fired"'
+	has 'fired ID1 v3'
+	hasnt '"consistent":false'
+}
+
+@test "the other documents: their commands run" {
+	local file
+	./supervisor postgres
+	for file in "$root"/doc/*.md "$root/data/README.md"; do
+		[[ -z $(blocks "$file") ]] || follow "$file"
+	done
+}
+
+@test "doc/architecture.md names files and functions that are there, and all of the programs' files" {
+	local name path wrong='' text
+	text=$(<"$root/doc/architecture.md")
+	for name in $(grep -oE '`[a-z_./-]+\.(c|h|1|bash|sql|yaml|html|js|css|svg|md)`' <<<"$text" | tr -d '`' | sort -u); do
+		[[ $name != *NAME* ]] || continue
+		[[ -e $root/$name || -e $root/sql/$name ]] || wrong+="no file $name"$'\n'
+	done
+	for name in $(grep -oE '`[a-z_0-9]+\(\)`' <<<"$text" | tr -d '`()' | sort -u); do
+		grep -rqE "^(static inline .*)?\*?$name\(" "$root"/{common,reader,writer,timerd,statusd,supervise} "$root/supervisor" ||
+			wrong+="no function $name"$'\n'
+	done
+	for path in "$root"/{common,reader,writer,timerd,statusd,data}/*.c "$root"/supervise/*.bash; do
+		name=${path#"$root"/}
+		[[ $text == *"\`$name\`"* ]] || wrong+="not named: $name"$'\n'
+	done
+	same "$wrong" ''
+	((${#text} > 1000 && $(wc -l <"$root/doc/architecture.md") <= 250))
+}
+
+@test "links in the documents lead to files" {
+	local file link wrong=''
+	while IFS= read -r file; do
+		for link in $(grep -oE '\]\([^)#]+' "$file" | cut -c3-); do
+			[[ $link == http* || -e ${file%/*}/$link ]] || wrong+="${file#"$root"/}: $link"$'\n'
+		done
+	done < <(documents)
+	same "$wrong" ''
+}
+
+@test "manual pages have the options that --help prints, and no others" {
+	local program page help wrong=''
+	for program in reader writer timerd statusd supervisor; do
+		page=$root/$program/$program.1
+		[[ -e $page ]] || page=$root/$program.1
+		help=$("$root/supervisor" --help)
+		[[ $program == supervisor ]] || help=$("$bin/$program" --help)
+		wrong+=$(diff <(grep -oE -- '--[a-z][a-z-]+' <<<"$help" | sort -u) \
+			<(grep -E '^\.(It|Op|Cm|Ar)' "$page" | grep -oE 'Fl Fl [a-z][a-z-]+' | sed 's/Fl Fl /--/' | sort -u) | sed -n "s/^[<>]/$program: &/p") || :
+	done
+	same "$wrong" ''
+}
+
+@test "manual pages are clean by mandoc" {
+	command -v mandoc >/dev/null || skip 'mandoc is not there'
+	ok manuals
+	# shellcheck disable=SC2046 # paths of this tree, split by lines
+	ok mandoc -T lint -W warning $(manuals)
+}
+
+# Each sentence of the text on standard input that opens with one of two words; headings and cells of tables count.
+opens_badly() {
+	perl -00 -pe 's/\n(?!\n|[-*|#.])/ /g' | grep -nE '(^|^[-*#|. ]+|[.!?:] +|\| *|\*\* *)(Of|What) ' | cut -c1-160 || :
+}
+
+@test "no sentence opens with Of or What" {
+	local file program wrong=''
+	while IFS= read -r file; do
+		wrong+=$(awk '/^```/ { code = !code } !code && !/^    /' "$file" | opens_badly | sed "s,^,${file#"$root"/}: ,")
+	done < <(documents)
+	while IFS= read -r file; do
+		wrong+=$(grep -vE '^\.' "$file" | opens_badly | sed "s,^,${file#"$root"/}: ,")
+	done < <(manuals)
+	for program in reader writer timerd statusd; do
+		wrong+=$("$bin/$program" --help | opens_badly | sed "s,^,$program --help: ,")
+	done
+	wrong+=$("$supervisor" --help | opens_badly)
+	same "$wrong" ''
+}
+
+# Comments and strings of C, a line each, behind the place.
+spoken() {
+	perl -0777 -ne '
+		my $line = 1;
+		while (m{\G(?:(/\*.*?\*/|//[^\n]*|"(?:[^"\\]|\\.)*")|\x27(?:[^\x27\\]|\\.)+\x27|.)}gs) {
+			my $all = $&;
+			if (defined $1) { (my $text = $1) =~ s/\s+/ /g; print "$ARGV:$line: $text\n" }
+			$line += ($all =~ tr/\n//);
+		}' "$1"
+}
+
+# Where a retired word is right: fixed strings of the line, each with its reason.
+exceptions=(
+)
+
+@test "retired words are gone from comments, messages and documents" {
+	local file
+	{
+		for file in "$root"/{common,reader,writer,timerd,statusd,data}/*.[ch]; do spoken "$file"; done
+		# A heading or member such as settled_at is no such word.
+		grep -nHE . $(documents) $(manuals) "$root"/config.yaml "$root"/sql/*.sql "$root"/statusd/page.html
+	} | sed "s,^$root/,," | grep -wiE 'tell|tells|telling|told|settle|settles|settling' | grep -vF "${exceptions[@]/#/-e}" | cut -c1-160 >wrong || :
+	same "$(<wrong)" ''
+}
