@@ -33,7 +33,7 @@ own_database() {
 
 # child NAME: the pid of that program of the run.
 child() {
-	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pids"
+	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids"
 }
 
 # update ID VERSION CALLBACK_MS: one update as a line. ID is as it stands within a JSON string.
