@@ -3,19 +3,19 @@
 # for the services. A list that a child prints travels there too, as lines "GROUP.NAME line TEXT".
 # shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
 
-events=''                  # the fifo's descriptor
-keeper=''                  # the descriptor of what shows and keeps the logs
-stopping=''                # why nothing new is to begin
-closing=''                 # whether nobody reads the output any more
-ending=''                  # whether we are about to exit
-called=''                  # pid of the one that is waited for in the foreground
-signals=0 signalled=0      # how many asked for a stop, and when the last did
-locked=''                  # whether we hold the supervisor's lock
-db_away='' db_tries=0      # since when the private Postgres is away, and how often it could not be started
-declare -A live=()         # pid by child, "" until it has started
-declare -A code=()         # exit code by child, once it has ended
-declare -A missed=()       # children that were not there at the last look
-declare -A service_due=()  # when a service is to be started, in us
+events=''                 # the fifo's descriptor
+keeper=''                 # the descriptor of what shows and keeps the logs
+stopping=''               # why nothing new is to begin
+closing=''                # whether nobody reads the output any more
+ending=''                 # whether we are about to exit
+called=''                 # pid of the one that is waited for in the foreground
+signals=0 signalled=0     # how many asked for a stop, and when the last did
+locked=''                 # whether we hold the supervisor's lock
+db_away='' db_tries=0     # since when the private Postgres is away, and how often it could not be started
+declare -A live=()        # pid by child, "" until it has started
+declare -A code=()        # exit code by child, once it has ended
+declare -A missed=()      # children that were not there at the last look
+declare -A service_due=() # when a service is to be started, in us
 
 readonly LOG_BYTES=10000000 LOG_FILES=5
 

@@ -1,8 +1,8 @@
 # The verb run: what its inputs are, the first look at each, the loop, and what it came to.
 # shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
 
-asked=''  # whether an INPUT was named
-known=''  # whether the database has answered
+asked='' # whether an INPUT was named
+known='' # whether the database has answered
 shards=1
 out_format=()
 
@@ -13,9 +13,9 @@ looked=()         # whether the first look has decided
 refused=() nowait=() left=()
 first=() origin=() # the first record of this run; of a spool
 count=() spool=()
-compared=()            # what reader says of a file that was read before
-declare -A keep=()     # settings that hold, by "I.NAME"
-declare -A given=()    # settings that are asked for
+compared=()         # what reader says of a file that was read before
+declare -A keep=()  # settings that hold, by "I.NAME"
+declare -A given=() # settings that are asked for
 
 # input_add KIND PATH SOURCE SHARDS: with its pipelines.
 input_add() {

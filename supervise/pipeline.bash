@@ -8,19 +8,19 @@
 
 # By the pipeline's number:
 owner=() shard=() state=() result=()
-chain=()    # the names of the programs that were started, head first
-due=()      # when a pause is over, or patience is; us, 0 for never
-tries=()    # that failed, for the backoff
-idle=()     # rounds that ended well and brought nothing
-before=()   # where it stood at the last claim
-began=()    # when the round began, in s
-verdict=()  # of the round: ok, strict, temporary, permanent; empty where that is judged already
-after=()    # the verdict that the claim is to confirm
-failing=()  # the child that ended badly first
-cause=()    # in words
-told=()     # whether it was told to stop
-step=()     # how often those that linger were hinted to end
-away=()     # since when the claim fails
+chain=()            # the names of the programs that were started, head first
+due=()              # when a pause is over, or patience is; us, 0 for never
+tries=()            # that failed, for the backoff
+idle=()             # rounds that ended well and brought nothing
+before=()           # where it stood at the last claim
+began=()            # when the round began, in s
+verdict=()          # of the round: ok, strict, temporary, permanent; empty where that is judged already
+after=()            # the verdict that the claim is to confirm
+failing=()          # the child that ended badly first
+cause=()            # in words
+told=()             # whether it was told to stop
+step=()             # how often those that linger were hinted to end
+away=()             # since when the claim fails
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
 
 # pipeline_add INPUT SHARD

@@ -2,8 +2,8 @@
 # A folder is DIR/data, DIR/index and DIR/end (see reader), and `settings`: whose it is and how it was begun.
 # shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
 
-from=()        # by input: the descriptor that its copier reads
-copier_due=()  # when it is to be started again, or killed; us, 0 for never
+from=()       # by input: the descriptor that its copier reads
+copier_due=() # when it is to be started again, or killed; us, 0 for never
 copier_tries=()
 trim_due=() trim_began=() trimmed=() # when to ask what is delivered, when that was asked, bytes given back
 
