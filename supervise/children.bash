@@ -1,7 +1,7 @@
 # The children of a run. Each runs below a small wrapper that reports over one fifo when it has started and how it ended:
 # lines "GROUP.NAME started PID", "GROUP.NAME ended STATUS". GROUP is a pipeline's number, i and an input's number, or s
 # for the services. A list that a child prints travels there too, as lines "GROUP.NAME line TEXT".
-# shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
+# shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 events=''                 # the fifo's descriptor
 keeper=''                 # the descriptor of what shows and keeps the logs
@@ -92,7 +92,7 @@ event_wait() {
 }
 
 child_started() {
-	[[ $1 == [is].* ]] || pipeline_started "${1%%.*}"
+	[[ $1 == [is]* ]] || pipeline_started "${1%%.*}"
 }
 
 child_line() {

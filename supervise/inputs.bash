@@ -1,5 +1,5 @@
 # The verb run: what its inputs are, the first look at each, the loop, and what it came to.
-# shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
+# shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 asked='' # whether an INPUT was named
 known='' # whether the database has answered
@@ -59,7 +59,7 @@ inputs_read() {
 		/dev/fd/* | /proc/self/fd/*) [[ -f $input ]] || descriptor=${input##*/} ;;
 		esac
 		if [[ $descriptor ]]; then
-			{ : <&"$descriptor"; } 2>/dev/null || fail $PERMANENT "input \"$input\" is closed"
+			[[ -e /proc/self/fd/$descriptor ]] || fail $PERMANENT "input \"$input\" is closed"
 			name=$(date -u "+stdin-%Y%m%dT%H%M%SZ-$$")
 			((${#source[@]} == 0)) || name+=-${#source[@]}
 		else
@@ -176,10 +176,11 @@ input_compare() {
 # in order of arrival; an array that broke off is read anew once it has changed.
 input_compared() {
 	local i=$1 k verb='' old new form clash broken=''
-	if ((code[i$i.compare])); then
-		input_end "$i" "$((code[i$i.compare] == PERMANENT ? PERMANENT : TEMPORARY))"
-		return
-	fi
+	case ${code[i$i.compare]} in
+	0) ;;
+	"$PERMANENT") input_end "$i" $PERMANENT && return ;;
+	*) input_end "$i" $TEMPORARY && return ;;
+	esac
 	read -r verb old new form <<<"${compared[i]}"
 	for k in $(input_pipelines "$i"); do [[ ${claim[$k.broken]-} != true ]] || broken=true; done
 	settings_keep "$i" "$(input_pipelines "$i" | head -n 1)"
@@ -260,7 +261,7 @@ input_close() {
 	copier_due[i]=0
 	[[ ${spool[i]} ]] || return 0
 	for k in $(input_pipelines "$i"); do
-		if [[ ${claim[$k.complete]-}${claim[$k.broken]-} != *true* || ${claim[$k.committed]-} != "${claim[$k.delivered]-}" ]]; then
+		if [[ ${claim[$k.done]-}${claim[$k.complete]-}${claim[$k.broken]-} != *true* || ${claim[$k.committed]-} != "${claim[$k.delivered]-}" ]]; then
 			[[ ${kind[i]} == follow ]] || log info "what was read of source \"${source[i]}\" and is not finished is kept; run takes it up"
 			return 0
 		fi
@@ -351,8 +352,8 @@ summary_print() {
 verb_run() {
 	local result=0 k writer reader timerd statusd run_began=${EPOCHREALTIME/./}
 	shards=${opt[shards]:-${ACCTFLOW_SHARDS:-1}}
-	[[ $shards =~ ^[0-9]{1,4}$ ]] && shards=$((10#$shards)) && ((shards > 0)) ||
-		misused "--shards: expected a whole number from 1, not \"$shards\""
+	[[ $shards =~ ^0*[1-9][0-9]{0,3}$ ]] || misused "--shards: expected a whole number from 1, not \"$shards\""
+	shards=$((10#$shards))
 	[[ ${opt[count]-0} =~ ^[0-9]{1,18}$ ]] || misused "--count: expected a whole number, not \"${opt[count]}\""
 	[[ ! ${opt[count]-} ]] || opt[count]=$((10#${opt[count]}))
 	one_of "${opt[format]-auto}" auto json text || misused "--format: expected one of auto|json|text, not \"${opt[format]}\""
@@ -360,7 +361,8 @@ verb_run() {
 	(($# < 2)) || [[ ! ${opt[source]-} ]] || misused '--source names one INPUT, and there are several'
 	(($# == 0)) || asked=true
 	inputs_read "$@"
-	writer=$(program writer) reader=$(program reader) timerd=$(program timerd) statusd=$(program statusd)
+	writer=$(program writer) reader=$(program reader) timerd=$(program timerd)
+	statusd=$(program statusd 2>/dev/null) || log warn 'going on without statusd, which is not built'
 	lock_take
 	traps_set
 	events_open
@@ -371,8 +373,7 @@ verb_run() {
 	db_acquire
 	db_watch
 	anchor_set
-	service_start statusd
-	meter_start
+	[[ ! $statusd ]] || { service_start statusd && meter_start; }
 	[[ $asked && ! " ${kind[*]} " == *' spool '* ]] || spools_left
 	[[ $asked ]] || pending_find
 	if [[ ! $stopping ]]; then

@@ -1,5 +1,5 @@
 # The Debian packages that acctflow is built and tested with.
-# shellcheck shell=bash disable=SC2154 # set by the other parts
+# shellcheck shell=bash disable=SC2154,SC2086 # set by the other parts
 
 # Those that are missing, a line each. pgbouncer serves one test only, which is left out where it is not there.
 packages_missing() {

@@ -4,7 +4,7 @@
 #   claiming  `writer claim` runs                 pausing  until due
 #   waiting   claimed; its input is looked at     done     with a result
 #   running   its programs run
-# shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
+# shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 # By the pipeline's number:
 owner=() shard=() state=() result=()
@@ -64,6 +64,7 @@ claim_judge() {
 		refused[i]=true state[k]=waiting
 		input_look "$i"
 	elif [[ ${verdict[k]} == permanent ]]; then
+		pipeline_complain "$k" ''
 		pipeline_finish "$k" $PERMANENT
 	else
 		away[k]=${away[k]:-${EPOCHREALTIME/./}}
@@ -74,11 +75,11 @@ claim_judge() {
 
 # A claim that is not the first: whether the source is done, or another round is needed.
 pipeline_claimed() {
-	local k=$1 now=${claim[$1.committed]-}/${claim[$1.delivered]-}/${claim[$1.pending]-} after=${after[$1]}
-	if [[ $after == permanent ]]; then
+	local k=$1 now=${claim[$1.committed]-}/${claim[$1.delivered]-}/${claim[$1.pending]-} ended=${after[$1]}
+	if [[ $ended == permanent ]]; then
 		pipeline_finish "$k" $PERMANENT
 		return
-	elif [[ $after == ok || $after == strict ]]; then
+	elif [[ $ended == ok || $ended == strict ]]; then
 		# Each program says it is done: then so it must be, or reader was told to end.
 		if pipeline_over "$k" || [[ ${claim[$k.complete]-} != true || $stopping ]]; then
 			pipeline_finish "$k" 0
@@ -90,7 +91,7 @@ pipeline_claimed() {
 	elif [[ $now != "${before[k]}" ]]; then
 		before[k]=$now tries[k]=0 idle[k]=0
 		pipeline_start "$k"
-	elif [[ $after == ok || $after == strict ]]; then
+	elif [[ $ended == ok || $ended == strict ]]; then
 		if ((++idle[k] >= 5)); then
 			log error "source \"${source[owner[k]]}\" was read to its end but does not get done"
 			pipeline_finish "$k" $TEMPORARY
@@ -213,7 +214,7 @@ pipeline_failed() {
 		verdict[k]=permanent
 	fi
 	if [[ ! ${cause[k]} ]] || ((step[k] == 0 && $3 != TEMPORARY && ${cause[k]%% *} == TEMPORARY)); then
-		cause[k]="$3 $2 $2[$last_pid] $how"
+		cause[k]="$3 $2 ${2/#claim/writer claim}[$last_pid] $how"
 	fi
 	# A reader that gives up for good has emitted its end, and the others are to get there; or else they notice by themselves.
 	[[ $2 == reader && $3 == "$PERMANENT" ]] || failing[k]=${failing[k]:-$2}

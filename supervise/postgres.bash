@@ -1,5 +1,5 @@
 # The private Postgres: made, started, counted by its users, watched, revived, stopped by the last of them.
-# shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
+# shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 gate=''  # a descriptor: the lock of whoever starts or stops it
 users='' # a descriptor: the shared lock of those who use it

@@ -1,5 +1,5 @@
 # What the options, the environment and the configuration file say: settled once, exported for the programs.
-# shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
+# shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 declare -A config=() # the configuration file's top level, as `writer --print-config` reads it
 

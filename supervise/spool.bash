@@ -1,6 +1,6 @@
 # The spool: what cannot be read twice is copied to a folder by one `reader --copy-to` and read there by the pipelines.
 # A folder is DIR/data, DIR/index and DIR/end (see reader), and `settings`: whose it is and how it was begun.
-# shellcheck shell=bash disable=SC2034,SC2154 # set and used by the other parts
+# shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 from=()       # by input: the descriptor that its copier reads
 copier_due=() # when it is to be started again, or killed; us, 0 for never
@@ -74,6 +74,7 @@ copier_hold() {
 	local i=$1 both held
 	[[ ${kind[i]} == spool && ! ${from[i]} && ${live[i$i.copier]-} ]] || return 0
 	[[ /proc/${live[i$i.copier]}/fd/0 -ef ${path[i]} ]] || return 0
+	# shellcheck disable=SC2094 # neither is read here
 	exec {both}<>"${path[i]}" {held}<"${path[i]}" {both}>&-
 	from[i]=$held
 }
