@@ -78,7 +78,7 @@ event_wait() {
 	started)
 		[[ -v live[$id] ]] || return 0
 		live[$id]=$value
-		if [[ $ending ]]; then child_signal KILL "$id"; else child_started "$id"; fi
+		if [[ $ending && $id != s.keeper ]]; then child_signal KILL "$id"; else child_started "$id"; fi
 		;;
 	line) [[ $ending ]] || child_line "$id" "$value" ;;
 	ended)
@@ -218,10 +218,13 @@ logs_start() {
 	exec {keeper}> >(
 		trap '' INT TERM HUP
 		descriptors_close "$events"
-		tee -a -p -- "$logs" 2>/dev/null | "${filter[@]}" >&2 || :
+		{
+			echo "s.keeper started $BASHPID" >&"$events"
+			exec tee -a -p -- "$logs" 2>/dev/null
+		} | "${filter[@]}" >&2 || :
 		echo 's.keeper ended 0' >&"$events"
 	)
-	live[s.keeper]=$!
+	live[s.keeper]=''
 }
 
 # Whatever was logged is shown before we end.
@@ -230,6 +233,8 @@ logs_end() {
 	[[ $keeper ]] || return 0
 	exec {keeper}>&-
 	while [[ -v live[s.keeper] ]] && ((SECONDS < until)); do event_wait 0.5; done
+	# A program's own child may have outlived it and still hold the other end.
+	child_signal KILL s.keeper
 }
 
 # --- signals

@@ -369,7 +369,6 @@ verb_run() {
 	logs_start
 	rm -rf -- "$run/pipelines"
 	rm -f -- "$run/restarts" "$run/output.lock"
-	for k in "${!owner[@]}"; do mkdir -p -- "$run/pipelines/$k"; done
 	db_acquire
 	db_watch
 	anchor_set

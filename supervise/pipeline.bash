@@ -28,7 +28,6 @@ pipeline_add() {
 	local k=${#owner[@]}
 	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' due[k]=0 tries[k]=0 idle[k]=0 before[k]='' began[k]=0
 	verdict[k]='' failing[k]='' cause[k]='' told[k]='' step[k]=0 away[k]=''
-	mkdir -p -- "$run/pipelines/$k" 2>/dev/null || :
 }
 
 # backoff TRY: settles delay, in ms: 100 doubling to 10,000, the upper half of it at random.
@@ -117,6 +116,7 @@ pipeline_start() {
 		[[ -z ${keep[$i.$name]-} ]] || clock+=("--$name" "${keep[$i.$name]}")
 	done
 	began[k]=$SECONDS
+	mkdir -p -- "$run/pipelines/$k" 2>/dev/null || :
 	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
 	export ACCTFLOW_METRICS=$run/pipelines/$k
 	if [[ ${kind[i]} == pending ]]; then

@@ -322,7 +322,7 @@ END
 
 @test "--again takes the next number that is not done" {
 	fake_all
-	sed -i 's|\[\[ ! -e $state/done \]\] .*|case $* in *"#3") echo done=$([[ -e $state/done ]] \&\& echo true) ;; *) echo done=true ;; esac|' "$fakes/writer"
+	sed -i 's|\[\[ ! -e $state/done \]\] .*|case $* in *"#3 "*) echo done=$([[ -e $state/done ]] \&\& echo true) ;; *) echo done=true ;; esac|' "$fakes/writer"
 	ok "$supervisor" run --source s --again "$BATS_TEST_TMPDIR/in"
 	[[ $(cat "$fakes/reader.args") == '--source s#3 '* ]]
 	ok "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
