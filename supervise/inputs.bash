@@ -176,6 +176,7 @@ input_compare() {
 # in order of arrival; an array that broke off is read anew once it has changed.
 input_compared() {
 	local i=$1 k verb='' old new form clash broken=''
+	[[ ! $stopping ]] || { input_end "$i" 0 && return; }
 	case ${code[i$i.compare]} in
 	0) ;;
 	"$PERMANENT") input_end "$i" $PERMANENT && return ;;
@@ -285,6 +286,11 @@ run_loop() {
 			((due[k] == 0 || due[k] > now)) || pipeline_due "$k"
 			((due[k] == 0 || due[k] >= next)) || next=${due[k]}
 		done
+		for k in "${!source[@]}"; do
+			# A named pipe that the copier is about to open is looked for more often.
+			[[ ${kind[k]} != spool || ${from[k]} ]] || next=$((now + 200000))
+			((copier_due[k] == 0 || copier_due[k] >= next)) || next=${copier_due[k]}
+		done
 		services_tend
 		spools_tend
 		if ((now - looked_at > 1000000)); then
@@ -293,7 +299,6 @@ run_loop() {
 		fi
 		run_on || return 0
 		now=$((next > now ? next - now : 0))
-		((now < 200000)) || [[ ${from[*]-x}${copier_due[*]} =~ ^[0-9\ ]+$ ]] || now=200000
 		printf -v now '%d.%06d' $((now / 1000000)) $((now % 1000000))
 		event_wait "$now"
 	done
@@ -364,8 +369,8 @@ verb_run() {
 	writer=$(program writer) reader=$(program reader) timerd=$(program timerd)
 	statusd=$(program statusd 2>/dev/null) || log warn 'going on without statusd, which is not built'
 	lock_take
-	traps_set
 	events_open
+	traps_set
 	logs_start
 	rm -rf -- "$run/pipelines"
 	rm -f -- "$run/restarts" "$run/output.lock"

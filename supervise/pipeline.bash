@@ -58,7 +58,14 @@ claim_judge() {
 	if [[ ${verdict[k]} == ok && ${claim[$k.token]-} ]]; then
 		[[ ! ${away[k]} ]] || log info "the database answers again after $(seconds_since "${away[k]}") s"
 		away[k]='' known=true
-		if [[ ${looked[i]} ]]; then pipeline_claimed "$k"; else state[k]=waiting && input_look "$i"; fi
+		if [[ ${looked[i]} ]]; then
+			pipeline_claimed "$k"
+		elif [[ $stopping ]]; then
+			pipeline_finish "$k" 0
+		else
+			state[k]=waiting
+			input_look "$i"
+		fi
 	elif [[ ${verdict[k]} == permanent && ${opt[again]-} && ! ${looked[i]} ]]; then
 		refused[i]=true state[k]=waiting
 		input_look "$i"
@@ -318,6 +325,7 @@ worse() {
 
 # pipeline_finish K RESULT
 pipeline_finish() {
+	[[ ${state[$1]} != 'done' ]] || return 0
 	state[$1]='done' due[$1]=0
 	result[$1]=$(worse "${result[$1]}" "$2")
 	input_ripe "${owner[$1]}" || return 0

@@ -18,7 +18,7 @@ spool_path() {
 spool_make() {
 	local i=$1 name settings
 	(umask 077 && mkdir -p -- "${spool[i]}") 2>/dev/null || return 1
-	[[ ! -e ${spool[i]}/settings ]] || return 0
+	[[ ${kind[i]} != follow && ! -e ${spool[i]}/settings ]] || return 0
 	settings="source=${source[i]}"$'\n'"shards=$shards"$'\n'"first=${first[i]}"
 	for name in seed arrival delay-ms speed clock epoch strict count; do
 		[[ -z ${given[$i.$name]-} ]] || settings+=$'\n'"$name=${given[$i.$name]}"
@@ -44,7 +44,7 @@ spools_left() {
 		[[ -e ${settings%/*}/end ]] || echo cut >"${settings%/*}/end"
 		i=${#source[@]}
 		for name in "${!saved[@]}"; do given[$i.$name]=${saved[$name]}; done
-		input_add left '' "${saved[source]}" "${saved[shards]}"
+		input_add left '' "${saved[source]}" "${saved[shards]:-1}"
 		[[ ! $asked ]] || nowait[i]=true
 		log info "source \"${saved[source]}\": finishing what was read of it before"
 	done
@@ -55,7 +55,6 @@ spools_left() {
 copier_start() {
 	local i=$1 args=(--copy-to "${spool[$1]}")
 	copier_due[i]=0
-	[[ ! -e ${spool[i]}/cut ]] || rm -f -- "${spool[i]}/cut"
 	[[ -s ${spool[i]}/index ]] || args+=(--copy-from "${origin[i]}")
 	live[i$i.copier]=''
 	if [[ ${kind[i]} == follow ]]; then

@@ -44,6 +44,9 @@ began() {
 	slow_reader
 	start --shards 2 --source s "$input"
 	retry 300 began 2
+	complete() { (($(wc -l <"$ACCTFLOW_HOME/run/pipelines/$1/pids") == 4)); }
+	retry 300 complete 0
+	retry 300 complete 1
 	mapfile -t first < <(cat "$ACCTFLOW_HOME/run/pipelines/1/pids")
 	kill -KILL "$(awk '$1 == "writer" { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids")"
 	retry 300 began 3
