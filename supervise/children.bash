@@ -9,7 +9,7 @@ stopping=''               # why nothing new is to begin
 closing=''                # whether nobody reads the output any more
 ending=''                 # whether we are about to exit
 called=''                 # pid of the one that is waited for in the foreground
-signals=0 signalled=0     # how many asked for a stop, and when the last did
+signals=0 stopped=0       # how many asked for a stop, and when the first did
 locked=''                 # whether we hold the supervisor's lock
 db_away='' db_tries=0     # since when the private Postgres is away, and how often it could not be started
 declare -A live=()        # pid by child, "" until it has started
@@ -256,22 +256,19 @@ call() {
 # The first signal: no more is read, what was read goes through. The second: an end at once. One stop may arrive twice,
 # as from timeout(1), which signals its child and then the group, or from a terminal that goes away.
 on_signal() {
-	local now=${EPOCHREALTIME/./} again
-	again=$((now - signalled > 500000))
-	signalled=$now
+	local now=${EPOCHREALTIME/./}
 	((++signals))
 	if [[ $called ]]; then
 		kill -TERM "$called" 2>/dev/null || :
 	elif [[ ! $locked ]]; then
 		exit $((128 + $1))
-	elif [[ $stopping == 'asked to stop' ]]; then
-		((again)) || return 0
-		log warn 'asked again to stop; ending at once'
-		exit $((128 + $1))
-	else
-		stopping='asked to stop'
+	elif [[ $stopping != 'asked to stop' ]]; then
+		stopping='asked to stop' stopped=$now
 		log info 'asked to stop: finishing what was read'
 		printf 's.run signal\n' >&"$events"
+	elif ((now - stopped > 500000)); then
+		log warn 'asked again to stop; ending at once'
+		exit $((128 + $1))
 	fi
 }
 

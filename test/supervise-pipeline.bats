@@ -71,6 +71,7 @@ began() {
 @test "a stop during a pause ends it, also when it goes to the whole group" {
 	yes 111 | head -n 50 >"$fakes/deaths-writer"
 	for target in '' -; do
+		rm -f "$fakes/done"
 		env --default-signal=INT,TERM setsid "$supervisor" run --source s "$input" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 		started=$!
 		retry 300 grep -q 'starting again' "$BATS_TEST_TMPDIR/err"
