@@ -35,6 +35,7 @@ claims() {
 	same "$(cat "$ACCTFLOW_HOME"/spool/s-*/data)" $'one\ntwo'
 	[[ $(tail -n 1 "$fakes/copier.args") != *--copy-from* ]]
 	rm "$fakes/reader.args"
+	sed -i 's/echo done=false/echo done=true/' "$fakes/writer"
 	claims committed=9 delivered=9 complete=true
 	echo '' >"$fakes/pipelines"
 	ok "$supervisor" run
