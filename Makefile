@@ -4,6 +4,8 @@ VERSION = 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
 BIN ?= bin
+# BIN's full path, also where that has a space, which make's own functions would split at.
+BINS = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 
 CC ?= cc
 CFLAGS ?= -O2 -g
@@ -41,10 +43,11 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run test bench load check coverage faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test bench load check coverage faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
+	@echo 'make demo     the sample on the virtual clock, in a database of its own'
 	@echo 'make test     set up all that is needed, then run every test'
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
@@ -59,7 +62,14 @@ help:
 # What follows `packages` is made by a second make: what it asks pkg-config and the compiler may only be there now.
 run: packages
 	@$(MAKE) --no-print-directory build
-	ACCTFLOW_BIN=$(abspath $(BIN)) ./supervisor run data/challenge-input.json
+	ACCTFLOW_BIN='$(BINS)' ./supervisor run data/challenge-input.json
+
+# All that the sample has to show, in an instant, in a private database of its own that is made anew.
+demo: packages
+	@$(MAKE) --no-print-directory build
+	@export ACCTFLOW_BIN='$(BINS)' ACCTFLOW_HOME='$(CURDIR)/var/demo' ACCTFLOW_CONFIG=/dev/null; \
+		unset ACCTFLOW_DB PGHOST PGHOSTADDR PGSERVICE PGDATABASE; \
+		./supervisor freshdb && ./supervisor run --clock virtual --listen none data/challenge-input.json
 
 test: packages
 	@$(MAKE) --no-print-directory build units $(BIN)/generate
@@ -72,7 +82,7 @@ packages:
 
 postgres createdb dropdb freshdb: packages
 	@$(MAKE) --no-print-directory build
-	@ACCTFLOW_BIN=$(abspath $(BIN)) ./supervisor $@
+	@ACCTFLOW_BIN='$(BINS)' ./supervisor $@
 
 define program
 $(BIN)/$1: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $1/*.c)) $$(COMMON)
@@ -190,11 +200,14 @@ $(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(B
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
 	install -m 755 $(PROGRAMS:%=$(BIN)/%) supervisor $(DESTDIR)$(PREFIX)/bin
+	install -m 644 supervise/*.bash $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
 	install -m 644 $(foreach p,$(PROGRAMS),$p/$p.1) supervisor.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) supervisor)
+	rm -rf $(DESTDIR)$(PREFIX)/lib/acctflow
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(PROGRAMS:%=%.1) supervisor.1)
 
 clean:
