@@ -108,6 +108,8 @@ settings_keep() {
 			clash="--$name $old, not $new"
 		fi
 	done
+	# All shards draw from one seed.
+	keep[$i.seed]=${keep[$i.seed]:-$((SRANDOM << 20 ^ SRANDOM))}
 }
 
 # input_look INPUT: once all of its pipelines are claimed: whether there is anything to do, and whether it may be done as
