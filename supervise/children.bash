@@ -49,10 +49,12 @@ events_open() {
 
 # child ID COMMAND...: becomes the wrapper of a program, in a session of its own, where the terminal's ^C does not reach it.
 child() {
+	# Until it has left our process group, a signal to that is not for it.
+	trap '' INT TERM HUP
 	[[ ! $keeper ]] || exec 2>&"$keeper"
 	exec 4>&"$events"
 	descriptors_close 4
-	exec setsid setpriv --pdeathsig KILL -- sh -c "$WRAPPER" $$ "$@"
+	exec setsid env --default-signal=INT,QUIT,TERM,HUP setpriv --pdeathsig KILL -- sh -c "$WRAPPER" $$ "$@"
 }
 
 # child_lines ID: passes standard input on as that child's lines. Stands behind another in a pipe.
@@ -77,7 +79,7 @@ event_wait() {
 	case $what in
 	started)
 		[[ -v live[$id] ]] || return 0
-		live[$id]=$value
+		live[$id]=$value missed[$id]=0
 		if [[ $ending && $id != s.keeper ]]; then child_signal KILL "$id"; else child_started "$id"; fi
 		;;
 	line) [[ $ending ]] || child_line "$id" "$value" ;;
@@ -110,17 +112,16 @@ child_ended() {
 	esac
 }
 
-# A wrapper that was killed reports nothing: whoever is missing at two looks counts as killed.
+# A wrapper that was killed reports nothing: whoever is missing at two looks, or has not started at ten, counts as killed.
 children_look() {
-	local id
+	local id times most
 	for id in "${!live[@]}"; do
-		if [[ -z ${live[$id]} ]] || kill -0 "${live[$id]}" 2>/dev/null; then
+		if [[ ${live[$id]} ]] && kill -0 "${live[$id]}" 2>/dev/null; then
 			unset "missed[$id]"
-		elif [[ ! -v missed[$id] ]]; then
-			missed[$id]=1
 		else
-			unset "missed[$id]"
-			printf '%s ended 137\n' "$id" >&"$events"
+			times=$((${missed[$id]-0} + 1)) most=$((${#live[$id]} ? 2 : 10))
+			missed[$id]=$times
+			((times < most)) || printf '%s ended 137\n' "$id" >&"$events"
 		fi
 	done
 }

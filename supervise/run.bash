@@ -43,7 +43,7 @@ run_on() {
 
 # What is pending of pipelines that nobody owns, but for those of the spools.
 pending_find() {
-	local lines line name='' part='' tries=0 delay status
+	local lines line name='' part='' tries=0 delay status spooled=("${source[@]}")
 	until lines=$("$writer" pending --pipelines); do
 		status=$?
 		((status != PERMANENT)) || result=$PERMANENT
@@ -56,7 +56,7 @@ pending_find() {
 		source=*) name=${line#*=} ;;
 		shard=*) part=${line#*=} ;;
 		'')
-			[[ ! $name ]] || one_of "$name" "${source[@]}" || input_add pending '' "$name" "$part"
+			[[ ! $name ]] || one_of "$name" "${spooled[@]}" || input_add pending '' "$name" "$part"
 			name=''
 			;;
 		esac

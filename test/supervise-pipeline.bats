@@ -89,6 +89,7 @@ began() {
 	kill -HUP "$started"
 	finished 0
 	[[ $stderr != *'asked again'* ]]
+	rm -f "$fakes/done"
 	sed -i 's/^trap .*/trap "" TERM/' "$fakes/reader"
 	start --source s "$input"
 	retry 300 began 1
