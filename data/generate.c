@@ -540,9 +540,10 @@ static const struct option_spec specs[] = {
 int
 main(int argc, char **argv)
 {
-	static const struct program program = {"generate", "[options]",
-	    "Write a JSON array of account updates, made from a seed, to standard output.",
-	    "Its source is data/generate.c; data/README.md has the commands that made the files there.\n"};
+	static const struct program program = {.name = "generate",
+	    .usage = "[options]",
+	    .purpose = "Write a JSON array of account updates, made from a seed, to standard output.",
+	    .more = "Its source is data/generate.c; data/README.md has the commands that made the files there.\n"};
 	int operands = options_read(&program, specs, argc, argv);
 	if (operands != argc)
 		die(EXIT_PERMANENT, "unexpected operand \"%s\"; see generate --help", argv[operands]);

@@ -4,7 +4,7 @@ SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.shards, s.pipeli
        s.delivered_offset AS delivered, s.complete, s.broken, n.pending, coalesce(n.pending = 0, false) AS done,
        i.seed, i.arrival, i.delay_ms AS "delayMs", i.speed, i.clock,
        CASE i.clock WHEN 'virtual' THEN to_char(i.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END AS epoch,
-       s.fingerprint, p.check_offset || ':' || p.check_hash AS "check",
+       s.fingerprint, p.check_offset || ':' || CASE WHEN p.check_hash < 0 THEN p.check_hash + 18446744073709551616 ELSE p.check_hash END AS "check",
        to_char(i.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "startedAt"
 FROM acctflow.source_shards s
 JOIN acctflow.pipelines p ON p.pipeline = s.pipeline

@@ -26,9 +26,13 @@ feed() {
 	rm fifo
 }
 
-# told N: out has N lines by now.
-told() {
+# emitted N: out has N lines by now.
+emitted() {
 	(($(wc -l <out) == $1))
+}
+
+told() {
+	emitted "$1"
 }
 
 # ended CODE: the one in the background has ended so.
@@ -49,7 +53,7 @@ held() {
 	psql -Xqt -f hold >held 2>&1 3>&- 5>&- 6>&- &
 	exec 6>hold
 	rm hold
-	echo "BEGIN; ${1-LOCK TABLE acctflow.accounts IN SHARE MODE}; SELECT 'locked';" >&6
+	echo "BEGIN; ${1-LOCK TABLE acctflow.latest IN SHARE MODE}; SELECT 'locked';" >&6
 	retry 100 grep -q locked held
 }
 release() {

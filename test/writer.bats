@@ -49,7 +49,9 @@ refuses() {
 	refuses 'option "--db" wants a value' --db
 	refuses '--batch: expected a whole number from 1 to 100000, not "0"' --batch 0
 	refuses '--batch: expected a whole number' -b 100001
-	refuses '--lanes: expected a whole number from 1 to 2, not "3"' --lanes 3
+	refuses '--shard: expected I/N, not "2/2"' --shard 2/2
+	refuses '--shard: expected I/N, not "1"' claim --source s --shard 1
+	refuses 'unknown option "--lanes"' --lanes 1
 	refuses '--deadline: expected a whole number from 0 to 31536000, not "-1"' --deadline -1
 	refuses '--clock: expected one of real|virtual, not "x"' --clock x
 	refuses '--epoch: expected TIME, not "2000"' --epoch 2000
@@ -82,10 +84,10 @@ refuses() {
 		{"event":"begin","source":"s","seed":5,"arrival":"recorded","delayMs":"0:1000","speed":"1","clock":"virtual","fingerprint":null,"startedAt":"2000-01-01T00:00:00.000000Z"}
 		{"event":"indexed","source":"s","offset":0,"id":"ID1","version":1,"accountType":"mint","tokens":7,"callbackTimeMs":400,"data":{"a":1},"ingestedAt":"2000-01-01T00:00:00.550000Z","dueAt":"2000-01-01T00:00:00.950000Z"}
 		{"event":"indexed","source":"s","offset":1,"id":"ID1","version":3,"accountType":"mint","tokens":9,"callbackTimeMs":400,"data":{"a":2},"ingestedAt":"2000-01-01T00:00:00.650000Z","dueAt":"2000-01-01T00:00:01.050000Z","trace":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
-		{"event":"ignored","source":"s","offset":2,"id":"ID1","version":2,"reason":"stale","currentVersion":3,"ingestedAt":"2000-01-01T00:00:00.700000Z"}
-		{"event":"ignored","source":"s","offset":3,"id":"ID1","version":3,"reason":"duplicate","currentVersion":3,"ingestedAt":"2000-01-01T00:00:00.700000Z"}
-		{"event":"ignored","source":"s","offset":4,"id":"ID1","version":3,"reason":"conflict","currentVersion":3,"ingestedAt":"2000-01-01T00:00:00.700000Z"}
-		{"event":"rejected","source":"s","offset":5,"reason":"version: missing","line":7,"raw":"{\"id\":\"ID1\"}","rawBytes":12,"rawEncoding":"utf8","ingestedAt":"2000-01-01T00:00:00.700000Z"}
+		{"event":"ignored","source":"s","offset":2,"id":"ID1","version":2,"ingestedAt":"2000-01-01T00:00:00.700000Z","currentVersion":3,"reason":"stale"}
+		{"event":"ignored","source":"s","offset":3,"id":"ID1","version":3,"ingestedAt":"2000-01-01T00:00:00.700000Z","currentVersion":3,"reason":"duplicate"}
+		{"event":"ignored","source":"s","offset":4,"id":"ID1","version":3,"ingestedAt":"2000-01-01T00:00:00.700000Z","currentVersion":3,"reason":"conflict"}
+		{"event":"rejected","source":"s","offset":5,"ingestedAt":"2000-01-01T00:00:00.700000Z","reason":"version: missing","line":7,"raw":"{\"id\":\"ID1\"}","rawBytes":12,"rawEncoding":"utf8"}
 		{"event":"news","anything":[1, 2],"source":"s"}
 		{"event":"indexed","source":"s","offset":6,"id":"ID2","version":0,"accountType":"mint","tokens":0,"callbackTimeMs":31536000000,"data":null,"ingestedAt":"2000-01-01T00:00:00.700000Z","dueAt":"2000-12-31T00:00:00.700000Z"}
 		{"event":"end","source":"s","read":7,"complete":true}
@@ -106,9 +108,9 @@ ID2|0|mint|0|null|31536000000|2000-01-01 00:00:00.7+00|t|s|6|'
 		'ID1|1|2000-01-01 00:00:00.95+00|cancelled|2000-01-01 00:00:00.65+00
 ID1|3|2000-01-01 00:00:01.05+00|pending|
 ID2|0|2000-12-31 00:00:00.7+00|pending|'
-	same "$(sql "SELECT source, source_offset, reason, raw, raw_bytes, raw_encoding, rejected_at FROM acctflow.rejected_updates ORDER BY 2")" \
-		's|4|conflict: version 3 is known with other content|{"source":"s","offset":4,"id":"ID1","accountType":"mint","tokens":10,"callbackTimeMs":400,"version":3,"data":{"a":2},"arriveMs":699}|132|utf8|2000-01-01 00:00:00.7+00
-s|5|version: missing|{"id":"ID1"}|12|utf8|2000-01-01 00:00:00.7+00'
+	same "$(sql "SELECT source, source_offset, kind, reason, raw, raw_bytes, raw_encoding, rejected_at FROM acctflow.rejected_updates ORDER BY 2")" \
+		's|4|conflict|version 3 is known with other content|{"source":"s","offset":4,"id":"ID1","accountType":"mint","tokens":10,"callbackTimeMs":400,"version":3,"data":{"a":2},"arriveMs":699}|132|utf8|2000-01-01 00:00:00.7+00
+s|5|record|version: missing|{"id":"ID1"}|12|utf8|2000-01-01 00:00:00.7+00'
 	same "$(sql "SELECT name, committed_offset, delivered_offset, complete, seed, arrival, delay_ms, speed, clock, fingerprint, started_at FROM acctflow.sources")" \
 		's|6||t|5|recorded|0:1000|1|virtual||2000-01-01 00:00:00+00'
 }
@@ -188,7 +190,7 @@ ignored a 3 duplicate 3
 ignored a 3 conflict 3 
 ignored a 1 duplicate 3 
 indexed a 4 - - '
-	same "$(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.account_updates')" 1
+	same "$(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.history')" 1
 	same "$(sql "SELECT version, state FROM acctflow.callbacks WHERE id = 'a' ORDER BY 1")" $'1|cancelled\n3|cancelled\n4|pending'
 }
 
@@ -204,28 +206,10 @@ indexed a 4 - - '
 		cmp rows.1 rows.$n
 	done
 	[[ $(wc -l <out.1) == 1302 ]]
-	[[ $(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.account_updates') -lt 10 ]]
+	[[ $(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.history') -lt 10 ]]
 	for reason in stale duplicate conflict; do
 		grep -q "\"reason\":\"$reason\"" out.1
 	done
-	database_drop
-	database
-	writer --clock virtual --lanes 1 <in >out.lane
-	cmp out.1 out.lane
-	psql -Xq -f "$root/test/relations.sql" | LC_ALL=C sort | cmp rows.1 -
-}
-
-@test "a source of one lane may be written by a writer of two, and the other way round" {
-	for i in {0..1199}; do placed s "$i" "a$i" 1; done >in
-	head -n 600 in | writer --lanes 1 >out
-	tail -n 600 in | writer --lanes 2 >>out
-	told 1200
-	same "$(counts)" '1200|1200|0|0|0|0'
-	sed 's/"s"/"t"/' in >other
-	head -n 600 other | writer --lanes 2 >out
-	tail -n 600 other | writer --lanes 1 >>out
-	told 1200
-	same "$(sql "SELECT committed_offset, read FROM acctflow.sources WHERE name = 't'")" '1199|1200'
 }
 
 @test "integers are exact to 64 bits" {
@@ -240,7 +224,7 @@ indexed a 4 - - '
 	writer <in >>out
 	has_line() { grep -q -e "$1" out; }
 	has_line '"version":9223372036854775807,.*"tokens":18446744073709551615,"callbackTimeMs":31536000000,'
-	has_line '"version":9223372036854775806,"reason":"stale","currentVersion":9223372036854775807,'
+	has_line '"version":9223372036854775806,.*"currentVersion":9223372036854775807,"reason":"stale"'
 	same "$(sql "SELECT id, version, tokens FROM acctflow.account_updates WHERE id < 'n' ORDER BY 1, 2")" \
 		'a|0|9007199254740993
 a|9223372036854775806|18446744073709551614
@@ -378,13 +362,13 @@ indexed - - '
 
 @test "what Postgres refuses is rejected with its own words, and its neighbours go on" {
 	writer migrate
-	sql "ALTER TABLE acctflow.account_updates ADD CONSTRAINT unlucky CHECK (tokens <> 13)"
+	sql "ALTER TABLE acctflow.history ADD CONSTRAINT unlucky CHECK (tokens <> 13)"
 	for n in 700 20; do
 		for ((i = 0; i < n; i++)); do
 			placed "s$n" $i "a$n-$i" 1 | sed "s/\"tokens\":1,/\"tokens\":$((i % 300 == 13 ? 13 : 1)),/"
 		done >in
 		writer <in >out 2>err
-		told $n
+		emitted $n
 		same "$(members event offset reason <out | grep -v indexed | cut -d ' ' -f 1,2,3,4,5,6)" \
 			"$(for ((i = 13; i < n; i += 300)); do echo "rejected $i new row for relation"; done)"
 	done
@@ -543,7 +527,7 @@ s          3        3      0          0         0         0      1          1   
 			placed $name 1 a 1
 		} | writer | writer ack >/dev/null
 	done
-	held 'LOCK TABLE acctflow.accounts, acctflow.account_updates, acctflow.callbacks_fired, acctflow.rejected_updates IN ACCESS EXCLUSIVE MODE'
+	held 'LOCK TABLE acctflow.latest, acctflow.history, acctflow.outcomes, acctflow.rejects IN ACCESS EXCLUSIVE MODE'
 	ok timeout 60 writer sources
 	same "$output" '{"source":"s","read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"rejected":0,"committed":1,"delivered":1,"complete":false}
 {"source":"t","read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"rejected":0,"committed":1,"delivered":1,"complete":false}'
@@ -555,14 +539,14 @@ s          3        3      0          0         0         0      1          1   
 @test "an update that arrives alone is committed at once, and told only then" {
 	feed run
 	placed s 0 a 1 >&5
-	retry 100 told 1
+	retry 100 emitted 1
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 1
 	held
 	placed s 1 b 1 >&5
 	retry 100 waits 1
-	told 1
+	emitted 1
 	release
-	retry 100 told 2
+	retry 100 emitted 2
 	exec 5>&-
 	ended 0
 }
@@ -570,22 +554,22 @@ s          3        3      0          0         0         0      1          1   
 @test "what comes in while a batch is in flight makes the next one" {
 	feed run
 	update first 1 >&5
-	retry 100 told 1
+	retry 100 emitted 1
 	held
 	update alone 1 >&5
 	retry 100 waits 1
 	for i in {1..200}; do update "a$i" 1; done >&5
 	release
-	retry 100 told 202
+	retry 100 emitted 202
 	exec 5>&-
 	ended 0
-	same "$(sql 'SELECT count(*) FROM acctflow.accounts GROUP BY xmin::text ORDER BY 1')" $'1\n1\n200'
+	same "$(sql 'SELECT count(*) FROM acctflow.latest GROUP BY xmin::text ORDER BY 1')" $'1\n1\n200'
 }
 
 @test "told to stop it finishes what was read" {
 	feed run
 	placed s 0 a 1 >&5
-	retry 100 told 1
+	retry 100 emitted 1
 	held
 	placed s 1 b 1 >&5
 	placed s 2 c 1 >&5
@@ -593,14 +577,14 @@ s          3        3      0          0         0         0      1          1   
 	kill -TERM "$pid"
 	release
 	ended 0
-	told 3
+	emitted 3
 	same "$(counts)" '3|3|0|0|0|0'
 }
 
 @test "told to stop while nothing comes it ends, and so it does while everything comes" {
 	feed run
 	placed s 0 a 1 >&5
-	retry 100 told 1
+	retry 100 emitted 1
 	kill -INT "$pid"
 	ended 0
 	feed run
@@ -628,7 +612,7 @@ s          3        3      0          0         0         0      1          1   
 @test "a second signal ends it at once" {
 	feed run
 	placed s 0 a 1 >&5
-	retry 100 told 1
+	retry 100 emitted 1
 	held
 	placed s 1 b 1 >&5
 	retry 100 waits 1
@@ -642,7 +626,7 @@ s          3        3      0          0         0         0      1          1   
 	ended 143
 	release
 	retry 100 waits 0
-	told 1
+	emitted 1
 }
 
 @test "output that cannot be written" {
@@ -666,7 +650,7 @@ s          3        3      0          0         0         0      1          1   
 		update a 1
 		update b 1 | tr -d '\n'
 	} | writer >out
-	told 2
+	emitted 2
 	ok bash -c 'printf "{\"id\":\"c\"" | writer'
 	err_has 'dropped the last line, 9 bytes: it has no newline and is not complete JSON'
 	same "$output" ''
@@ -751,11 +735,11 @@ b|2000-01-01 00:00:00.002+00'
 	sed 's/^{/{ /' in >spaced
 	for ((i = 1; i <= $(wc -l <in); i++)); do
 		for file in in spaced; do
-			sql 'TRUNCATE acctflow.callbacks_fired, acctflow.source_deliveries'
+			sql 'TRUNCATE acctflow.outcomes, acctflow.deliveries'
 			head -n "$i" "$file" | writer ack --resume >out || :
 			head -n "$i" "$file" | grep . | diff <(grep . out) -
-			sql 'SELECT name, delivered_offset FROM acctflow.source_deliveries ORDER BY 1' >"$file.sources"
-			sql 'SELECT id, version FROM acctflow.callbacks_fired ORDER BY 1, 2' >"$file.fired"
+			sql 'SELECT name, delivered_offset FROM acctflow.deliveries ORDER BY 1' >"$file.sources"
+			sql 'SELECT id, version FROM acctflow.outcomes ORDER BY 1, 2' >"$file.fired"
 		done
 		diff in.sources spaced.sources
 		diff in.fired spaced.fired
@@ -779,28 +763,28 @@ b|2000-01-01 00:00:00.002+00'
 	} | writer ack >out 2>err
 	cmp in out
 	grep -q 'dropped a line of 68000000 bytes: longer than any event' err
-	same "$(sql 'SELECT id, version FROM acctflow.callbacks_fired')" 'a|2'
+	same "$(sql 'SELECT id, version FROM acctflow.outcomes')" 'a|2'
 }
 
 @test "a schema that somebody took a piece out of: what the database says, exit 100" {
 	placed s 0 a 1 | writer >/dev/null
-	sql 'ALTER TABLE acctflow.callbacks_fired RENAME TO elsewhere'
+	sql 'ALTER TABLE acctflow.outcomes RENAME TO elsewhere'
 	for verb in status pending 'claim --source s'; do
 		# shellcheck disable=SC2086 # verbs have operands
 		fails 100 writer $verb
-		err_has 'relation "acctflow.callbacks_fired" does not exist'
+		err_has 'relation "acctflow.outcomes" does not exist'
 	done
 	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >in
 	fails 100 writer ack <in
-	err_has 'the database refused: relation "acctflow.callbacks_fired" does not exist'
+	err_has 'the database refused: relation "acctflow.outcomes" does not exist'
 	# What was passed on was passed on.
 	same "$output" "$(<in)"
-	sql 'ALTER TABLE acctflow.source_lanes RENAME TO nowhere'
+	sql 'ALTER TABLE acctflow.pipelines RENAME TO nowhere'
 	placed s 1 a 2 >in
 	for how in '' --resume; do
 		# shellcheck disable=SC2086 # an option or none
 		fails 100 writer $how <in
-		err_has 'the database refused: relation "acctflow.source_lanes" does not exist'
+		err_has 'the database refused: relation "acctflow.pipelines" does not exist'
 		same "$output" ''
 	done
 }
@@ -809,17 +793,17 @@ b|2000-01-01 00:00:00.002+00'
 	writer migrate
 	feed ack
 	echo '{"event":"fired","id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >&5
-	retry 100 told 1
-	same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 1
-	held 'LOCK TABLE acctflow.callbacks_fired IN ACCESS EXCLUSIVE MODE'
+	retry 100 emitted 1
+	same "$(sql 'SELECT count(*) FROM acctflow.outcomes')" 1
+	held 'LOCK TABLE acctflow.outcomes IN ACCESS EXCLUSIVE MODE'
 	echo '{"event":"fired","id":"a","version":2,"firedAt":"2000-01-01T00:00:00Z"}' >&5
 	retry 100 waits 1
 	for i in {1..5000}; do echo "{\"event\":\"fired\",\"id\":\"b\",\"version\":$i,\"firedAt\":\"2000-01-01T00:00:00Z\"}"; done >&5
-	retry 100 told 5002
+	retry 100 emitted 5002
 	exec 6>&-
 	exec 5>&-
 	ended 0
-	same "$(sql 'SELECT count(*) FROM acctflow.callbacks_fired')" 5002
+	same "$(sql 'SELECT count(*) FROM acctflow.outcomes')" 5002
 }
 
 @test "migrating: fresh, again, and many at once" {
@@ -884,10 +868,10 @@ b|2000-01-01 00:00:00.002+00'
 	}
 	feed run --batch 2000
 	many 8000 1000 >&5
-	retry 300 told 8000
+	retry 300 emitted 8000
 	size=$(peak)
 	many 24000 10000 >&5
-	retry 600 told 32000
+	retry 600 emitted 32000
 	echo "$size kB after 16 MB, $(peak) kB after 64 MB"
 	(($(peak) < size + size / 4 + 4096))
 	exec 5>&-
@@ -918,7 +902,7 @@ b|2000-01-01 00:00:00.002+00'
 	local size=0
 	feed run
 	update a 0 >&5
-	retry 100 told 1
+	retry 100 emitted 1
 	held
 	{
 		many 15000 1000 >&5
@@ -938,5 +922,5 @@ b|2000-01-01 00:00:00.002+00'
 	release
 	retry 600 test -e fed
 	ended 0
-	told 15001
+	emitted 15001
 }

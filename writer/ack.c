@@ -30,7 +30,7 @@ enum {
 struct load {
 	size_t events;
 	int64_t acknowledged;	       /* -1: nothing new */
-	struct pg_param outcomes[6]; /* as sql/outcomes_insert.sql has them */
+	struct pg_param outcomes[7]; /* as sql/outcomes_insert.sql has them */
 };
 
 struct ack {
@@ -44,11 +44,12 @@ struct ack {
 	struct buf scratch;
 	struct load loads[2], *next, *recording;
 	int64_t open;	/* an `indexed` at that offset was passed on and is not acknowledged yet; -1: none */
+	int64_t acknowledged; /* up to there it is recorded; -1: nothing of this source yet */
 	int64_t begun;	/* when recording began */
 	int64_t until;	/* a pause; a load that is not due by itself waits for it */
 	unsigned tries, last_reads;
 	bool claimed, waiting; /* waiting: for a pause between two tries */
-	bool checking;	       /* why nothing was recorded is being asked */
+	bool blocked;	       /* a line waits until all before it is recorded */
 	bool ended, stopped, real_clock;
 	char ingested[TIME_TEXT]; /* that of the last updates, and how many they are */
 	uint64_t same;
@@ -139,7 +140,7 @@ begin_note(struct ack *a)
 	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
 	s->name.len = 0;
 	buf_slice(&s->name, name);
-	s->token = -1;
+	s->token = a->acknowledged = -1;
 	log_source(buf_cstr(&s->name));
 }
 
@@ -149,14 +150,15 @@ source_waits(struct ack *a)
 {
 	struct source *s = &a->source;
 	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
-	if (name.n == 0 || a->o->token_given || slice_same(name, slice_buf(&s->name)))
+	bool begins = record_is(&a->record, M_EVENT, "begin"); /* perhaps another shard */
+	if (name.n == 0 || a->o->token_given || (!begins && slice_same(name, slice_buf(&s->name))))
 		return false;
 	if (a->recording || !load_empty(a->next))
 		return true;
 	s->shard = SHARD_WHOLE;
 	s->name.len = 0;
 	buf_slice(&s->name, name);
-	s->token = -1;
+	s->token = a->acknowledged = -1;
 	log_source(buf_cstr(&s->name));
 	return false;
 }
@@ -220,6 +222,7 @@ write_on(struct ack *a, const char *from, const char *to)
 static void
 lines_pass(struct ack *a)
 {
+	a->blocked = false;
 	const char *from = a->in.buf.p, *to = from; /* lines behind one another that are yet to be written */
 	while (a->next->events < MOST_HELD) {
 		struct lines before = a->in;
@@ -233,6 +236,7 @@ lines_pass(struct ack *a)
 		}
 		if (!event_note(a, line)) {
 			a->in = before;
+			a->blocked = true;
 			break;
 		}
 		if (a->style.people) {
@@ -267,6 +271,10 @@ record_start(struct ack *a)
 	struct load *l = a->recording;
 	struct pg_param *p = l->outcomes, q[3] = {0};
 	bool sourced = a->source.token >= 0;
+	/* Outcomes alone are no more to be recorded than offsets, once the database has gone back. */
+	int64_t known = l->acknowledged < 0 ? a->acknowledged : l->acknowledged;
+	pg_set_i64(&p[6], known);
+	p[6].null = !sourced || known < 0;
 	pg_set_i64(&p[4], a->source.pipeline);
 	pg_set_i64(&p[5], a->source.token);
 	p[4].null = !sourced;
@@ -274,30 +282,15 @@ record_start(struct ack *a)
 	if (sourced) {
 		pg_set_i64(&q[0], a->source.pipeline);
 		pg_set_i64(&q[1], a->source.token);
-		pg_set_i64(&q[2], l->acknowledged);
-		q[2].null = l->acknowledged < 0;
+		pg_set_i64(&q[2], known);
+		q[2].null = known < 0;
 		pg_queue(a->pg, sql_deliveries_advance, q, 3);
 	}
 	if (p[0].count)
-		pg_queue(a->pg, sql_outcomes_insert, p, 6);
+		pg_queue(a->pg, sql_outcomes_insert, p, 7);
 	pg_queue(a->pg, "COMMIT", NULL, 0);
 	pg_start(a->pg);
 	pg_params_free(q, 3);
-}
-
-/* Nothing was recorded: another pipeline has taken over, or the database lost what was committed. */
-_Noreturn static void
-record_refused(struct ack *a)
-{
-	struct pg_param p[1] = {0};
-	pg_set_i64(&p[0], a->source.pipeline);
-	enum pg_status status = pg_exec(a->pg, sql_deliveries_token, p, 1);
-	if (status == PG_OK && pg_rows(a->pg, 0) > 0 && pg_i64(a->pg, 0, 0, 0) == a->source.token)
-		die(EXIT_TEMPORARY,
-		    "the database lost commits: offset %lld was passed on, but its last one is of offset %lld (a failover, or "
-		    "a restored backup?); what the input still has is read again",
-		    (long long)a->recording->acknowledged, (long long)pg_i64(a->pg, 0, 0, 1));
-	die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
 }
 
 /* A try failed. */
@@ -315,11 +308,32 @@ record_failed(struct ack *a, enum pg_status status)
 	a->until = clock_now() + (a->tries < 8 ? 10000 << a->tries : 2000000);
 }
 
+/* Nothing was recorded: another pipeline has taken over, or the database lost what was committed. */
+static void
+record_refused(struct ack *a)
+{
+	bool taken;
+	int64_t committed;
+	enum pg_status status = source_look(a->pg, &a->source, true, &taken, &committed);
+	if (status != PG_OK) {
+		record_failed(a, status);
+		return;
+	}
+	if (taken)
+		die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
+	source_behind(committed, a->recording->acknowledged < 0 ? a->acknowledged : a->recording->acknowledged);
+	exit(EXIT_TEMPORARY);
+}
+
 static void
 record_done(struct ack *a)
 {
-	if (a->source.token >= 0 && pg_rows(a->pg, 1) == 0)
+	if (a->source.token >= 0 && pg_rows(a->pg, 1) == 0) {
 		record_refused(a);
+		return;
+	}
+	if (a->source.token >= 0 && a->recording->acknowledged >= 0)
+		a->acknowledged = a->recording->acknowledged;
 	metrics_add(METRIC_BATCHES, 1);
 	a->until = clock_now() + (a->recording->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 	load_clear(a->recording);
@@ -330,7 +344,7 @@ record_done(struct ack *a)
 static void
 load_start(struct ack *a)
 {
-	bool due = a->next->events >= ENOUGH || a->in.eof || a->stopped || clock_now() >= a->until;
+	bool due = a->next->events >= ENOUGH || a->blocked || a->in.eof || a->stopped || clock_now() >= a->until;
 	if (load_empty(a->next) || !due)
 		return;
 	a->recording = a->next;
@@ -374,7 +388,7 @@ load_turn(struct ack *a, struct pg_wait *wait)
 static void
 wait_turn(struct ack *a, const struct pg_wait *wait)
 {
-	bool full = a->next->events >= MOST_HELD;
+	bool full = a->next->events >= MOST_HELD || a->blocked;
 	bool reads = !a->in.eof && !a->stopped && !full;
 	struct pollfd fds[] = {
 	    {.fd = reads ? STDIN_FILENO : -1, .events = POLLIN},
@@ -425,6 +439,7 @@ ack_main(const struct writer_options *o)
 	    .style = display_style((enum format)o->format, STDOUT_FILENO),
 	    .source = {.token = -1, .shard = o->shard},
 	    .open = -1,
+	    .acknowledged = -1,
 	    .real_clock = true,
 	    .next = &a.loads[0]};
 	/* Fewer and larger reads under load; refused it stays as it is. */
@@ -449,7 +464,7 @@ ack_main(const struct writer_options *o)
 		log_error("the program feeding this one died (its input stopped without an `end` event)");
 	source_release(a.pg, &a.source, sql_deliveries_release);
 	for (int i = 0; i < 2; i++)
-		pg_params_free(a.loads[i].outcomes, 6);
+		pg_params_free(a.loads[i].outcomes, 7);
 	buf_free(&a.in.buf);
 	buf_free(&a.out.buf);
 	buf_free(&a.scratch);

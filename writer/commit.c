@@ -99,8 +99,10 @@ static void
 range_start(struct commit *c, size_t from, size_t to)
 {
 	size_t middle = from;
-	while (middle < to && c->b->items[middle].replayed)
-		middle++;
+	/* An event in between is of either kind. */
+	for (size_t i = from; i < to && (c->b->items[i].replayed || c->b->items[i].kind == ITEM_PASS); i++)
+		if (c->b->items[i].replayed)
+			middle = i + 1;
 	c->range.from = from;
 	c->range.to = middle > from && middle < to ? middle : to;
 	c->doubt = false;
@@ -253,7 +255,9 @@ static enum commit_status
 range_failed(struct commit *c, enum pg_status status)
 {
 	/* A statement that takes too long as a whole may not in parts. */
-	bool too_long = strcmp(pg_sqlstate(c->pg), "57014") == 0 && c->range.to - c->range.from > 1;
+	const char *state = pg_sqlstate(c->pg);
+	bool late = strcmp(state, "57014") == 0 || strcmp(state, "25P04") == 0;
+	bool too_long = late && c->state != COMMIT_LOOKUP && c->range.to - c->range.from > 1;
 	if (c->state == COMMIT_READY || status == PG_FATAL)
 		return give_up(c, status);
 	if (c->state == COMMIT_LOOKUP && status == PG_DATA) {
@@ -281,16 +285,22 @@ lock_check(struct commit *c)
 {
 	if (!c->range.source)
 		return COMMIT_WAIT;
+	int64_t committed;
 	if (pg_rows(c->pg, 2) == 0) {
-		log_error("another writer has taken the source over; this one stops");
-		return COMMIT_REFUSED;
+		bool taken;
+		enum pg_status status = source_look(c->pg, c->source, false, &taken, &committed);
+		if (status != PG_OK)
+			return range_failed(c, status);
+		if (taken) {
+			log_error("another writer has taken the source over; this one stops");
+			return COMMIT_REFUSED;
+		}
+	} else {
+		committed = pg_i64(c->pg, 2, 0, 0);
+		if (committed == c->source->committed)
+			return COMMIT_WAIT;
 	}
-	int64_t committed = pg_i64(c->pg, 2, 0, 0);
-	if (committed == c->source->committed)
-		return COMMIT_WAIT;
-	log_error("the database lost commits: its last one is of offset %lld, this writer had committed offset %lld (a "
-		  "failover, or a restored backup?); what the input still has is read again",
-	    (long long)committed, (long long)c->source->committed);
+	source_behind(committed, c->source->committed);
 	return COMMIT_RETRIES_OVER;
 }
 
@@ -409,7 +419,8 @@ commit_step(struct commit *c, struct pg_wait *wait)
 {
 	enum commit_status status = c->range.from == c->end ? COMMIT_DONE : COMMIT_WAIT;
 	while (status == COMMIT_WAIT) {
-		if (c->state == COMMIT_PAUSE && clock_now() < c->until && !loop_stopping()) {
+		/* Asked to stop we no longer wait for what may not come, but for the end of a transaction. */
+		if (c->state == COMMIT_PAUSE && clock_now() < c->until && (c->doubt || !loop_stopping())) {
 			*wait = (struct pg_wait){.fd = -1, .until = c->until};
 			return COMMIT_WAIT;
 		}

@@ -26,6 +26,7 @@ struct run {
 	int64_t commit_started;
 	struct pg *pg;
 	struct source source;
+	int64_t claim; /* the token under which it was taken hold of, or is to be */
 	struct output out;
 	struct display_style style;
 	struct buf line, text, scratch;
@@ -127,6 +128,22 @@ emit_rest(struct run *r)
 	} while (more);
 }
 
+/* The claim under which we were to write is not the database's. Ends the program, or returns why that could not be seen. */
+static enum pg_status
+source_lost(struct run *r)
+{
+	struct source *s = &r->source;
+	bool taken;
+	int64_t committed;
+	s->token = r->claim;
+	enum pg_status status = source_look(r->pg, s, false, &taken, &committed);
+	if (status != PG_OK)
+		return status;
+	if (taken)
+		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
+	die(EXIT_TEMPORARY, "the database has lost the claim of this source (a failover, or a restored backup?)");
+}
+
 /* One try to take hold of the source: by the claim that was made for us, else by one of our own, which is made once only,
  * or we would take back what somebody took over from us meanwhile. */
 static enum pg_status
@@ -148,12 +165,13 @@ source_take(struct run *r, bool *claimed)
 	if (shards != s->shard.count)
 		source_shards_differ(s, shards);
 	*claimed = true;
+	r->claim = s->token >= 0 ? s->token : r->claim;
 	if (s->token >= 0 && r->reader.next->begins) {
 		record_parse_line(item_line(r->reader.next, r->reader.next->items), &r->record);
 		status = source_begin(r->pg, s, &r->record, r->o->resume);
 	}
 	if (status == PG_OK && s->token < 0)
-		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
+		status = source_lost(r);
 	return status;
 }
 
@@ -165,7 +183,7 @@ source_name(struct run *r, const struct batch *b)
 	s->name.len = 0;
 	buf_slice(&s->name, slice_buf(&b->source));
 	s->shard = r->o->shard;
-	s->token = r->o->resume && r->o->token_given ? (int64_t)r->o->token : -1;
+	s->token = r->claim = r->o->resume && r->o->token_given ? (int64_t)r->o->token : -1;
 	if (b->begins && record_parse_line(item_line(b, b->items), &r->record) == 0)
 		shard_read(record_text(&r->record, M_SHARD, &r->scratch), &s->shard);
 	log_source(buf_cstr(&s->name));
@@ -191,7 +209,7 @@ source_enter(struct run *r, const struct batch *b)
 {
 	enum pg_status status;
 	int64_t start = clock_now();
-	if (!slice_same(slice_buf(&b->source), slice_buf(&r->source.name)))
+	if (b->begins || !slice_same(slice_buf(&b->source), slice_buf(&r->source.name)))
 		source_release(r->pg, &r->source, sql_pipelines_release);
 	source_name(r, b);
 	bool claimed = r->source.token >= 0;

@@ -24,9 +24,7 @@ claim_read(struct pg *pg, int result, struct source *s)
 	s->ingested_at = pg_null(pg, result, 0, 3) ? INT64_MIN : pg_i64(pg, result, 0, 3);
 	s->delivered = pg_i64(pg, result, 0, 4);
 	if (s->delivered > s->committed) {
-		log_error("the database lost commits: offset %lld was acknowledged, but only %lld is committed; what "
-			  "the input still has is read again",
-		    (long long)s->delivered, (long long)s->committed);
+		source_behind(s->committed, s->delivered);
 		s->delivered = s->committed;
 	}
 }
@@ -189,6 +187,36 @@ source_find(struct pg *pg, struct source *s)
 	s->pipeline = status == PG_OK && pg_rows(pg, 0) > 0 ? pg_i64(pg, 0, 0, 0) : -1;
 	pg_params_free(p, 2);
 	return status;
+}
+
+enum pg_status
+source_look(struct pg *pg, struct source *s, bool delivery, bool *taken, int64_t *committed)
+{
+	struct pg_param p[1] = {0};
+	enum pg_status status = source_find(pg, s);
+	if (status == PG_OK) {
+		pg_set_i64(&p[0], s->pipeline);
+		status = pg_exec(pg, sql_deliveries_token, p, 1);
+	}
+	bool known = status == PG_OK && pg_rows(pg, 0) > 0;
+	*taken = known && pg_i64(pg, 0, 0, delivery) > s->token;
+	*committed = known ? pg_i64(pg, 0, 0, 2) : -1;
+	pg_params_free(p, 1);
+	return status;
+}
+
+void
+source_behind(int64_t committed, int64_t known)
+{
+	struct buf last = {0};
+	if (committed >= 0)
+		buf_printf(&last, "of offset %lld", (long long)committed);
+	else
+		buf_text(&last, "none of this source");
+	log_error("the database lost commits: its last one is %s, but offset %lld had been committed (a failover, or a "
+		  "restored backup?); what the input still has is read again",
+	    buf_cstr(&last), (long long)known);
+	buf_free(&last);
 }
 
 enum pg_status

@@ -38,6 +38,13 @@ enum pg_status source_join(struct pg *pg, struct source *s);
  * is no longer ours. */
 enum pg_status source_begin(struct pg *pg, struct source *s, const struct record *begin, bool resume);
 
+/* Looks why the pipeline was found not to be ours under s->token, of ack's side where `delivery`: *taken where somebody took
+ * it over; else the database has gone back, to before it was ours. *committed: its offset there, -1: none. */
+enum pg_status source_look(struct pg *pg, struct source *s, bool delivery, bool *taken, int64_t *committed);
+
+/* Logs that the database does not have what this program knows to be committed, up to `known`. */
+void source_behind(int64_t committed, int64_t known);
+
 /* Queues the statement with which every transaction for the source begins. Its result has one row where the pipeline is
  * still ours: its committed offset. `p` has space for 2. */
 void source_lock(struct pg *pg, const struct source *s, struct pg_param *p);

@@ -14,7 +14,7 @@
 static const char kind_letter[] = {'u', 'r', 'B', 'E', 'p'};
 
 static void
-say_item(struct buf *out, const struct batch *b, const struct item *it)
+put_item(struct buf *out, const struct batch *b, const struct item *it)
 {
 	buf_char(out, kind_letter[it->kind]);
 	if (it->kind == ITEM_UPDATE) {
@@ -25,7 +25,7 @@ say_item(struct buf *out, const struct batch *b, const struct item *it)
 		buf_printf(out, "@%lld", (long long)it->offset);
 }
 
-/* Feeds `input` in pieces of that size, takes a batch whenever one is full or nothing more is there, and says what was
+/* Feeds `input` in pieces of that size, takes a batch whenever one is full or nothing more is there, and writes what was
  * in each: `[source kind…|…]`. `whole` first reads everything, so that only what must cut cuts. */
 static void
 feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole, bool *ended)
@@ -55,7 +55,7 @@ feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole
 				buf_slice(said, slice_buf(&b.source));
 				for (size_t i = 0; i < b.n; i++) {
 					buf_char(said, i ? '|' : ' ');
-					say_item(said, &b, &b.items[i]);
+					put_item(said, &b, &b.items[i]);
 				}
 				buf_text(said, b.begins ? "]b" : b.ends ? "]e" : "]");
 			}
@@ -199,13 +199,13 @@ take(struct batch_reader *t, struct batch *b, struct slice input)
 	t->most = 1000;
 	for (size_t at = 0; at < input.n;) {
 		size_t n = input.n - at < 65536 ? input.n - at : 65536;
-		if (write(fds[1], input.p + at, n) != (ssize_t)n || !batch_reader_read(t))
+		if (write(fds[1], input.p + at, n) != (ssize_t)n || (!batch_reader_read(t) && !t->holds))
 			abort();
 		at += n;
 	}
 	close(fds[1]);
-	while (batch_reader_read(t))
-		continue;
+	while (!t->in.eof && !t->holds)
+		batch_reader_read(t);
 	close(fds[0]);
 }
 
@@ -237,86 +237,56 @@ test_values(void)
 }
 
 static void
-test_virtual(void)
+test_deletes(void)
 {
-	struct batch_reader t = {.virtual_clock = true, .epoch = 1000000};
+	struct batch_reader t = {0};
 	struct batch b = {0};
 	take(&t, &b,
-	    SLICE(UPDATE("a", ",\"arriveMs\":5") UPDATE("b", "") UPDATE("c", ",\"arriveMs\":10000000000000") "x\n"));
-	tap_ok(b.n == 4 && b.items[0].ingested_at == 1005000 && b.items[1].ingested_at == 1000000 &&
-		   b.items[2].ingested_at == INT64_C(10000000001000000) && b.items[3].ingested_at == 1000000,
+	    SLICE("{\"id\":\"a\",\"version\":1,\"deleted\":true}\n"
+		  "{\"id\":\"a\",\"version\":2,\"deleted\":true,\"accountType\":\"t\",\"tokens\":0,\"callbackTimeMs\":5}\n"
+		  "{\"id\":\"a\",\"version\":3,\"deleted\":false,\"accountType\":\"t\",\"tokens\":0,\"callbackTimeMs\":null}\n"
+		  "{\"id\":\"a\",\"version\":4,\"accountType\":\"t\",\"tokens\":0}\n"
+		  "{\"id\":\"a\",\"version\":5,\"deleted\":1}\n"));
+	tap_ok(b.n == 5 && b.items[0].deleted && !b.items[0].has_tokens && b.items[0].type_n == 0 &&
+		   b.items[0].callback_ms == -1,
+	    "a delete needs neither type nor tokens");
+	tap_ok(b.items[1].deleted && b.items[1].has_tokens && b.items[1].type_n == 1 && b.items[1].callback_ms == -1,
+	    "it keeps what it has, but for a callback");
+	tap_ok(!b.items[2].deleted && b.items[2].callback_ms == -1 && b.items[2].kind == ITEM_UPDATE,
+	    "a version may have no callback");
+	tap_ok(b.items[3].kind == ITEM_REJECTED && slice_is(batch_reject(&b, &b.items[3]).reason, "callbackTimeMs: missing") &&
+		   b.items[4].kind == ITEM_REJECTED &&
+		   slice_is(batch_reject(&b, &b.items[4]).reason, "deleted: not true or false"),
+	    "but has to say so");
+	batch_reader_free(&t);
+	batch_free(&b);
+}
+
+static void
+test_virtual(void)
+{
+	struct batch_reader t = {.epoch = 1000000};
+	struct batch b = {0};
+	take(&t, &b,
+	    SLICE(UPDATE("a", ",\"arriveMs\":5") UPDATE("b", "") UPDATE("c", ",\"arriveMs\":10000000000000") "x\n"
+		"{\"event\":\"rejected\",\"arriveMs\":7}\n"));
+	tap_ok(b.n == 5 && b.items[0].ingested_at == 1005000 && b.items[1].ingested_at == 1000000 &&
+		   b.items[2].ingested_at == INT64_C(10000000001000000) && b.items[3].ingested_at == 1000000 &&
+		   b.items[4].ingested_at == 1007000,
 	    "under the virtual clock the time is epoch and arriveMs");
 	batch_reader_free(&t);
 	batch_free(&b);
 }
 
-/* A line that is just as reader makes it is not kept, but made again. */
-static void
-test_lines(void)
-{
-#define HEAD "{\"source\":\"s\",\"offset\":0,"
-#define BODY "\"id\":\"a\",\"accountType\":\"t\",\"tokens\":18446744073709551615,\"callbackTimeMs\":2,"
-#define REST "\"version\":3,\"data\":[1,\"\\u0041\"]"
-	static const struct {
-		const char *line;
-		bool kept;
-	} lines[] = {
-	    {HEAD BODY REST "}", false},
-	    {HEAD BODY REST ",\"arriveMs\":0}", false},
-	    {HEAD BODY REST ",\"arriveMs\":10000000000000,\"trace\":\"00-\\u0061\"}", false},
-	    {HEAD BODY REST ",\"trace\":\"00\"}", false},
-	    {"{\"source\":\"s\"," BODY REST "}", false},
-	    {HEAD BODY REST ",\"trace\":\"00\",\"arriveMs\":5}", true},
-	    {HEAD BODY REST ",\"other\":1}", true},
-	    {HEAD BODY REST " }", true},
-	    {HEAD BODY REST "} ", true},
-	    {HEAD BODY "\"version\":3}", true},
-	    {HEAD BODY "\"version\":3,\"data\":[1, 2]}", true},
-	    {HEAD BODY "\"data\":1,\"version\":3}", true},
-	    {HEAD "\"\\u0069d\":\"a\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2," REST "}", true},
-	    {HEAD "\"id\":\"\\u0061\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2," REST "}", true},
-	    {HEAD "\"id\":\"a\",\"accountType\":\"\\n\",\"tokens\":1,\"callbackTimeMs\":2," REST "}", true},
-	    {"{\"source\":\"\\u0073\",\"offset\":1," BODY REST "}", true},
-	    {"{\"source\":\"s\",\"offset\": 3," BODY REST "}", true},
-	    {"{\"offset\":4,\"source\":\"s\"," BODY REST "}", true},
-	};
-	size_t n = sizeof lines / sizeof *lines;
-	struct batch_reader t = {0};
-	struct batch b = {0};
-	struct buf input = {0}, room = {0};
-	for (size_t i = 0; i < n; i++) {
-		buf_text(&input, lines[i].line);
-		buf_char(&input, '\n');
-	}
-	take(&t, &b, slice_buf(&input));
-	bool kept = b.n == n, whole = kept;
-	for (size_t i = 0; i < b.n; i++) {
-		bool right = (b.items[i].line_n > 0) == lines[i].kept;
-		bool same_line = slice_is(batch_line(&b, &b.items[i], &room), lines[i].line);
-		if (!right || !same_line)
-			tap_note("%s", lines[i].line);
-		kept = kept && right;
-		whole = whole && same_line;
-	}
-	tap_ok(kept, "a line that is just as reader makes it is not kept");
-	tap_ok(whole, "it is made again, byte for byte");
-	batch_clear(&b);
-	input.len = 0;
-	buf_text(&input, "{" BODY REST "}\n{\"offset\":1," BODY REST "}\n{\"source\":\"\"," BODY REST "}\n");
-	take(&t, &b, slice_buf(&input));
-	tap_ok(b.n == 3 && b.items[0].line_n == 0 && slice_is(batch_line(&b, &b.items[0], &room), "{" BODY REST "}") &&
-		   b.items[1].line_n > 0 && b.items[2].line_n > 0,
-	    "nor one of no source");
-	batch_reader_free(&t);
-	batch_free(&b);
-	buf_free(&input);
-	buf_free(&room);
-}
-
 static bool
-same(const char *a, const char *b)
+rejected(const struct batch *b, size_t i, const char *reason, const char *raw, uint64_t bytes, bool base64)
 {
-	return a && strcmp(a, b) == 0;
+	struct reject j = batch_reject(b, &b->items[i]);
+	bool right = b->items[i].kind == ITEM_REJECTED && slice_is(j.reason, reason) && slice_is(j.raw, raw) &&
+		     j.raw_bytes == bytes && j.base64 == base64;
+	if (!right)
+		tap_note("%.*s: %.*s", (int)j.reason.n, j.reason.p, (int)(j.raw.n < 100 ? j.raw.n : 100), j.raw.p);
+	return right;
 }
 
 static void
@@ -325,20 +295,58 @@ test_rejects(void)
 	struct batch_reader t = {.in.max = 100000};
 	struct batch b = {0};
 	struct buf input = {0};
-	buf_text(&input, "{\"id\":\"a\"}\n{\"id\":}\n");
+	buf_text(&input, "{\"id\":\"a\"}\n{\"id\":}\n\xff\n");
 	for (int i = 0; i < 100001; i++)
 		buf_char(&input, 'x');
 	buf_text(&input, "\n" UPDATE("b", ""));
 	take(&t, &b, slice_buf(&input));
-	tap_ok(b.n == 4 && same(b.items[0].reason, "accountType: missing") &&
-		   slice_is(item_line(&b, &b.items[0]), "{\"id\":\"a\"}") && b.items[0].total == 10,
+	tap_ok(b.n == 5 && rejected(&b, 0, "accountType: missing", "{\"id\":\"a\"}", 10, false),
 	    "a record that breaks a rule: which, and what it was");
-	tap_ok(
-	    same(b.items[1].reason, "id: unexpected character, at byte 7"), "a line that is not JSON: why, and where");
-	tap_ok(b.items[2].kind == ITEM_REJECTED && same(b.items[2].reason, "longer than 16 MiB") &&
-		   b.items[2].line_n == RAW_BYTES && b.items[2].total == 100001,
+	tap_ok(rejected(&b, 1, "id: unexpected character, at byte 7", "{\"id\":}", 7, false),
+	    "a line that is not JSON: why, and where");
+	tap_ok(batch_reject(&b, &b.items[2]).base64 && slice_is(batch_reject(&b, &b.items[2]).raw, "/w=="),
+	    "what is no text is kept as base64");
+	struct reject j = batch_reject(&b, &b.items[3]);
+	tap_ok(b.items[3].kind == ITEM_REJECTED && slice_is(j.reason, "longer than 16 MiB") && j.raw.n == RAW_BYTES &&
+		   j.raw_bytes == 100001,
 	    "a line too long: its beginning, and its length");
-	tap_ok(b.items[3].kind == ITEM_UPDATE, "and the next line goes on");
+	tap_ok(b.items[4].kind == ITEM_UPDATE, "and the next line goes on");
+	batch_clear(&b);
+	take(&t, &b,
+	    SLICE("{\"event\":\"rejected\",\"source\":\"s\",\"offset\":3,\"reason\":\"a \\\"b\\\"\",\"line\":18446744073709551615,"
+		  "\"raw\":\"x\\ny\",\"rawBytes\":9999999999,\"rawEncoding\":\"utf8\"}\n"
+		  "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":4,\"reason\":\"r\",\"raw\":\"/w==\",\"rawBytes\":1,"
+		  "\"rawEncoding\":\"base64\"}\n"
+		  "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":\"5\"}\n"));
+	tap_ok(b.n == 3 && rejected(&b, 0, "a \"b\"", "x\ny", 9999999999, false) && b.items[0].line == UINT64_MAX &&
+		   b.items[0].offset == 3,
+	    "reader's rejects, escapes resolved");
+	tap_ok(rejected(&b, 1, "r", "/w==", 1, true) && b.items[1].line == 0, "their base64 stays");
+	tap_ok(rejected(&b, 2, "", "", 0, false) && b.items[2].offset == -1, "what they lack is missing");
+	batch_reader_free(&t);
+	batch_free(&b);
+	buf_free(&input);
+}
+
+/* A line too long is of no source: it cuts, and waits for the next batch like any other. */
+static void
+test_long_waits(void)
+{
+	struct batch_reader t = {.in.max = 200};
+	struct batch b = {0};
+	struct buf input = {0};
+	buf_text(&input, UPDATE("a", FROM("s", 0)));
+	for (int i = 0; i < 300; i++)
+		buf_char(&input, 'x');
+	buf_text(&input, "\n" UPDATE("b", FROM("s", 1)));
+	take(&t, &b, slice_buf(&input));
+	bool right = b.n == 1 && b.items[0].offset == 0 && t.holds;
+	batch_clear(&b);
+	right = right && !batch_reader_take(&t) && b.n == 1 && b.source.len == 0 && batch_reject(&b, b.items).raw_bytes == 300 &&
+		batch_reject(&b, b.items).raw.n == 300;
+	batch_clear(&b);
+	right = right && batch_reader_take(&t) && b.n == 1 && b.items[0].offset == 1;
+	tap_ok(right, "a line too long waits for the next batch");
 	batch_reader_free(&t);
 	batch_free(&b);
 	buf_free(&input);
@@ -359,7 +367,7 @@ test_giants(void)
 			buf_char(&input, 'x');
 		buf_printf(&input, "\",\"id\":\"%d\"}\n", i);
 	}
-	char path[] = "/tmp/intake.XXXXXX";
+	char path[] = "/tmp/batch_reader.XXXXXX";
 	fds[0] = mkstemp(path);
 	if (fds[0] < 0 || unlink(path) != 0 || write(fds[0], input.p, input.len) != (ssize_t)input.len ||
 	    lseek(fds[0], 0, SEEK_SET) != 0)
@@ -392,9 +400,10 @@ main(void)
 	test_cases();
 	test_pieces();
 	test_values();
+	test_deletes();
 	test_virtual();
-	test_lines();
 	test_rejects();
+	test_long_waits();
 	test_giants();
 	return tap_done();
 }
