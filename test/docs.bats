@@ -4,7 +4,7 @@
 #
 # A fenced block marked `sh` in README.md, data/README.md or doc/*.md is run here, from a folder that looks like the checkout,
 # with a private Postgres; an indented block, or a fence without `sh`, is not.
-# shellcheck disable=SC2154,SC2164 # helper sets root, bin and supervisor; a cd that fails ends the test
+# shellcheck disable=SC2154,SC2164,SC2016,SC2013 # helper sets root, bin and supervisor; a cd that fails ends the test; patterns
 load helper
 
 setup() {
@@ -47,7 +47,8 @@ manuals() {
 	./supervisor run data/challenge-input.json >first.out 2>first.err &
 	first=$!
 	retry 600 grep -q '"event":"indexed"' first.out
-	kill -INT "$first"
+	# Not INT, which a shell's background commands ignore.
+	kill -TERM "$first"
 	wait "$first" || {
 		cat first.err
 		false
@@ -95,15 +96,22 @@ manuals() {
 	same "$wrong" ''
 }
 
+# pairs: options as `-x --name`, of --help or of a manual page.
+help_options() {
+	perl -ne 'print $1 // "", " $2\n" while /(?:(-\w), +)?(--[a-z][a-z-]+)/g' | sort -u
+}
+
+page_options() {
+	grep -E '^\.It Fl' "$1" | sed -E 's/Fl Fl /--/g; s/Fl (.) ,/-\1,/g' | help_options
+}
+
 @test "manual pages have the options that --help prints, and no others" {
 	local program page help wrong=''
 	for program in reader writer timerd statusd supervisor; do
 		page=$root/$program/$program.1
 		[[ -e $page ]] || page=$root/$program.1
-		help=$("$root/supervisor" --help)
-		[[ $program == supervisor ]] || help=$("$bin/$program" --help)
-		wrong+=$(diff <(grep -oE -- '--[a-z][a-z-]+' <<<"$help" | sort -u) \
-			<(grep -E '^\.(It|Op|Cm|Ar)' "$page" | grep -oE 'Fl Fl [a-z][a-z-]+' | sed 's/Fl Fl /--/' | sort -u) | sed -n "s/^[<>]/$program: &/p") || :
+		if [[ $program == supervisor ]]; then help=$("$supervisor" --help); else help=$("$bin/$program" --help); fi
+		wrong+=$(diff <(grep -E '^  +-|^  +--' <<<"$help" | help_options) <(page_options "$page") | sed -n "s/^[<>]/$program: &/p") || :
 	done
 	same "$wrong" ''
 }
@@ -148,15 +156,17 @@ spoken() {
 
 # Where a retired word is right: fixed strings of the line, each with its reason.
 exceptions=(
-	no-such-line
+	'writer/query.c:0:' # none so far; this line keeps the list from being empty
 )
 
 @test "retired words are gone from comments, messages and documents" {
-	local file
+	local file files
+	mapfile -t files < <(documents && manuals)
 	{
 		for file in "$root"/{common,reader,writer,timerd,statusd,data}/*.[ch]; do spoken "$file"; done
-		# A heading or member such as settled_at is no such word.
-		grep -nHE . $(documents) $(manuals) "$root"/config.yaml "$root"/sql/*.sql "$root"/statusd/page.html
-	} | sed "s,^$root/,," | grep -wiE 'tell|tells|telling|told|settle|settles|settling' | grep -vF "${exceptions[@]/#/-e}" | cut -c1-160 >wrong || :
+		grep -nHE '^[[:space:]]*#' "$supervisor" "$root"/supervise/*.bash
+		grep -nHE . "${files[@]}" "$root"/config.yaml "$root"/sql/*.sql "$root"/statusd/page.html
+	} | sed "s,^$root/,," | grep -wiE 'tell|tells|telling|told|settle|settles|settling' |
+		grep -vF "${exceptions[@]/#/-e}" | cut -c1-160 >wrong || :
 	same "$(<wrong)" ''
 }
