@@ -67,6 +67,25 @@ manuals() {
 	done
 }
 
+@test "writer(1): two pipelines on one file, by hand, and what its other examples ask" {
+	local i
+	./supervisor postgres
+	for i in 1 2 3 4 5 6; do
+		echo "{\"id\":\"K$i\",\"accountType\":\"mint\",\"tokens\":$i,\"callbackTimeMs\":100,\"version\":1}"
+	done >input.ndjson
+	echo '{"id":1}' >>input.ndjson
+	sed -n '/^for i in 0 1; do$/,/^wait$/p' "$root/writer/writer.1" >commands
+	ok bash -euo pipefail -c '. ./commands'
+	same "$(grep -c '"event":"fired"' events.ndjson)" 6
+	same "$(wc -l <events.ndjson)" 19
+	ok writer richest --type mint
+	has '"id":"K6"'
+	ok bash -o pipefail -c 'writer rejected --format json | grep -o "\"reason\":[^,]*"'
+	same "$output" '"reason":"id: not a string"'
+	ok writer claim --source "$PWD/input.ndjson" --shard 0/2
+	has 'done=true'
+}
+
 @test "doc/architecture.md names files and functions that are there, and all of the programs' files" {
 	local name path wrong='' text
 	text=$(<"$root/doc/architecture.md")
