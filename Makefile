@@ -4,6 +4,8 @@ VERSION = 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
 BIN ?= bin
+# BIN's full path, also where that has a space, which make's own functions would split at.
+BINS = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 
 CC ?= cc
 CFLAGS ?= -O2 -g
@@ -24,10 +26,11 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(
 
 # Each third-party library has one door: only its users' objects see its headers, only they link it.
 PQ_CFLAGS = $(shell pkg-config --cflags libpq)
-LIBS_reader = $(shell pkg-config --libs yaml-0.1)
-LIBS_timerd = $(LIBS_reader)
-LIBS_writer = $(LIBS_reader) $(shell pkg-config --libs libpq libcjson)
-LIBS_statusd = $(LIBS_reader) $(shell pkg-config --libs libmicrohttpd)
+LIBS_common = $(shell pkg-config --libs yaml-0.1)
+LIBS_reader = $(LIBS_common) $(shell pkg-config --libs libxxhash)
+LIBS_timerd = $(LIBS_common)
+LIBS_writer = $(LIBS_common) $(shell pkg-config --libs libpq libcjson)
+LIBS_statusd = $(LIBS_common) $(shell pkg-config --libs libmicrohttpd)
 
 PROGRAMS = reader writer timerd statusd
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
@@ -40,10 +43,11 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run test bench load check coverage faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test bench load check coverage faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
+	@echo 'make demo     the sample on the virtual clock, in a database of its own'
 	@echo 'make test     set up all that is needed, then run every test'
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
@@ -58,7 +62,14 @@ help:
 # What follows `packages` is made by a second make: what it asks pkg-config and the compiler may only be there now.
 run: packages
 	@$(MAKE) --no-print-directory build
-	ACCTFLOW_BIN=$(abspath $(BIN)) ./supervisor run data/challenge-input.json
+	ACCTFLOW_BIN='$(BINS)' ./supervisor run data/challenge-input.json
+
+# All that the sample has to show, in an instant, in a private database of its own that is made anew.
+demo: packages
+	@$(MAKE) --no-print-directory build
+	@export ACCTFLOW_BIN='$(BINS)' ACCTFLOW_HOME='$(CURDIR)/var/demo' ACCTFLOW_CONFIG=/dev/null; \
+		unset ACCTFLOW_DB PGHOST PGHOSTADDR PGSERVICE PGDATABASE; \
+		./supervisor freshdb && ./supervisor run --clock virtual --listen none data/challenge-input.json
 
 test: packages
 	@$(MAKE) --no-print-directory build units $(BIN)/generate
@@ -71,7 +82,7 @@ packages:
 
 postgres createdb dropdb freshdb: packages
 	@$(MAKE) --no-print-directory build
-	@ACCTFLOW_BIN=$(abspath $(BIN)) ./supervisor $@
+	@ACCTFLOW_BIN='$(BINS)' ./supervisor $@
 
 define program
 $(BIN)/$1: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $1/*.c)) $$(COMMON)
@@ -103,21 +114,14 @@ $(BUILD)/sql.h: $(SQL) Makefile
 
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c)): $(BUILD)/sql.h
 
-# The filters of system calls, as C.
-$(BUILD)/filter-rules.h: common/filter/rules.c common/filter.h
-	@mkdir -p $(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(LDFLAGS) -o $(BUILD)/filter-rules $< $(shell pkg-config --libs libseccomp)
-	$(BUILD)/filter-rules > $@
-
-$(BUILD)/common/filter.o: $(BUILD)/filter-rules.h
-
-# The page's files, as C: name, bytes, size.
+# The page's files, as C: name, ETag, the bytes, the same compressed.
 $(BUILD)/assets.h: $(ASSETS) Makefile
 	@mkdir -p $(@D)
-	@{ i=0; for f in $(ASSETS); do i=$$((i + 1)); printf 'static const unsigned char asset_%d[] = {' $$i; \
-		od -An -v -tu1 "$$f" | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '0};'; done; \
-	echo 'static const struct { const char *name; const unsigned char *bytes; unsigned long size; } assets[] = {'; \
-	i=0; for f in $(ASSETS); do i=$$((i + 1)); printf '{"%s", asset_%d, sizeof asset_%d - 1},\n' "$${f##*/}" $$i $$i; done; \
+	@bytes() { echo "static const unsigned char $$1[] = {"; od -An -v -tu1 | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};'; }; \
+	{ i=0; for f in $(ASSETS); do i=$$((i + 1)); bytes asset_$$i <"$$f"; gzip -9nc "$$f" | bytes gzip_$$i; done; \
+	echo 'static const struct { const char *name, *etag; const unsigned char *bytes, *gzip; unsigned long size, gzip_size; } assets[] = {'; \
+	i=0; for f in $(ASSETS); do i=$$((i + 1)); set -- $$(cksum <"$$f"); \
+	printf '{"%s", "\\"%s-%s\\"", asset_%d, gzip_%d, sizeof asset_%d, sizeof gzip_%d},\n' "$${f##*/}" $$1 $$2 $$i $$i $$i $$i; done; \
 	echo '{0}};'; } > $@
 
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
@@ -196,11 +200,14 @@ $(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(B
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
 	install -m 755 $(PROGRAMS:%=$(BIN)/%) supervisor $(DESTDIR)$(PREFIX)/bin
+	install -m 644 supervise/*.bash $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
 	install -m 644 $(foreach p,$(PROGRAMS),$p/$p.1) supervisor.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) supervisor)
+	rm -rf $(DESTDIR)$(PREFIX)/lib/acctflow
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(PROGRAMS:%=%.1) supervisor.1)
 
 clean:

@@ -9,71 +9,93 @@
 #include <sys/stat.h>
 #include <yaml.h>
 
-static int
-events_walk(yaml_parser_t *parser, FILE *f, config_fn *fn, void *context, char *error, unsigned error_size)
+/* Where the walk is. */
+struct walk {
+	config_fn *fn;
+	void *context;
+	char section[64], key[64];
+	int depth;
+	bool have_key;
+	int result; /* what fn returned */
+};
+
+/* A scalar: a name, or the value of the one before. Returns what is wrong, or NULL. */
+static const char *
+walk_scalar(struct walk *w, const char *text, size_t n, int line)
 {
-	char section[64] = "", key[64] = "";
-	int depth = 0, result = 0;
-	bool have_key = false, done = false;
-	while (!done && result == 0) {
+	/* An empty document is one empty scalar. */
+	if (w->depth == 0)
+		return n ? "expected a mapping of names to values" : NULL;
+	if (strlen(text) != n)
+		return "a NUL byte";
+	if (w->have_key) {
+		w->have_key = false;
+		w->result = w->fn(w->context, w->section, w->key, text, line);
+		return NULL;
+	}
+	if (n >= sizeof w->key)
+		return "name too long";
+	snprintf(w->key, sizeof w->key, "%s", text);
+	w->have_key = true;
+	return NULL;
+}
+
+static const char *
+walk_event(struct walk *w, const yaml_event_t *e, int line)
+{
+	switch (e->type) {
+	case YAML_SCALAR_EVENT:
+		return walk_scalar(w, (const char *)e->data.scalar.value, e->data.scalar.length, line);
+	case YAML_MAPPING_START_EVENT:
+		if (w->depth == 2 || (w->depth == 1 && !w->have_key))
+			return "nested too deep: sections hold plain values";
+		if (w->depth == 1)
+			snprintf(w->section, sizeof w->section, "%s", w->key);
+		w->have_key = false;
+		w->depth++;
+		return NULL;
+	case YAML_MAPPING_END_EVENT:
+		w->depth--;
+		w->section[0] = '\0';
+		return NULL;
+	case YAML_SEQUENCE_START_EVENT:
+	case YAML_ALIAS_EVENT:
+		return "expected a plain value";
+	default:
+		return NULL;
+	}
+}
+
+/* What the parser could not read, in words. */
+static int
+walk_fault(const yaml_parser_t *parser, FILE *f, char *error, unsigned error_size)
+{
+	if (parser->error == YAML_MEMORY_ERROR) {
+		snprintf(error, error_size, "out of memory");
+		return -2;
+	}
+	snprintf(error, error_size, "line %zu: %s", parser->problem_mark.line + 1,
+	    parser->problem ? parser->problem : "not YAML");
+	return ferror(f) ? -2 : -1;
+}
+
+static int
+walk_run(struct walk *w, yaml_parser_t *parser, FILE *f, char *error, unsigned error_size)
+{
+	for (bool done = false; !done && w->result == 0;) {
 		yaml_event_t e;
-		if (!yaml_parser_parse(parser, &e)) {
-			if (parser->error == YAML_MEMORY_ERROR) {
-				snprintf(error, error_size, "out of memory");
-				return -2;
-			}
-			snprintf(error, error_size, "line %zu: %s", parser->problem_mark.line + 1,
-			    parser->problem ? parser->problem : "not YAML");
-			return ferror(f) && errno != EISDIR ? -2 : -1;
-		}
+		if (!yaml_parser_parse(parser, &e))
+			return walk_fault(parser, f, error, error_size);
 		int line = (int)e.start_mark.line + 1;
-		const char *wrong = NULL;
-		switch (e.type) {
-		case YAML_SCALAR_EVENT: {
-			const char *text = (const char *)e.data.scalar.value;
-			if (depth == 0) {
-				/* An empty document is one empty scalar. */
-				wrong = *text ? "expected a mapping of names to values" : NULL;
-			} else if (have_key) {
-				result = fn(context, section, key, text, line);
-				have_key = false;
-			} else if (strlen(text) != e.data.scalar.length || strlen(text) >= sizeof key) {
-				wrong = "name too long";
-			} else {
-				snprintf(key, sizeof key, "%s", text);
-				have_key = true;
-			}
-			break;
-		}
-		case YAML_MAPPING_START_EVENT:
-			if (depth == 2 || (depth == 1 && !have_key))
-				wrong = "nested too deep: sections hold plain values";
-			if (depth == 1)
-				snprintf(section, sizeof section, "%s", key);
-			have_key = false;
-			depth++;
-			break;
-		case YAML_MAPPING_END_EVENT:
-			depth--;
-			section[0] = '\0';
-			break;
-		case YAML_SEQUENCE_START_EVENT:
-		case YAML_ALIAS_EVENT:
-			wrong = "expected a plain value";
-			break;
-		case YAML_STREAM_END_EVENT:
-			done = true;
-			break;
-		default:
-			break;
-		}
+		const char *wrong = walk_event(w, &e, line);
+		done = e.type == YAML_STREAM_END_EVENT;
 		yaml_event_delete(&e);
 		if (wrong) {
 			snprintf(error, error_size, "line %d: %s", line, wrong);
 			return -1;
 		}
 	}
-	return result;
+	return w->result;
 }
 
 int
@@ -98,7 +120,8 @@ config_read(const char *path, config_fn *fn, void *context, char *error, unsigne
 		return -2;
 	}
 	yaml_parser_set_input_file(&parser, f);
-	int result = events_walk(&parser, f, fn, context, error, error_size);
+	struct walk w = {.fn = fn, .context = context};
+	int result = walk_run(&w, &parser, f, error, error_size);
 	yaml_parser_delete(&parser);
 	fclose(f);
 	return result;

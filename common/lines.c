@@ -23,7 +23,7 @@ lines_read(struct lines *l)
 	buf_reserve(&l->buf, READ_BYTES);
 	ssize_t n;
 	do
-		n = read(l->fd, l->buf.p + l->buf.len, READ_BYTES);
+		n = read(l->fd, l->buf.p + l->buf.len, l->most && l->most < READ_BYTES ? l->most : READ_BYTES);
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		l->buf.len += (size_t)n;

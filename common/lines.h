@@ -10,6 +10,7 @@
 struct lines {
 	int fd;
 	size_t max;
+	size_t most; /* that one read takes; 0: as much as fits well */
 	bool eof;
 	uint64_t number; /* of the line last given, from 1, blank ones counted */
 	uint64_t total;	 /* the length of the line last given, also where only its beginning was kept */

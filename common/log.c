@@ -20,10 +20,16 @@ static char *log_source_name;
 static enum log_level log_limit = LOG_INFO;
 static bool log_json;
 
+/* The lines' buffers. They are made large enough for any line at the start: the message may be that memory is out. */
+enum { MESSAGE_BYTES = 1000, SOURCE_BYTES = 300, LINE_ROOM = 32 << 10 };
+static struct buf log_buf, log_clean;
+
 void
 log_init(const char *program)
 {
 	log_program = program;
+	buf_reserve(&log_buf, LINE_ROOM);
+	buf_reserve(&log_clean, LINE_ROOM);
 }
 
 void
@@ -46,8 +52,8 @@ log_source(const char *source)
 	log_source_name = source ? strdup(source) : NULL;
 }
 
-/* What repeats is limited by where in the program it is said, which its format tells: so many lines in a window, the
- * rest is counted. */
+/* Repeated lines are limited by their place in the program, which the format string stands for: so many in a window,
+ * the rest is counted. */
 enum { SITES = 16, BURST = 20, WINDOW_US = 10000000 };
 static struct site {
 	const char *format;
@@ -76,7 +82,7 @@ site_end(struct site *s)
 }
 
 void
-log_settle(bool all)
+log_repeats(bool all)
 {
 	if (!holding)
 		return;
@@ -91,15 +97,17 @@ log_settle(bool all)
 }
 
 static void
-settle_at_exit(void)
+repeats_at_exit(void)
 {
-	log_settle(true);
+	log_repeats(true);
 }
 
 /* Whether a line may be said now; else it is counted. */
 static bool __attribute__((format(printf, 2, 0))) admit(enum log_level level, const char *format, va_list ap)
 {
+	int saved = errno;
 	int64_t now = clock_now();
+	errno = saved;
 	struct site *s = sites;
 	for (struct site *i = sites; i < sites + SITES; i++) {
 		if (i->format == format) {
@@ -118,50 +126,73 @@ static bool __attribute__((format(printf, 2, 0))) admit(enum log_level level, co
 	}
 	static bool registered;
 	if (!registered)
-		atexit(settle_at_exit);
+		atexit(repeats_at_exit);
 	registered = holding = true;
 	s->held++;
-	int saved = errno;
 	vsnprintf(s->last, sizeof s->last, format, ap);
 	errno = saved;
 	return false;
 }
 
+/* The beginning of text without what a terminal would act on: valid UTF-8 of at most `most` bytes, in log_clean. */
+static struct slice
+log_safe(const char *text, size_t most)
+{
+	log_clean.len = 0;
+	buf_safe(&log_clean, (struct slice){text, strnlen(text, 4 * most)});
+	size_t n = log_clean.len;
+	if (n > most)
+		for (n = most; n > 0 && ((unsigned char)log_clean.p[n] & 0xc0) == 0x80; n--)
+			continue;
+	return (struct slice){log_clean.p, n};
+}
+
+static void
+log_line_json(struct buf *b, const char *when, enum log_level level, const char *program, const char *text)
+{
+	buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":", when,
+	    names[level], program, (int)getpid());
+	buf_json(b, log_safe(text, MESSAGE_BYTES));
+	if (log_source_name) {
+		buf_text(b, ",\"source\":");
+		buf_json(b, log_safe(log_source_name, SOURCE_BYTES));
+	}
+	buf_text(b, "}\n");
+}
+
+static void
+log_line_text(struct buf *b, const char *when, enum log_level level, const char *program, const char *text)
+{
+	buf_printf(b, "%s %s %s[%d] ", when, names[level], program, (int)getpid());
+	buf_slice(b, log_safe(text, MESSAGE_BYTES));
+	if (log_source_name) {
+		buf_text(b, " source=");
+		buf_slice(b, log_safe(log_source_name, SOURCE_BYTES));
+	}
+	buf_char(b, '\n');
+}
+
+static void
+log_write(void)
+{
+	ssize_t ignored = write(STDERR_FILENO, log_buf.p, log_buf.len);
+	(void)ignored;
+	log_buf.len = 0;
+}
+
 static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level, const char *format, va_list ap)
 {
-	/* Fixed rooms, large enough for every byte escaped: the message may be that memory is out. */
-	static char room[8192], clean_room[6400];
 	int saved = errno;
-	char text[1024];
+	char text[4 * MESSAGE_BYTES], when[TIME_TEXT];
 	vsnprintf(text, sizeof text, format, ap);
-
-	struct buf b = {.p = room, .cap = sizeof room};
-	struct slice source = {log_source_name, log_source_name ? strnlen(log_source_name, 300) : 0};
-	const char *program = log_program ? log_program : "acctflow";
-	char when[TIME_TEXT];
 	time_format(clock_wall(), when);
-	if (log_json) {
-		struct buf clean = {.p = clean_room, .cap = sizeof clean_room};
-		buf_safe(&clean, slice_of(text));
-		buf_printf(&b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":", when,
-		    names[level], program, (int)getpid());
-		buf_json(&b, (struct slice){clean.p, clean.len < 1000 ? clean.len : 1000});
-		if (source.n) {
-			buf_text(&b, ",\"source\":");
-			buf_json(&b, source);
-		}
-		buf_text(&b, "}\n");
-	} else {
-		buf_printf(&b, "%s %s %s[%d] ", when, names[level], program, (int)getpid());
-		buf_safe(&b, slice_of(text));
-		if (source.n) {
-			buf_text(&b, " source=");
-			buf_safe(&b, source);
-		}
-		buf_char(&b, '\n');
-	}
-	ssize_t ignored = write(STDERR_FILENO, b.p, b.len);
-	(void)ignored;
+	const char *program = log_program ? log_program : "acctflow";
+	log_buf.len = 0;
+	if (log_json)
+		log_line_json(&log_buf, when, level, program, text);
+	else
+		log_line_text(&log_buf, when, level, program, text);
+	log_write();
 	errno = saved;
 }
 
@@ -197,4 +228,24 @@ die(int code, const char *format, ...)
 	log_line(LOG_ERROR, format, ap);
 	va_end(ap);
 	exit(code);
+}
+
+void
+die_usage(const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	if (log_json) {
+		log_line(LOG_ERROR, format, ap);
+	} else {
+		char text[4 * MESSAGE_BYTES];
+		vsnprintf(text, sizeof text, format, ap);
+		log_buf.len = 0;
+		buf_printf(&log_buf, "%s: ", log_program);
+		buf_slice(&log_buf, log_safe(text, MESSAGE_BYTES));
+		buf_char(&log_buf, '\n');
+		log_write();
+	}
+	va_end(ap);
+	exit(EXIT_PERMANENT);
 }

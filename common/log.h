@@ -33,11 +33,14 @@ void log_at(enum log_level level, const char *format, ...) __attribute__((format
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_trace(...) log_at(LOG_TRACE, __VA_ARGS__)
 
-/* Lines that were held back because they repeat are told as a number once their time is over, or now; called by loop_wait
- * and at exit. */
-void log_settle(bool all);
+/* Emits how many lines were held back, once their ten seconds are over, or now; called by loop_wait and at exit. */
+void log_repeats(bool all);
 
 /* Logs an error and exits with `code`. */
 _Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A wrong command line, environment or configuration file: one plain line `program: message` for the person who just
+ * typed it, a log line where the log is JSON. Exits 100. */
+_Noreturn void die_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

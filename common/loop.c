@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_US = 1000000 };
+enum { TICK_MS = 1000 };
 
-static int signal_fd = -1;
+static int signal_fd = -1, timer_fd = -1;
 static bool stopping;
 
 void
@@ -34,7 +34,9 @@ loop_init(void)
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signal_fd < 0)
 		die(EXIT_TEMPORARY, "could not make a signalfd: %m");
-	prctl(PR_SET_TIMERSLACK, 1UL);
+	timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (timer_fd < 0)
+		die(EXIT_TEMPORARY, "could not make a timerfd: %m");
 }
 
 bool
@@ -51,8 +53,18 @@ signals_read(void)
 		if (stopping)
 			_exit(128 + (int)info.ssi_signo);
 		stopping = true;
-		log_at(LOG_DEBUG, "told to stop by signal %u", info.ssi_signo);
+		log_at(LOG_DEBUG, "stopping: signal %u", info.ssi_signo);
 	}
+}
+
+/* Sets the timer, which counts the time while the machine is suspended too, unlike poll's own. It is level-triggered:
+ * set anew, what it said before is gone. */
+static void
+timer_set(int64_t left)
+{
+	struct itimerspec at = {.it_value = {left / 1000000, left % 1000000 * 1000}};
+	if (timerfd_settime(timer_fd, 0, &at, NULL) != 0)
+		die(EXIT_TEMPORARY, "could not set a timer: %m");
 }
 
 int
@@ -62,30 +74,27 @@ loop_wait(struct pollfd *fds, int n, int64_t deadline)
 	for (int i = 0; i < n; i++)
 		all[i] = fds[i];
 	all[n] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+	all[n + 1] = (struct pollfd){.fd = -1, .events = POLLIN};
+	int64_t left = deadline > 0 ? deadline - clock_now() : 0;
+	if (left > 0) {
+		timer_set(left);
+		all[n + 1].fd = timer_fd;
+	}
+	bool wait = left > 0 || deadline < 0;
 	int ready;
-	bool again;
 	do {
-		struct timespec limit, *timeout = NULL;
-		int64_t left = deadline < 0 ? INT64_MAX : deadline ? deadline - clock_now() : 0;
-		left = left < 0 ? 0 : left;
-		/* Who is watched shows that it is alive while it waits. */
-		again = metrics_shown() && left > TICK_US;
-		left = again ? TICK_US : left;
-		if (left != INT64_MAX) {
-			limit = (struct timespec){left / 1000000, left % 1000000 * 1000};
-			timeout = &limit;
-		}
-		ready = ppoll(all, (nfds_t)n + 1, timeout, NULL);
+		/* A program that is watched shows that it is alive while it waits. */
+		ready = poll(all, (nfds_t)n + 2, !wait ? 0 : metrics_shown() ? TICK_MS : -1);
 		metrics_tick();
-		log_settle(false);
-	} while (ready == 0 && again);
+		log_repeats(false);
+	} while (ready == 0 && wait);
 	if (ready < 0 && errno != EINTR)
 		die(EXIT_TEMPORARY, "could not poll: %m");
 	for (int i = 0; i < n; i++)
 		fds[i].revents = ready > 0 ? all[i].revents : 0;
-	if (ready > 0 && all[n].revents) {
+	if (ready <= 0)
+		return 0;
+	if (all[n].revents)
 		signals_read();
-		ready--;
-	}
-	return ready < 0 ? 0 : ready;
+	return ready - (all[n].revents != 0) - (all[n + 1].revents != 0);
 }

@@ -1,46 +1,47 @@
-/* What a running program shows of itself: a small mapped file, var/run/NAME.stats, that statusd reads at any moment.
- * One process writes it, by plain relaxed stores, with no system call; it outlives a crash, and whoever starts again
- * takes it up: counters and histograms go on, gauges begin anew. A write lock on the file says that its writer lives.
- * Without ACCTFLOW_METRICS=DIR all of this goes to memory that nobody reads. */
-#ifndef ACCTFLOW_STATS_H
-#define ACCTFLOW_STATS_H
+/* The figures that a running program shows: a small mapped file, NAME.metrics in the folder ACCTFLOW_METRICS, that statusd
+ * reads at any moment. One process writes it with relaxed stores and no system call. It outlives a crash, and the program's
+ * next process takes it up: counters and histograms go on, gauges begin anew. A write lock on the file says that its
+ * writer lives. Without ACCTFLOW_METRICS all of this goes to memory that nobody reads. */
+#ifndef ACCTFLOW_METRICS_H
+#define ACCTFLOW_METRICS_H
 
 #include "buf.h"
 
 #include <stdatomic.h>
 
-/* One table for all programs; each fills what it has. Up to METRIC_GAUGES counters, from there on gauges. */
+/* One table for all programs; each fills what it has. First counters, from METRIC_GAUGES on gauges. */
 enum metrics_value {
-	METRIC_BATCHES,	/* writer: batches committed */
-	METRIC_RETRIES,	/* writer, settle: database work that was tried again */
-	METRIC_FIRED,	/* timerd: told as fired, repeats after a crash counted */
-	METRIC_CANCELLED, /* timerd: told as cancelled, likewise */
+	METRIC_BATCHES,	  /* writer: batches committed; ack: times it recorded */
+	METRIC_RETRIES,	  /* writer, ack: database work that was tried again */
+	METRIC_FIRED,	  /* timerd: emitted as fired, repeats after a crash included */
+	METRIC_CANCELLED, /* timerd: emitted as cancelled, likewise */
+	METRIC_COMMITTED, /* writer: offset behind the last one committed, set after each commit */
 	METRIC_GAUGES,
-	METRIC_TOLD = METRIC_GAUGES, /* reader: the offset of the next record */
-	METRIC_BYTES,		 /* reader: bytes read of its input */
-	METRIC_SIZE,		 /* reader: how many it has; 0 where unknown, as of a pipe */
-	METRIC_PENDING,		 /* timerd: callbacks */
-	METRIC_NEXT_DUE,		 /* timerd: when the first of them is due, in microseconds since 1970; 0: none */
+	METRIC_EMITTED = METRIC_GAUGES, /* reader: offset behind the last record emitted, or to begin at */
+	METRIC_BYTES,			/* reader: bytes read of its input */
+	METRIC_SIZE,			/* reader: bytes that there are; 0 if unknown, as for a pipe */
+	METRIC_PENDING,			/* timerd: callbacks */
+	METRIC_NEXT_DUE,		/* timerd: when the first is due, in microseconds since 1970; 0: none */
+	METRIC_RETRYING,		/* writer, ack: since when retries go on without a batch; 0: none, kept here */
 	METRIC_COUNT
 };
 
 enum histogram {
 	HISTOGRAM_BATCH,    /* writer: updates in a batch */
 	HISTOGRAM_COMMIT,   /* writer: microseconds from handing a batch to the database to its commit */
-	HISTOGRAM_TOLD,	    /* settle: microseconds from an update's ingestion to its event having passed */
+	HISTOGRAM_EMITTED,  /* ack: microseconds from an update's ingestion to its event being emitted */
 	HISTOGRAM_LATENESS, /* timerd: microseconds from due to fired */
 	HISTOGRAM_COUNT
 };
 
 enum {
-	METRICS_LAYOUT = 1,
+	METRICS_LAYOUT = 2,
 	METRICS_BUCKETS = 20, /* the last has no upper bound */
-	METRICS_EVENTS = 20,
-	METRICS_EVENT_BYTES = 4096,
+	METRICS_MARKS = 600,
 	METRICS_SOURCE_BYTES = 1024,
 };
 
-/* Upper bounds, included: 1, 2, 5, 10 … of updates; 100, 200, 500 … of microseconds. */
+/* Upper bounds, included: 1, 2, 5, 10 … updates; 100, 200, 500 … microseconds. */
 extern const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1];
 
 struct metrics_histogram {
@@ -48,24 +49,27 @@ struct metrics_histogram {
 	_Atomic uint64_t sum;
 };
 
-/* The file. What is text in it is guarded by `writing`: it is odd while that changes. */
+/* How far reader was, about once a second, so that whoever looks only once knows rate and age too. */
+struct metrics_mark {
+	int64_t at;
+	uint64_t emitted;
+};
+
+/* The file. */
 struct metrics {
 	char magic[8]; /* "acctflow" */
 	_Atomic uint32_t layout, pid;
 	_Atomic int64_t started, tick; /* clock_now() at the start, and at the last turn of the loop */
 	_Atomic uint64_t value[METRIC_COUNT];
 	struct metrics_histogram histogram[HISTOGRAM_COUNT];
-	_Atomic uint32_t writing;
-	uint32_t source_n, events_n; /* events_n: how many there ever were; the newest is events_n - 1 */
+	uint32_t shard, shards;
+	_Atomic uint32_t source_n; /* set after the text */
+	_Atomic uint32_t marks;	   /* how many there were in this process's life; the newest is at (marks - 1) % METRICS_MARKS */
 	char source[METRICS_SOURCE_BYTES];
-	struct {
-		uint32_t n;
-		char text[METRICS_EVENT_BYTES]; /* a JSON object */
-	} event[METRICS_EVENTS];
+	struct metrics_mark mark[METRICS_MARKS];
 };
 
-/* Takes up NAME.stats in the folder that ACCTFLOW_METRICS names. Where that fails it is logged, and the program runs on
- * without. */
+/* Takes up NAME.metrics. If that fails it is logged, and the program runs on without. */
 void metrics_open(const char *name);
 
 void metrics_add(enum metrics_value which, uint64_t n);
@@ -80,13 +84,11 @@ void metrics_tick(void);
 /* Whether somebody may be looking. */
 bool metrics_shown(void);
 
+void metrics_shard(uint32_t shard, uint32_t shards);
 void metrics_source(struct slice source);
 
-/* Adds the newest events, each a JSON object; those that are too long are left out. */
-void metrics_events(const struct slice *events, size_t n);
-
-/* The reading side: copies NAME.stats out of `dir`. Returns 0, 1 where its writer lives, -1 where there is none (or one
- * of another layout). */
-int metrics_read(const char *dir, const char *name, struct metrics *copy);
+/* The reading side: copies NAME.metrics out of `folder`. Returns 1 if its writer lives, 0 if not, -1 if there is none (or
+ * one of another layout). */
+int metrics_read(const char *folder, const char *name, struct metrics *copy);
 
 #endif

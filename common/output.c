@@ -1,13 +1,17 @@
-/* See output.h. */
+/* See output.h. The shared lock is flock(2) on a file that each program opened itself, so
+ * that it ends with its holder. Its first byte is 1 while a line may be half written: if
+ * the holder is killed then, the next one finds it and ends the torn line first. */
 #include "output.h"
 
 #include "log.h"
 #include "loop.h"
+#include "time.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +30,47 @@ output_open(struct output *o, int fd)
 			close(own);
 		}
 	}
+}
+
+int
+output_share(struct output *o, const char *path)
+{
+	o->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	o->shared = o->lock >= 0;
+	return o->shared ? 0 : -1;
+}
+
+static int
+lock_mark(struct output *o, char mark)
+{
+	return pwrite(o->lock, &mark, 1, 0) == 1 ? 0 : -1;
+}
+
+/* Takes the lock. Returns 1, 0 where another has it and `wait` is false, -1 with errno. The kernel's own waiting would
+ * be deaf to signals, so it asks again and again; each holder lets go while it makes its next lines. */
+static int
+lock_take(struct output *o, bool wait)
+{
+	char mark = 0;
+	for (int64_t pause = 100; flock(o->lock, LOCK_EX | LOCK_NB) != 0; pause = pause < 5000 ? pause * 2 : pause) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -1;
+		if (!wait)
+			return 0;
+		loop_wait(NULL, 0, clock_now() + pause);
+	}
+	o->held = true;
+	if (pread(o->lock, &mark, 1, 0) < 0 || lock_mark(o, 1) != 0)
+		return -1;
+	o->torn = mark == 1;
+	return 1;
+}
+
+static int
+lock_release(struct output *o)
+{
+	o->held = false;
+	return lock_mark(o, o->torn) == 0 && flock(o->lock, LOCK_UN) == 0 ? 0 : -1;
 }
 
 /* Writes until all is written, or until it would wait. *done: how much was. After an error nothing is left to do. */
@@ -50,11 +95,39 @@ write_some(struct output *o, struct slice s, bool wait, size_t *done)
 	return 0;
 }
 
+/* The same for a shared output, of which s is whole lines. The lock is let go of only where a line has ended. */
 static int
-out_write(struct output *o, bool wait)
+write_shared(struct output *o, struct slice s, bool wait, size_t *done)
+{
+	bool fresh = !o->held;
+	*done = 0;
+	if (s.n == 0)
+		return 0;
+	int have = fresh ? lock_take(o, wait) : 1;
+	if (have == 0)
+		return 0;
+	size_t newline = 1;
+	if (have < 0 || (o->torn && write_some(o, SLICE("\n"), wait, &newline) != 0)) {
+		*done = s.n;
+		return -1;
+	}
+	o->torn = newline == 0;
+	if (!o->torn && write_some(o, s, wait, done) != 0)
+		return -1;
+	bool whole = *done > 0 ? s.p[*done - 1] == '\n' : fresh;
+	return whole ? lock_release(o) : 0;
+}
+
+static int
+output_write(struct output *o, bool wait)
 {
 	size_t done;
-	int result = write_some(o, slice_buf(&o->buf), wait, &done);
+	struct slice s = slice_buf(&o->buf);
+	if (o->shared) {
+		const char *end = s.n ? memrchr(s.p, '\n', s.n) : NULL;
+		s.n = end ? (size_t)(end + 1 - s.p) : 0;
+	}
+	int result = o->shared ? write_shared(o, s, wait, &done) : write_some(o, s, wait, &done);
 	buf_drop(&o->buf, done);
 	return result;
 }
@@ -62,20 +135,22 @@ out_write(struct output *o, bool wait)
 int
 output_flush(struct output *o)
 {
-	return out_write(o, true);
+	return output_write(o, true);
 }
 
 int
 output_some(struct output *o)
 {
-	return out_write(o, false);
+	return output_write(o, false);
 }
 
 int
 output_through(struct output *o, struct slice s)
 {
 	size_t done;
-	return output_flush(o) == 0 ? write_some(o, s, true, &done) : -1;
+	if (output_flush(o) != 0)
+		return -1;
+	return o->shared ? write_shared(o, s, true, &done) : write_some(o, s, true, &done);
 }
 
 void

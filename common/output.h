@@ -7,6 +7,9 @@
 struct output {
 	int fd;
 	struct buf buf;
+	/* Where others write to the same place: */
+	bool shared, held, torn; /* we have the lock; the last line there needs its newline */
+	int lock;
 };
 
 enum { OUTPUT_FULL = 64 << 10 }; /* flush when so much is there */
@@ -14,11 +17,20 @@ enum { OUTPUT_FULL = 64 << 10 }; /* flush when so much is there */
 /* Takes over fd. A pipe is opened anew, where /proc allows it, so that not blocking stays our own affair. */
 void output_open(struct output *o, int fd);
 
-/* Writes all that is buffered, waiting as long as it takes. Returns 0, or -1 with errno (EPIPE: nobody reads). */
+/* From now on lines are written under a lock on the file at `path` that all who write to the same place share: each
+ * line whole, whoever else writes, or is killed while it writes. Returns 0, or -1 with errno. */
+int output_share(struct output *o, const char *path);
+
+/* Writes all that is buffered, waiting as long as it takes. Returns 0, or -1 with errno (EPIPE: nobody reads). A shared
+ * output writes whole lines only: the beginning of one stays in the buffer. */
 int output_flush(struct output *o);
-/* Writes what can be written without waiting. The same result. */
+
+/* Writes what can be written without waiting. The same result. A shared output may write nothing because another has
+ * the lock; it keeps its own lock while a line is half written: then wait for fd to be writable, and call again soon.
+ */
 int output_some(struct output *o);
-/* Writes what is buffered and then s, which is not copied for it, as output_flush does. */
+
+/* Writes what is buffered and then s, which is not copied for it, as output_flush does; shared, s is whole lines. */
 int output_through(struct output *o, struct slice s);
 static inline bool
 output_full(const struct output *o)

@@ -542,17 +542,3 @@ reject_read(const struct record *r, struct reject *j, struct buf *scratch)
 	record_integer(r, M_LINE, UINT64_MAX, &j->line);
 	record_integer(r, M_RAW_BYTES, UINT64_MAX, &j->raw_bytes);
 }
-
-void
-record_raw(struct buf *b, struct slice raw, uint64_t total)
-{
-	struct reject j = {0};
-	struct buf scratch = {0};
-	reject_raw(&j, raw, total, &scratch);
-	buf_text(b, "\"raw\":");
-	buf_json(b, j.raw);
-	buf_text(b, ",\"rawBytes\":");
-	buf_u64(b, total);
-	buf_text(b, j.base64 ? ",\"rawEncoding\":\"base64\"" : ",\"rawEncoding\":\"utf8\"");
-	buf_free(&scratch);
-}

@@ -157,7 +157,5 @@ void reject_raw(struct reject *j, struct slice bytes, uint64_t total, struct buf
 /* Reads a `rejected` event. Slices point into the line or into `scratch`, which is set. What is missing is empty. */
 void reject_read(const struct record *r, struct reject *j, struct buf *scratch);
 
-/* To go: use reject_raw and event.h. */
-void record_raw(struct buf *b, struct slice raw, uint64_t total);
 
 #endif

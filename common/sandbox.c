@@ -1,16 +1,20 @@
-/* See sandbox.h. Landlock has no wrapper in the C library. The rights that newer kernels know, and the headers of
- * Debian 12 do not, are numbered here as linux/landlock.h has them since. */
+/* See sandbox.h. Neither Landlock nor seccomp has a wrapper in the C library. Rights that are newer than the headers of
+ * Debian 12 are numbered as in later versions of linux/landlock.h. */
 #include "sandbox.h"
 
 #include "buf.h"
-#include "filter.h"
 #include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,21 +36,8 @@
 #define WRITING                                                                                                        \
 	(READING | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |      \
 	    TRUNCATE)
-/* What a rule on something that is no folder may say. */
-#define OF_A_FILE (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | TRUNCATE)
-enum { RULE_NET_PORT = 2 };
-#define BIND_TCP BIT(0)
-#define CONNECT_TCP BIT(1)
-#define SCOPE_ABSTRACT BIT(0)
-#define SCOPE_SIGNAL BIT(1)
-
-struct ruleset {
-	uint64_t files, net, scoped;
-};
-
-struct net_rule {
-	uint64_t allowed, port;
-};
+/* The rights that a rule on a file, not a folder, may name. */
+#define ON_A_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | TRUNCATE)
 
 #ifdef ACCTFLOW_UNSANDBOXED
 static bool never = true;
@@ -61,117 +52,191 @@ sandbox_never(void)
 }
 
 void
-sandbox_begin(struct sandbox *c, unsigned flags)
+sandbox_privileges(void)
 {
-	/* The first version knows thirteen rights on files; since then came one with each of these. */
+	if (!never && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		log_warn("could not give up gaining privileges: %m");
+}
+
+void
+sandbox_begin(struct sandbox *s, unsigned flags)
+{
+	/* The first version knows thirteen rights on files; these versions added one each. */
 	static const struct {
 		int version, rights;
 	} later[] = {{2, 14}, {3, 15}, {5, 16}};
+	struct {
+		uint64_t files, net, scoped;
+	} all = {0};
 	int rights = 13;
-	*c = (struct sandbox){.flags = flags, .ruleset = -1};
+	*s = (struct sandbox){.flags = flags, .ruleset = -1};
 	if (never)
 		return;
 	long version = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (version < 1) {
-		c->error = errno;
+		s->error = errno;
 		return;
 	}
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
 		if (version >= later[i].version)
 			rights = later[i].rights;
-	c->known = BIT(rights) - 1;
-	struct ruleset all = {.files = c->known};
+	all.files = s->known = BIT(rights) - 1;
 	if (version >= 4)
-		all.net = BIND_TCP | CONNECT_TCP;
+		all.net = BIT(0) | BIT(1); /* binding and connecting TCP sockets */
 	if (version >= 6)
-		all.scoped = SCOPE_SIGNAL | (flags & SANDBOX_ABSTRACT ? 0 : SCOPE_ABSTRACT);
+		all.scoped = BIT(0) | BIT(1); /* abstract Unix sockets and signals */
 	/* An older kernel takes a longer struct whose rest is zero. */
-	c->ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
-	if (c->ruleset < 0)
-		c->error = errno;
+	s->ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
+	if (s->ruleset < 0)
+		s->error = errno;
 }
 
 static void
-allow(struct sandbox *c, const char *path, uint64_t rights)
+sandbox_allow(struct sandbox *s, const char *path, uint64_t rights)
 {
 	struct stat st;
-	int fd = c->ruleset < 0 ? -1 : open(path, O_PATH | O_CLOEXEC);
+	int fd = s->ruleset < 0 ? -1 : open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
-		rights &= OF_A_FILE;
-	struct landlock_path_beneath_attr rule = {.allowed_access = rights & c->known, .parent_fd = fd};
+		rights &= ON_A_FILE;
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights & s->known, .parent_fd = fd};
 	/* Refused for pipes behind /proc, which need no rule. */
-	if (syscall(SYS_landlock_add_rule, c->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0 && errno != EBADFD)
-		log_debug("could not except \"%s\" from what is given up: %m", path);
+	if (syscall(SYS_landlock_add_rule, s->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0 && errno != EBADFD)
+		log_debug("could not allow \"%s\" in the sandbox: %m", path);
 	close(fd);
 }
 
 void
-sandbox_read(struct sandbox *c, const char *path)
+sandbox_read(struct sandbox *s, const char *path)
 {
-	c->reads = true;
-	allow(c, path, READING);
+	s->reads = true;
+	sandbox_allow(s, path, READING);
 }
 
 void
-sandbox_write(struct sandbox *c, const char *path)
+sandbox_write(struct sandbox *s, const char *path)
 {
-	c->reads = c->writes = true;
-	allow(c, path, WRITING);
+	s->reads = s->writes = true;
+	sandbox_allow(s, path, WRITING);
 }
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#endif
+
+#ifdef ARCHITECTURE
+/* The table of system calls, in the order of looking. Calls that are not in it fail with ENOSYS, as on an older kernel, so
+ * that a newer C library finds its way back to what it knows. */
+enum { ALWAYS, IF_READS, IF_WRITES };
+struct call {
+	int number, when;
+	uint32_t action; /* 0: allow */
+	int argument;	 /* 0: any; N: only if the low word of argument N - 1, masked, has the value */
+	uint32_t mask, value; /* mask 0: has our process id */
+};
+#define ALLOW(name) {.number = SYS_##name}
+#define READS(name) {.number = SYS_##name, .when = IF_READS}
+#define WRITES(name) {.number = SYS_##name, .when = IF_WRITES}
+/* Neither program nor C library calls these: code from outside runs here, and there is no right way to go on. */
+#define KILL(name) {.number = SYS_##name, .action = SECCOMP_RET_KILL_PROCESS}
+
+static const struct call calls[] = {
+    /* input and output */
+    ALLOW(read), ALLOW(write), ALLOW(ppoll), ALLOW(readv), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64), ALLOW(lseek),
+    ALLOW(close), ALLOW(fstat), ALLOW(newfstatat), ALLOW(statx), ALLOW(fcntl), ALLOW(splice), ALLOW(fallocate),
+    ALLOW(ftruncate), ALLOW(fsync), ALLOW(fdatasync),
+    {.number = SYS_ioctl, .argument = 2, .mask = UINT32_MAX, .value = FIONREAD},
+    {.number = SYS_ioctl, .argument = 2, .mask = UINT32_MAX, .value = TCGETS},
+    /* memory, which stays without executable pages */
+    ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(sysinfo),
+    {.number = SYS_mmap, .argument = 3, .mask = PROT_EXEC}, KILL(mmap),
+    {.number = SYS_mprotect, .argument = 3, .mask = PROT_EXEC}, KILL(mprotect),
+    /* time */
+    ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
+    ALLOW(restart_syscall), ALLOW(timerfd_settime),
+    /* the process itself; tgkill only for abort(3), and limits only to be asked for */
+    ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(getpid), ALLOW(gettid), ALLOW(futex),
+    ALLOW(sched_yield), ALLOW(rseq), ALLOW(set_robust_list), ALLOW(getrandom), ALLOW(exit), ALLOW(exit_group),
+    {.number = SYS_tgkill, .argument = 1}, KILL(tgkill),
+    {.number = SYS_prlimit64, .argument = 3, .mask = UINT32_MAX},
+    /* files */
+    READS(faccessat), READS(faccessat2), READS(readlinkat), READS(getcwd), READS(getdents64), READS(fadvise64),
+    READS(fstatfs), READS(inotify_init1), READS(inotify_add_watch), READS(inotify_rm_watch), WRITES(openat),
+    {.number = SYS_openat, .when = IF_READS, .argument = 3, .mask = O_ACCMODE | O_CREAT | O_TRUNC},
+    {.number = SYS_openat, .action = SECCOMP_RET_ERRNO | EACCES}, WRITES(renameat), WRITES(renameat2),
+    WRITES(unlinkat), WRITES(mkdirat), WRITES(flock), WRITES(sendfile), WRITES(copy_file_range),
+#ifdef SYS_open /* x86_64 has the older calls too */
+    ALLOW(poll), ALLOW(time), READS(access), READS(stat), READS(lstat), READS(readlink), WRITES(open), WRITES(rename),
+    WRITES(unlink), WRITES(mkdir), KILL(fork), KILL(vfork),
+#endif
+    KILL(execve), KILL(execveat), KILL(clone), KILL(clone3), KILL(socket), KILL(socketpair), KILL(connect), KILL(bind),
+    KILL(listen), KILL(accept), KILL(accept4), KILL(ptrace), KILL(process_vm_readv), KILL(process_vm_writev),
+    KILL(kill), KILL(tkill), KILL(pidfd_open), KILL(memfd_create), KILL(io_uring_setup), KILL(bpf), KILL(userfaultfd),
+    KILL(perf_event_open), KILL(unshare), KILL(setns), KILL(mount), KILL(init_module), KILL(finit_module),
+    KILL(keyctl)};
+
+#define LOAD(member) (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(member))
+#define MASK(bits) (struct sock_filter) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits)
+#define UNLESS(is, skip) (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(is), 0, skip)
+#define RETURN(what) (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, what)
+
+/* Returns 0 or an errno. */
+static int
+sandbox_filter(bool reads, bool writes)
+{
+	struct sock_filter code[6 * sizeof calls / sizeof *calls + 5];
+	unsigned short n = 0;
+	code[n++] = LOAD(offsetof(struct seccomp_data, arch));
+	code[n++] = UNLESS(ARCHITECTURE, 1);
+	code[n++] = LOAD(offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		const struct call *c = &calls[i];
+		uint32_t action = c->action ? c->action : SECCOMP_RET_ALLOW;
+		if ((c->when == IF_READS && !reads) || (c->when == IF_WRITES && !writes))
+			continue;
+		code[n++] = UNLESS(c->number, c->argument ? 5 : 1);
+		if (c->argument) {
+			code[n++] = LOAD(offsetof(struct seccomp_data, args) + 8 * (size_t)(c->argument - 1));
+			code[n++] = MASK(c->mask ? c->mask : UINT32_MAX);
+			code[n++] = UNLESS(c->mask ? c->value : (uint32_t)getpid(), 1);
+		}
+		code[n++] = RETURN(action);
+		if (c->argument)
+			code[n++] = LOAD(offsetof(struct seccomp_data, nr));
+	}
+	code[n++] = RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+	struct sock_fprog program = {.len = n, .filter = code};
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &program) == 0 ? 0 : errno;
+}
+#else
+static int
+sandbox_filter(bool reads, bool writes)
+{
+	(void)reads, (void)writes;
+	return ENOTSUP;
+}
+#endif
 
 void
-sandbox_execute(struct sandbox *c, const char *path)
-{
-	c->reads = true;
-	allow(c, path, READING | LANDLOCK_ACCESS_FS_EXECUTE);
-}
-
-static void
-allow_port(struct sandbox *c, uint16_t port, uint64_t right)
-{
-	struct net_rule rule = {right, port};
-	/* Before version 4 there is nothing to be excepted from. */
-	if (c->ruleset >= 0 && syscall(SYS_landlock_add_rule, c->ruleset, RULE_NET_PORT, &rule, 0) != 0)
-		log_debug("could not except port %u from what is given up: %m", port);
-}
-
-void
-sandbox_connect(struct sandbox *c, uint16_t port)
-{
-	allow_port(c, port, CONNECT_TCP);
-}
-
-void
-sandbox_listen(struct sandbox *c, uint16_t port)
-{
-	allow_port(c, port, BIND_TCP);
-}
-
-void
-sandbox_end(struct sandbox *c)
+sandbox_end(struct sandbox *s)
 {
 	int filter_error = 0;
 	if (never)
 		return;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		log_warn("could not give up gaining privileges: %m");
-	if (c->ruleset >= 0) {
-		c->error = syscall(SYS_landlock_restrict_self, c->ruleset, 0) != 0 ? errno : 0;
-		close(c->ruleset);
+	sandbox_privileges();
+	if (s->ruleset >= 0) {
+		s->error = syscall(SYS_landlock_restrict_self, s->ruleset, 0) != 0 ? errno : 0;
+		close(s->ruleset);
 	}
-	if (c->flags & SANDBOX_CALLS)
-		filter_error = filter_load(c->reads, c->writes);
-	if (c->error == ENOMEM)
+	if (s->flags & SANDBOX_CALLS)
+		filter_error = sandbox_filter(s->reads, s->writes);
+	if (s->error == ENOMEM || filter_error == ENOMEM)
 		die(EXIT_TEMPORARY, "out of memory");
-	if (!c->error && !filter_error)
-		return;
-	struct buf why = {0};
-	if (c->error)
-		buf_printf(&why, ": Landlock: %s", strerror(c->error));
-	if (filter_error)
-		buf_printf(&why, ": seccomp: %s", strerror(filter_error));
-	log_warn("this kernel does not let all be given up that is not needed, going on without%s", buf_cstr(&why));
-	buf_free(&why);
+	if (s->error || filter_error)
+		log_warn("this kernel cannot sandbox the program fully, going on without%s%s%s%s",
+		    s->error ? ": Landlock: " : "", s->error ? strerrordesc_np(s->error) : "",
+		    filter_error ? ": seccomp: " : "", filter_error ? strerrordesc_np(filter_error) : "");
 }

@@ -1,53 +1,45 @@
-/* Least privilege: once a program holds what it needs, it gives up the rest, so that whatever a hostile input might
- *make of it reaches no further. Landlock says which files and TCP ports there still are, a filter (filter.h) which
- *system calls; no_new_privs goes before both. What is open by then stays open, and looking at a name (stat) stays
- *allowed.
+/* Least privilege: once a program holds what it needs it gives up the rest, so that whatever hostile input might make of
+ * it reaches no further. Landlock limits files, TCP and signals; a filter limits system calls; both need no_new_privs.
+ * What is open by then stays open, and names may still be looked up (stat).
  *
- *	struct sandbox c;
- *	sandbox_begin(&c, SANDBOX_CALLS);
- *	sandbox_read(&c, path);
- *	sandbox_end(&c);
+ *	struct sandbox s;
+ *	sandbox_begin(&s, SANDBOX_CALLS);
+ *	sandbox_read(&s, path);
+ *	sandbox_end(&s);
  *
- * Nothing of it can be undone, and child processes and later threads inherit it; threads that run already do not.
- * Where the kernel lacks the means there is one warning, and the program goes on without. Builds with a sanitizer,
- *which itself reads files and traces, and builds with -DACCTFLOW_UNCONFINED do nothing here. */
-#ifndef ACCTFLOW_CONFINE_H
-#define ACCTFLOW_CONFINE_H
+ * None of it can be undone, and child processes inherit it. A kernel without the means gets one warning, and the program
+ * goes on. Builds with a sanitizer, which itself reads files and traces, and builds with -DACCTFLOW_UNSANDBOXED give up
+ * nothing. */
+#ifndef ACCTFLOW_SANDBOX_H
+#define ACCTFLOW_SANDBOX_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-	SANDBOX_CALLS = 1, /* filter system calls too: for programs that only read and write, no network, no children */
-	SANDBOX_ABSTRACT =
-	    2, /* Unix sockets with abstract names of others may be connected to; those in files always may */
-};
+enum { SANDBOX_CALLS = 1 }; /* filter system calls too: for a program that only reads and writes */
 
 struct sandbox {
 	unsigned flags;
-	int ruleset; /* of Landlock; -1: there is none, `error` says why */
+	int ruleset; /* Landlock's; -1: none, and `error` says why */
 	int error;
 	uint64_t known;	    /* the rights that this kernel's Landlock can refuse */
 	bool reads, writes; /* some file is */
 };
 
-/* --no-sandbox: what follows does nothing. */
+/* --no-sandbox: the functions below do nothing. */
 void sandbox_never(void);
 
-void sandbox_begin(struct sandbox *c, unsigned flags);
+/* For a program that keeps its files and its network, such as writer: only no_new_privs. */
+void sandbox_privileges(void);
 
-/* A file, or a folder and all beneath it, may be read from now on; or written too, files made, renamed and deleted
- * there; or read and executed. What is not there is passed over: opening it later fails as it would have. */
-void sandbox_read(struct sandbox *c, const char *path);
-void sandbox_write(struct sandbox *c, const char *path);
-void sandbox_execute(struct sandbox *c, const char *path);
+void sandbox_begin(struct sandbox *s, unsigned flags);
 
-/* Ports that may be connected to, or listened on. Without any no TCP is. UDP and Unix sockets in files are not
- * Landlock's business: only SANDBOX_CALLS refuses those. */
-void sandbox_connect(struct sandbox *c, uint16_t port);
-void sandbox_listen(struct sandbox *c, uint16_t port);
+/* A file, or a folder and all beneath it, can still be read; or read and written, and files created, renamed and deleted
+ * there. A path that does not exist is passed over. */
+void sandbox_read(struct sandbox *s, const char *path);
+void sandbox_write(struct sandbox *s, const char *path);
 
-/* From here on all else is refused. Ends the program where memory is out (111). */
-void sandbox_end(struct sandbox *c);
+/* From here on everything else is refused. Ends the program when memory is out (111). */
+void sandbox_end(struct sandbox *s);
 
 #endif

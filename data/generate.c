@@ -2,9 +2,9 @@
  * conflicting and unversioned ones. What an update holds is drawn from (seed, account,
  * version) alone, so that a duplicate is made again instead of remembered: memory is
  * eight bytes an account, and billions of records are as easy as a hundred. */
-#include "output.h"
 #include "log.h"
 #include "options.h"
+#include "output.h"
 #include "record.h"
 
 #include <signal.h>
@@ -18,7 +18,7 @@ struct range {
 
 static struct {
 	uint64_t updates, accounts, types, seed;
-	uint64_t stale, duplicate, conflict, unversioned;
+	uint64_t stale, duplicate, conflict, unversioned, deleted, silent;
 	uint64_t data_bytes;
 	struct range callback_ms, arrive_ms;
 	bool edges, lines, compact, arrives;
@@ -238,12 +238,42 @@ struct known {
 	int64_t version; /* -1: none */
 };
 
+/* Whether an account's version is a delete, and what it leaves out; whether it has a callback. Drawn apart from what it
+ * holds, so that it holds the same whatever the shares are. */
+struct shape {
+	bool deleted, bare, silent;
+};
+
+static struct shape
+shape_of(struct known k)
+{
+	uint64_t state = random_of(want.seed ^ UINT64_C(0x5ca1ab1e), k.account, (uint64_t)k.version);
+	struct shape s = {.deleted = random_below(&state, 100) < want.deleted};
+	s.bare = s.deleted && random_below(&state, 2);
+	s.silent = random_below(&state, 100) < want.silent;
+	return s;
+}
+
+static void
+put_callback(struct buf *b, struct shape shape, uint64_t *state)
+{
+	uint64_t callback = draw_callback(state);
+	if (shape.bare)
+		return;
+	buf_text(b, ",\"callbackTimeMs\":");
+	if (shape.silent)
+		buf_text(b, "null");
+	else
+		buf_u64(b, callback);
+}
+
 /* One update without white space. `how` decides on what makes no difference, such as spellings. */
 static void
 put_update(struct buf *b, struct known k, bool conflict, uint64_t arrive, uint64_t *how)
 {
 	static struct buf id, type;
 	uint64_t state = random_of(want.seed, k.account, (uint64_t)k.version);
+	struct shape shape = shape_of(k);
 	/* Accounts keep their type, but for --edges. */
 	uint64_t t =
 	    want.edges && random_below(&state, 16) == 0 ? random_below(&state, want.types) : k.account % want.types;
@@ -253,14 +283,17 @@ put_update(struct buf *b, struct known k, bool conflict, uint64_t arrive, uint64
 	b->len = 0;
 	buf_text(b, "{\"id\":");
 	put_string(b, slice_buf(&id), how);
-	buf_text(b, ",\"accountType\":");
-	put_string(b, slice_buf(&type), how);
-	buf_text(b, ",\"tokens\":");
 	uint64_t tokens = draw_tokens(&state);
-	bool other_data = conflict && random_below(how, 2);
-	buf_u64(b, conflict && !other_data ? tokens ^ 1 : tokens);
-	buf_text(b, ",\"callbackTimeMs\":");
-	buf_u64(b, draw_callback(&state));
+	bool other_data = (conflict && random_below(how, 2)) || (conflict && shape.bare);
+	if (!shape.bare) {
+		buf_text(b, ",\"accountType\":");
+		put_string(b, slice_buf(&type), how);
+		buf_text(b, ",\"tokens\":");
+		buf_u64(b, conflict && !other_data ? tokens ^ 1 : tokens);
+	}
+	put_callback(b, shape, &state);
+	if (shape.deleted)
+		buf_text(b, ",\"deleted\":true");
 	if (other_data) {
 		buf_printf(b, ",\"data\":{\"conflict\":%llu}", (unsigned long long)random_below(how, 1000));
 	} else if (!want.edges || random_below(&state, 16)) {
@@ -278,7 +311,7 @@ put_update(struct buf *b, struct known k, bool conflict, uint64_t arrive, uint64
 	buf_char(b, '}');
 }
 
-/* What was told (to be told again), and which versions were left out (to come late). */
+/* What was emitted (to be emitted again), and which versions were left out (to come late). */
 struct pool {
 	struct known at[4096];
 	size_t len, next;
@@ -295,7 +328,7 @@ pool_put(struct pool *p, struct known k)
 struct stream {
 	uint64_t state;
 	int64_t *version; /* of each account the newest, -1 before the first */
-	struct pool told, left_out;
+	struct pool emitted, left_out;
 	uint64_t owed; /* stale ones that were due when no version had been left out */
 };
 
@@ -343,8 +376,8 @@ stream_next(struct stream *s, struct buf *b, uint64_t arrive)
 		return;
 	}
 	draw -= want.unversioned;
-	if (draw < want.duplicate + want.conflict && s->told.len) {
-		k = s->told.at[random_below(&s->state, s->told.len)];
+	if (draw < want.duplicate + want.conflict && s->emitted.len) {
+		k = s->emitted.at[random_below(&s->state, s->emitted.len)];
 		put_update(b, k, draw < want.conflict, arrive, &how);
 		return;
 	}
@@ -359,7 +392,7 @@ stream_next(struct stream *s, struct buf *b, uint64_t arrive)
 	} else {
 		k = stream_fresh(s, s->owed > 0);
 	}
-	pool_put(&s->told, k);
+	pool_put(&s->emitted, k);
 	put_update(b, k, false, arrive, &how);
 }
 
@@ -486,6 +519,10 @@ static const struct option_spec specs[] = {
 	 .help = "share that comes again with other content (default: 2)"},
 	{.name = "unversioned", .type = OPTION_COUNT, .value = &want.unversioned, .argument = "PERCENT", .max = 100,
 	 .help = "share without a version, to be rejected (default: 4)"},
+	{.name = "deleted", .type = OPTION_COUNT, .value = &want.deleted, .argument = "PERCENT", .max = 100,
+	 .help = "share of the versions that are deletes, half of them with nothing but id and version (default: 0)"},
+	{.name = "silent", .type = OPTION_COUNT, .value = &want.silent, .argument = "PERCENT", .max = 100,
+	 .help = "share of the versions without a callback (default: 0)"},
 	{.name = "edges", .type = OPTION_FLAG, .value = &want.edges,
 	 .help = "values up to the limits of the contract, all kinds of data, odd spellings"},
 	{.name = "callback-ms", .type = OPTION_CUSTOM, .value = &want.callback_ms, .argument = "MIN:MAX",
@@ -503,9 +540,10 @@ static const struct option_spec specs[] = {
 int
 main(int argc, char **argv)
 {
-	static const struct program program = {"generate", "[options]",
-	    "Write a JSON array of account updates, made from a seed, to standard output.",
-	    "Its source is data/generate.c; data/README.md has the commands that made the files there.\n"};
+	static const struct program program = {.name = "generate",
+	    .usage = "[options]",
+	    .purpose = "Write a JSON array of account updates, made from a seed, to standard output.",
+	    .more = "Its source is data/generate.c; data/README.md has the commands that made the files there.\n"};
 	int operands = options_read(&program, specs, argc, argv);
 	if (operands != argc)
 		die(EXIT_PERMANENT, "unexpected operand \"%s\"; see generate --help", argv[operands]);

@@ -1,4 +1,4 @@
-/* See arrive.h. The generator is splitmix64 (Steele, Lea, Flood, "Fast Splittable
+/* See arrival.h. The generator is splitmix64 (Steele, Lea, Flood, "Fast Splittable
  * Pseudorandom Number Generators", OOPSLA 2014; Vigna's public domain splitmix64.c),
  * used by counter: its nth output is a mix of seed + n * gamma. */
 #include "arrival.h"
@@ -60,6 +60,17 @@ arrival_next(struct arrival *a, int64_t arrive_ms)
 	if (a->sum > LATEST)
 		a->sum = LATEST;
 	return arrival_last(a);
+}
+
+void
+arrival_skip(struct arrival *a, uint64_t ordinal, int64_t recorded)
+{
+	if (a->mode == ARRIVAL_RECORDED && recorded >= 0)
+		a->sum = (uint64_t)recorded * NS_PER_MS;
+	if (a->mode != ARRIVAL_GAP || a->delay.max == 0)
+		a->ordinal = ordinal;
+	while (a->ordinal < ordinal)
+		arrival_next(a, -1);
 }
 
 /* Reads a decimal number in millionths at *p and moves on. 0, or -1 where it is none or above `max` millionths. */

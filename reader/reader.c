@@ -1,79 +1,143 @@
-/* reader: the door for what comes from outside. Takes records out of files or of
- * standard input, checks each against the contract, and tells it in its place, at its
+/* reader: the door for what comes from outside. Takes records out of files, of standard
+ * input or of a spool, checks each against the contract, and emits it in its place, at its
  * time. Everything behind it may rely on what passes here. */
-#include "loop.h"
 #include "arrival.h"
-#include "time.h"
-#include "sandbox.h"
-#include "reorder.h"
-#include "input.h"
+#include "copier.h"
+#include "display.h"
+#include "event.h"
+#include "file.h"
+#include "follow.h"
 #include "log.h"
-#include "options.h"
-#include "spool.h"
+#include "loop.h"
 #include "metrics.h"
+#include "options.h"
+#include "output.h"
+#include "reorder.h"
+#include "sandbox.h"
+#include "split.h"
+#include "spool.h"
+#include "time.h"
 #include "utf8.h"
 
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/random.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 enum { SOURCE_BYTES = 1024 };
-#define EPOCH INT64_C(946684800000000) /* 2000-01-01T00:00:00Z */
-
-struct reader {
-	/* As told by the options. */
-	struct arrival arrive;
-	uint64_t from, count, catch_up;
-	bool seeded, counted, catching_up;
-	bool follow, strict;
-	const char *source, *fingerprint;
-	struct spool spool;
-	struct spool_head head; /* its segment's */
-	bool returned;		/* to where the input was left */
-	int clock, format, mode;
-	int64_t epoch;
-
-	struct teller teller;
-	struct split split;
-	struct update update;
-	struct reorder hold;
-	uint64_t ordinal; /* of the next record */
-	uint64_t told, refused;
-	const struct input *in; /* that is read now; NULL: none */
-	uint64_t bytes;		/* of those before it */
-	uint64_t first;		/* the first ordinal that is waited for */
-	uint64_t base;		/* when the one before it arrived: the timeline starts anew there */
-	int64_t start;
-	bool enough; /* --count is reached */
-	bool halted; /* told to stop before all was told */
-	int code;
-};
 
 enum { CLOCK_IS_REAL, CLOCK_IS_VIRTUAL };
 
+/* Where an update is checked while the stream before --from is skipped. */
+struct check {
+	const char *text; /* as it was given; NULL: nowhere */
+	uint64_t offset, hash;
+	bool passed;
+};
+
+struct reader {
+	/* As the options set them. */
+	struct arrival arrival;
+	struct shard shard;
+	struct check check;
+	struct copier_options copier;
+	uint64_t from, to, count, catch_up;
+	bool seeded, limited, counted, catching_up;
+	bool follows, strict;
+	const char *source, *fingerprint, *compare;
+	int clock, format, mode;
+	int64_t epoch;
+
+	char *const *paths;
+	int paths_n;
+	struct spool spool;   /* path NULL: files are read */
+	struct follow follow; /* with --follow */
+	const char *name;     /* of what is read now, for messages */
+	int fd;
+	uint64_t got;	/* bytes read of it */
+	uint64_t bytes; /* of those before it */
+	struct fingerprint *print;
+	struct buf hint; /* what the input seems to be instead of updates */
+	bool guessed, hopeless;
+
+	struct output out;
+	struct display_style style;
+	struct slice token; /* the source as JSON */
+	struct split split;
+	struct update update;
+	struct reorder reorder;
+	struct buf line, raw;
+	uint64_t ordinal;	  /* of the next record of the stream */
+	uint64_t passed, refused; /* of the stream, from --from on */
+	uint64_t read;		  /* of those, this shard's */
+	uint64_t first;		  /* the first ordinal that is waited for */
+	uint64_t base;		  /* when the one before it arrived: the timeline starts anew there */
+	int64_t start;
+	bool enough; /* --count or --to is reached */
+	bool halted; /* stopped by a signal before all was emitted */
+	bool broken; /* the input ends where it should not */
+	int code;
+};
+
+/* "OFFSET:HASH" */
 static int
-epoch_set(const char *text, void *value)
+check_set(const char *text, void *value)
 {
-	return time_parse(slice_of(text), value);
+	struct check *c = value;
+	const char *colon = strchr(text, ':');
+	if (!*text)
+		return 0;
+	if (!colon || json_integer((struct slice){text, (size_t)(colon - text)}, VERSION_MAX, &c->offset) != 0 ||
+	    json_integer(slice_of(colon + 1), UINT64_MAX, &c->hash) != 0)
+		return -1;
+	c->text = mem_string(slice_of(text));
+	return 0;
 }
 
 /* Shows how far it is. */
 static void
 show(const struct reader *rd)
 {
-	metrics_set(METRIC_TOLD, rd->from + rd->told);
-	metrics_set(METRIC_BYTES, rd->bytes + (rd->in && rd->in->got ? rd->in->got - split_left(&rd->split) : 0));
+	metrics_set(METRIC_EMITTED, rd->ordinal > rd->from ? rd->ordinal : rd->from);
+	metrics_set(METRIC_BYTES, rd->bytes + (rd->got ? rd->got - split_left(&rd->split) : 0));
 }
 
-/* Waits until one of what it waits for is ready, a signal comes or the time is reached. Everything is told first; a
- * reader of ours that goes away meanwhile is noticed. */
+static void
+flush(struct reader *rd)
+{
+	if (rd->out.buf.len && output_flush(&rd->out) != 0)
+		output_failed();
+}
+
+/* A record to be emitted: it is appended to what is returned, then closed. */
+static struct buf *
+record_open(struct reader *rd)
+{
+	return rd->style.people ? &rd->line : &rd->out.buf;
+}
+
+static void
+record_close(struct reader *rd)
+{
+	if (rd->style.people) {
+		display_record(&rd->out.buf, rd->style, slice_buf(&rd->line));
+		rd->line.len = 0;
+	} else {
+		buf_char(&rd->out.buf, '\n');
+	}
+	if (output_full(&rd->out))
+		flush(rd);
+}
+
+/* Waits until fd is ready, a signal comes or the time is reached. Everything is emitted first; a consumer that goes
+ * away meanwhile is noticed. */
 static void
 rest(struct reader *rd, int fd, int64_t deadline)
 {
-	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = rd->teller.out.fd}};
+	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = rd->out.fd}};
 	show(rd);
-	tell_flush(&rd->teller);
+	flush(rd);
 	loop_wait(p, 2, deadline);
 	if (p[1].revents & (POLLERR | POLLHUP)) {
 		errno = EPIPE;
@@ -98,30 +162,65 @@ arrived(struct reader *rd, uint64_t ordinal, uint64_t time)
 	return true;
 }
 
-/* Whether the record is to be told, and now; the counts that go with it. */
-static bool
-admit(struct reader *rd, uint64_t ordinal, uint64_t time, bool rejected)
+/* Looks at a record that is skipped. */
+static void
+check_skipped(struct reader *rd, uint64_t ordinal, bool own, uint64_t hash)
 {
-	if (ordinal < rd->first)
-		rd->base = time;
-	if (ordinal < rd->from)
-		return false;
-	if (!arrived(rd, ordinal, time)) {
-		rd->halted = true;
-		return false;
-	}
-	rd->told++;
-	rd->refused += rejected;
-	rd->enough = rd->counted && rd->told == rd->count;
-	return true;
+	struct check *c = &rd->check;
+	if (!c->text || ordinal != c->offset)
+		return;
+	c->passed = true;
+	if (!own || hash != c->hash)
+		die(EXIT_PERMANENT,
+		    "the input has changed: its record at offset %llu is not what it was when it was read before; "
+		    "`supervisor run --again` reads it anew",
+		    (unsigned long long)ordinal);
 }
 
-/* The arrival time to be told, in milliseconds; -1 for none. */
-static int64_t
-stamp(const struct reader *rd, uint64_t time, int64_t own)
+/* Whether the next record of the stream is to be emitted, and now; the counts that go with it. `own`: it is of this
+ * shard. */
+static bool
+admit(struct reader *rd, uint64_t time, bool own, bool rejected)
 {
-	bool given = rd->clock == CLOCK_IS_VIRTUAL || rd->arrive.mode == ARRIVAL_RECORDED;
-	return given ? (int64_t)(time / 1000000) : own;
+	uint64_t ordinal = rd->ordinal;
+	if (ordinal < rd->first)
+		rd->base = time;
+	if (ordinal >= rd->from) {
+		if (own && !arrived(rd, ordinal, time)) {
+			rd->halted = true;
+			return false;
+		}
+		rd->passed++;
+		rd->refused += rejected;
+		rd->read += own;
+	}
+	rd->ordinal++;
+	rd->enough = (rd->counted && rd->passed == rd->count) || (rd->limited && ordinal >= rd->to);
+	return own && ordinal >= rd->from;
+}
+
+/* The record that was split off is rejected. */
+static void
+take_rejected(struct reader *rd)
+{
+	struct split *s = &rd->split;
+	uint64_t time = arrival_next(&rd->arrival, -1), ordinal = rd->ordinal;
+	int64_t ms = rd->clock == CLOCK_IS_VIRTUAL ? (int64_t)(time / 1000000) : -1;
+	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
+	bool own = rd->shard.index == 0, held = rd->arrival.mode == ARRIVAL_OFFSET;
+	if (!held) {
+		if (ordinal < rd->from)
+			check_skipped(rd, ordinal, false, 0);
+		if (!admit(rd, time, own, true))
+			return;
+	}
+	reject_raw(&j, s->raw, s->total, &rd->raw);
+	if (held) {
+		reorder_rejected(&rd->reorder, time, ms, &j);
+		return;
+	}
+	event_rejected(record_open(rd), rd->token, (int64_t)ordinal, &j, ms, NO_TIME, false);
+	record_close(rd);
 }
 
 /* Takes the record that was split off. */
@@ -129,450 +228,558 @@ static void
 take(struct reader *rd)
 {
 	struct split *s = &rd->split;
+	struct update *u = &rd->update;
 	if (!s->reason.len && record_has(&s->record, M_EVENT))
 		buf_text(&s->reason, "event: not allowed in an update");
-	bool rejected = s->reason.len || update_read(&s->record, &rd->update, &s->reason) != 0;
-	uint64_t time = arrival_next(&rd->arrive, rejected ? -1 : rd->update.arrive_ms);
-	int64_t ms = rejected ? -1 : stamp(rd, time, rd->update.arrive_ms);
-	if (rd->arrive.mode == ARRIVAL_OFFSET) {
-		if (rejected)
-			reorder_rejected(&rd->hold, time, slice_buf(&s->reason), split_line(s), s->raw, s->total);
+	if (s->reason.len || update_read(&s->record, u, &s->reason) != 0) {
+		take_rejected(rd);
+		return;
+	}
+	uint64_t time = arrival_next(&rd->arrival, u->arrive_ms), ordinal = rd->ordinal;
+	bool stamped = rd->clock == CLOCK_IS_VIRTUAL || rd->arrival.mode == ARRIVAL_RECORDED;
+	int64_t ms = stamped ? (int64_t)(time / 1000000) : u->arrive_ms;
+	bool own = shard_of(u->id, rd->shard.count) == rd->shard.index;
+	if (rd->arrival.mode == ARRIVAL_OFFSET) {
+		if (own)
+			reorder_update(&rd->reorder, time, ms, u, &s->record);
 		else
-			reorder_update(&rd->hold, time, ms, &rd->update, &s->record);
+			reorder_foreign(&rd->reorder, time);
 		return;
 	}
-	uint64_t ordinal = rd->ordinal++;
-	if (!admit(rd, ordinal, time, rejected))
+	if (rd->check.text && ordinal < rd->from && ordinal == rd->check.offset)
+		check_skipped(rd, ordinal, own, update_hash(u));
+	if (!admit(rd, time, own, false))
 		return;
-	if (rejected) {
-		tell_rejected(
-		    tell_open_rejected(&rd->teller, ordinal), slice_buf(&s->reason), split_line(s), s->raw, s->total);
-	} else {
-		struct buf *b = tell_open_update(&rd->teller, ordinal);
-		tell_body(b, &rd->update, &s->record);
-		tell_stamp(b, ms);
-		tell_tail(b, &rd->update);
+	struct buf *b = record_open(rd);
+	event_update_begin(b, rd->token, (int64_t)ordinal);
+	event_update_body(b, u, &s->record);
+	event_update_end(b, u->trace, ms);
+	record_close(rd);
+}
+
+/* Emits what --arrival offset held back, in order of arrival. */
+static void
+held_emit(struct reader *rd)
+{
+	reorder_sort(&rd->reorder);
+	for (size_t i = 0; i < rd->reorder.len && !rd->enough && !rd->halted; i++) {
+		const struct held *h = &rd->reorder.held[i];
+		bool rejected = h->kind == HELD_REJECTED;
+		bool own = rejected ? rd->shard.index == 0 : h->kind == HELD_UPDATE;
+		uint64_t ordinal = rd->ordinal;
+		if (ordinal < rd->from)
+			check_skipped(rd, ordinal, own && !rejected, h->hash);
+		if (!admit(rd, h->time, own, rejected))
+			continue;
+		reorder_emit(&rd->reorder, h, record_open(rd), rd->token, ordinal);
+		record_close(rd);
 	}
-	tell_close(&rd->teller);
 }
 
-/* Tells what --arrival offset held back, in order of arrival. */
+/* Hashes what was taken of the file since the last time: it is in the buffer still, but of a record that was too long.
+ */
 static void
-held_tell(struct reader *rd)
+print_on(struct reader *rd)
 {
-	reorder_sort(&rd->hold);
-	for (size_t i = 0; i < rd->hold.len && !rd->enough && !rd->halted; i++) {
-		const struct held *h = &rd->hold.held[i];
-		uint64_t ordinal = rd->ordinal++;
-		if (admit(rd, ordinal, h->time, h->rejected))
-			reorder_tell(&rd->hold, h, &rd->teller, ordinal);
-	}
-}
-
-/* Goes on with the spool's segment. What its head says is what an undisturbed run would know here. */
-static void
-segment_start(struct reader *rd, const struct spool_head *head)
-{
-	rd->head = *head;
-	rd->ordinal = rd->arrive.ordinal = rd->spool.first;
-	rd->arrive.sum = head->arrived;
-	if (rd->ordinal <= rd->first)
-		rd->base = arrival_last(&rd->arrive);
-	ssize_t n = split_load(&rd->split, rd->spool.in, rd->follow, head->split);
-	if (n < 0)
-		die(EXIT_PERMANENT,
-		    "the spool \"%s\" is damaged: the head of a segment; remove it to give up what it holds",
-		    rd->spool.path);
-	if (n > 0)
-		spool_count(&rd->spool, (size_t)n);
-}
-
-static void
-segment_next(struct reader *rd)
-{
-	struct spool_head head;
-	spool_find(&rd->spool, rd->ordinal, &head);
-	segment_start(rd, &head);
-}
-
-/* Begins a segment where reading is now. `fresh`: of another file, which it begins. */
-static void
-segment_begin(struct reader *rd, const struct input *in, bool fresh)
-{
-	struct spool_head head = {.seed = rd->arrive.seed, .arrived = rd->arrive.sum, .file = rd->head.file};
-	struct slice partial;
-	if (fresh)
-		split_start(&rd->split, -1, rd->follow);
-	split_save(&rd->split, head.split, &partial);
-	if (!fresh && !spool_full(&rd->spool, partial.n))
+	const struct lines *in = &rd->split.in;
+	if (!rd->print)
 		return;
-	if (rd->follow && fresh)
-		input_mark(in, &head.file);
-	head.at = in->got - partial.n;
-	spool_begin(&rd->spool, rd->ordinal, &head, partial);
-	segment_start(rd, &head);
-}
-
-/* Finds in the spool where reading is to go on. The seed it was begun with holds. */
-static void
-spool_start(struct reader *rd)
-{
-	struct spool *s = &rd->spool;
-	struct spool_head head;
-	if (!spool_find(s, rd->arrive.mode == ARRIVAL_OFFSET ? 0 : rd->from, &head))
+	uint64_t taken = rd->bytes + rd->got - split_left(&rd->split), done = fingerprint_bytes(rd->print);
+	if (taken - done <= in->at) {
+		fingerprint_add(rd->print, (struct slice){in->buf.p + in->at - (taken - done), (size_t)(taken - done)});
 		return;
-	if (rd->seeded && head.seed != rd->arrive.seed)
-		die(EXIT_PERMANENT, "the spool \"%s\" was begun with --seed %llu, not %llu", s->path,
-		    (unsigned long long)head.seed, (unsigned long long)rd->arrive.seed);
-	rd->arrive.seed = head.seed;
-	segment_start(rd, &head);
+	}
+	rd->raw.len = 0;
+	buf_reserve(&rd->raw, FILE_HEAD);
+	while (done < taken) {
+		size_t most = taken - done < FILE_HEAD ? (size_t)(taken - done) : FILE_HEAD;
+		ssize_t n = pread(rd->fd, rd->raw.p, most, (off_t)(done - rd->bytes));
+		if (n <= 0)
+			die(EXIT_TEMPORARY, "could not read \"%s\" again: %m", rd->name);
+		fingerprint_add(rd->print, (struct slice){rd->raw.p, (size_t)n});
+		done += (uint64_t)n;
+	}
 }
 
-/* What to do at the end of a followed file. Returns false where the reading ends. */
-static bool
-follow(struct reader *rd, struct input *in)
+/* One read. Ends the program where it fails. */
+static size_t
+read_some(struct reader *rd)
 {
-	switch (input_look(in)) {
-	case INPUT_WAIT:
-		rest(rd, in->inotify, -1);
-		break;
-	case INPUT_GREW:
-		break;
-	case INPUT_MOVED:
-		split_end(&rd->split);
-		break;
-	case INPUT_CUT:
-		log_error("\"%s\" was cut off below the %llu bytes that were read, so that what is new in it is not "
-			  "known; if "
-			  "that is meant, read it anew by `supervisor run --again`, or under another --source",
-		    in->path, (unsigned long long)in->got);
-		rd->code = EXIT_PERMANENT;
-		return false;
-	}
-	return true;
-}
-
-/* Gets more bytes by way of the spool. Returns false where a stop signal ends the reading. */
-static bool
-spool_fill(struct reader *rd, struct input *in)
-{
-	struct spool *s = &rd->spool;
-	struct pollfd p = {.fd = in->fd, .events = POLLIN};
-	show(rd);
-	/* The last line of a file lacked its newline, and another file followed. */
-	if (!spool_ready(s) && s->next != UINT64_MAX) {
-		split_end(&rd->split);
-		return true;
-	}
-	/* First, where what is moved comes from: known only when all that was moved is read. */
-	if (!spool_ready(s) && !rd->returned) {
-		in->got = rd->head.at + spool_held(s);
-		if (rd->follow)
-			input_return(in, &rd->head.file);
-		rd->returned = true;
-	}
-	/* Of --arrival offset the first segment is needed to the end. */
-	if (!spool_ready(s) && rd->arrive.mode != ARRIVAL_OFFSET)
-		segment_begin(rd, in, false);
-	if (loop_wait(&p, 1, 0) == 0 && !loop_stopping() && !spool_ready(s))
-		rest(rd, in->fd, -1);
-	if (loop_stopping())
-		return false;
-	if (!spool_ready(s)) {
-		ssize_t moved = spool_move(s, in->fd);
-		if (moved == 0 && rd->follow)
-			return follow(rd, in);
-		if (moved == 0)
-			spool_end(s);
-		in->got += moved > 0 ? (uint64_t)moved : 0;
-	}
-	if (!spool_ready(s))
-		return true;
+	print_on(rd);
 	ssize_t n = split_read(&rd->split);
-	if (n < 0)
-		die(EXIT_TEMPORARY, "could not read the spool \"%s\": %m", s->path);
-	spool_count(s, (size_t)n);
-	return true;
+	if (n < 0 && errno != EAGAIN) {
+		int e = errno;
+		flush(rd);
+		errno = e;
+		die(e == EISDIR ? EXIT_PERMANENT : EXIT_TEMPORARY, "could not read \"%s\": %m", rd->name);
+	}
+	rd->got += n > 0 ? (uint64_t)n : 0;
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Gets more bytes of a spool, or the end of its input, or waits. */
+static void
+fill_spool(struct reader *rd)
+{
+	int64_t more = spool_more(&rd->spool);
+	if (more < 0) {
+		rest(rd, rd->spool.inotify, clock_now() + 1000000);
+	} else if (more == 0) {
+		split_end(&rd->split);
+	} else {
+		rd->split.in.most = (size_t)more;
+		rd->spool.at += read_some(rd);
+	}
+}
+
+/* The same of a file that is followed. */
+static void
+fill_follow(struct reader *rd)
+{
+	struct follow *f = &rd->follow;
+	switch (follow_look(f)) {
+	case FOLLOW_WAIT:
+		rest(rd, f->inotify, follow_until(f));
+		break;
+	case FOLLOW_GREW:
+		rd->split.in.fd = f->fd;
+		follow_count(f, read_some(rd));
+		split_resume(&rd->split);
+		break;
+	case FOLLOW_MOVED:
+		split_end(&rd->split);
+		break;
+	}
 }
 
 /* Gets more bytes, waiting for them where none are there. Returns false where a stop signal ends the reading. */
 static bool
-fill(struct reader *rd, struct input *in)
+fill(struct reader *rd)
 {
-	struct pollfd p = {.fd = in->fd, .events = POLLIN};
+	struct pollfd p = {.fd = rd->fd, .events = POLLIN};
 	show(rd);
+	if (rd->follows || rd->spool.path) {
+		loop_wait(NULL, 0, 0);
+		if (loop_stopping())
+			return false;
+		if (rd->spool.path)
+			fill_spool(rd);
+		else
+			fill_follow(rd);
+		return true;
+	}
 	if (loop_wait(&p, 1, 0) == 0 && !loop_stopping())
-		rest(rd, in->fd, -1);
+		rest(rd, rd->fd, -1);
 	if (loop_stopping())
 		return false;
-	ssize_t n = split_read(&rd->split);
-	if (n > 0)
-		in->got += (uint64_t)n;
-	if (n < 0 && errno != EAGAIN) {
-		int e = errno;
-		tell_flush(&rd->teller);
-		errno = e;
-		die(e == EISDIR ? EXIT_PERMANENT : EXIT_TEMPORARY, "could not read \"%s\": %m", in->path);
-	}
-	if (n != 0 || !rd->follow)
-		return true;
-
-	split_resume(&rd->split);
-	return follow(rd, in);
+	read_some(rd);
+	return true;
 }
 
-/* Reads one file to its end. Sets code, enough or halted where nothing more is to be read. */
-static void
-input_read(struct reader *rd, struct input *in)
+/* Looks at what the input begins with, before its first record is taken. Returns false where it can be no input. */
+static bool
+guess(struct reader *rd, enum split_status status)
 {
-	if (!rd->spool.path)
-		split_start(&rd->split, in->fd, rd->follow);
-	else if (rd->spool.in < 0)
-		segment_begin(rd, in, true);
+	const struct buf *b = &rd->split.in.buf;
+	if (rd->guessed || status == SPLIT_MORE || !b->len)
+		return true;
+	rd->guessed = true;
+	if (rd->split.marked)
+		log_warn(
+		    "\"%s\" begins with a UTF-8 byte order mark, which JSON does not have: it is skipped", rd->name);
+	/* Of an array that comes in small pieces the beginning may be gone. */
+	if (rd->bytes == 0 && !rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
+		rd->hopeless = file_guess(slice_buf(b), &rd->hint);
+	return !rd->hopeless;
+}
+
+/* Goes over to what follows the input that was read to its end. Returns false where nothing does. */
+static bool
+input_next(struct reader *rd)
+{
+	if (rd->follows)
+		follow_next(&rd->follow);
+	else if (!rd->spool.path || !spool_next(&rd->spool))
+		return false;
+	split_start(&rd->split, rd->follows ? rd->follow.fd : rd->fd, rd->follows);
+	rd->guessed = false;
+	return true;
+}
+
+/* Says why the input ends here. */
+static void
+input_broken(struct reader *rd)
+{
+	const char *why = buf_cstr(&rd->split.error);
+	if (rd->spool.cut && rd->split.cut_off && rd->spool.next == UINT64_MAX) {
+		log_warn("\"%s\" %s; it was given up there, what stands before it was read", rd->name, why);
+		return;
+	}
+	log_error("\"%s\" %s; what stands before it was read", rd->name, why);
+	rd->broken = true;
+	rd->code = EXIT_PERMANENT;
+}
+
+/* Reads one input to its end. Sets code, enough or halted where nothing more is to be read. */
+static void
+input_read(struct reader *rd)
+{
 	while (!rd->enough && !rd->halted) {
-		if (rd->spool.path && rd->ordinal == rd->spool.next)
-			segment_next(rd);
-		switch (split_next(&rd->split)) {
+		enum split_status status = split_next(&rd->split);
+		if (!guess(rd, status))
+			return;
+		switch (status) {
 		case SPLIT_RECORD:
 			take(rd);
 			break;
 		case SPLIT_MORE:
-			rd->halted = rd->spool.path ? !spool_fill(rd, in) : !fill(rd, in);
+			rd->halted = !fill(rd);
 			break;
 		case SPLIT_EMPTY:
+			if (input_next(rd))
+				break;
 			if (rd->spool.cut)
 				return;
-			if (in->next < 0 && (!rd->spool.path || rd->spool.next == UINT64_MAX)) {
-				log_error("\"%s\" is empty: there is no record in it", in->path);
-				rd->code = EXIT_PERMANENT;
-				return;
-			}
-			__attribute__((fallthrough));
+			log_error("\"%s\" is empty: there is no record in it", rd->name);
+			rd->code = EXIT_PERMANENT;
+			return;
 		case SPLIT_END:
-			if (rd->spool.path && rd->spool.next != UINT64_MAX)
-				spool_damaged(&rd->spool, "a segment ends before the next one begins");
-			if (in->next < 0)
+			if (!input_next(rd))
 				return;
-			log_info("\"%s\" is another file now: going on with its first line", in->path);
-			input_next(in);
-			if (rd->spool.path)
-				segment_begin(rd, in, true);
-			else
-				split_start(&rd->split, in->fd, rd->follow);
 			break;
 		case SPLIT_BROKEN:
-			if (rd->spool.cut && rd->split.cut_off) {
-				log_warn("\"%s\" %s; it was given up there, what stands before it was read", in->path,
-				    buf_cstr(&rd->split.error));
-				return;
-			}
-			log_error("\"%s\" %s; what stands before it was read", in->path, buf_cstr(&rd->split.error));
-			rd->code = EXIT_PERMANENT;
+			input_broken(rd);
 			return;
 		}
 	}
 }
 
+/* Opens a file, or standard input, and reads it. */
 static void
-inputs_read(struct reader *rd, char *const *paths, int n)
+file_read(struct reader *rd, const char *path)
 {
-	for (int i = 0; i < n && !rd->code && !rd->enough && !rd->halted; i++) {
-		struct input in;
-		if (input_open(&in, paths[i], rd->follow, rd->follow && rd->spool.path && rd->spool.in >= 0) != 0) {
-			log_error("could not open file \"%s\": %m", paths[i]);
-			rd->code = EXIT_PERMANENT;
+	/* Not blocking, so that a named pipe without a writer does not keep a signal from being heard. */
+	rd->name = path;
+	rd->fd = file_is_stdin(path) ? 0 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (rd->fd < 0) {
+		log_error("could not open file \"%s\": %m", path);
+		rd->code = EXIT_PERMANENT;
+		return;
+	}
+	posix_fadvise(rd->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	split_start(&rd->split, rd->fd, false);
+	rd->guessed = false;
+	input_read(rd);
+	print_on(rd);
+	rd->bytes += rd->got;
+	rd->got = 0;
+	if (rd->fd > 0)
+		close(rd->fd);
+}
+
+/* Reads a spool from the entry before --from. */
+static void
+spool_read(struct reader *rd)
+{
+	struct spool *s = &rd->spool;
+	struct spool_entry e;
+	rd->name = s->path;
+	rd->fd = s->data;
+	while (!spool_find(s, rd->arrival.mode == ARRIVAL_OFFSET ? 0 : rd->from, &e)) {
+		if (loop_stopping()) {
+			rd->halted = true;
 			return;
 		}
-		rd->in = &in;
-		input_read(rd, &in);
-		rd->in = NULL;
-		rd->bytes += in.got;
-		input_close(&in);
+		rest(rd, s->inotify, clock_now() + 100000);
+	}
+	rd->ordinal = e.ordinal;
+	arrival_skip(&rd->arrival, e.ordinal, (int64_t)e.arrived);
+	if (rd->arrival.mode != ARRIVAL_OFFSET)
+		rd->base = arrival_last(&rd->arrival);
+	rd->check.passed = e.ordinal > rd->check.offset;
+	if (e.kind == SPOOL_INPUT)
+		split_start(&rd->split, s->data, false);
+	else
+		split_start_at(&rd->split, s->data, e.kind == SPOOL_ARRAY,
+		    &(struct place){e.line, e.byte - s->input, e.line_start});
+	input_read(rd);
+	/* A file that was followed may grow. */
+	rd->halted = rd->halted || (s->followed && !rd->enough);
+}
+
+static void
+stream_read(struct reader *rd)
+{
+	if (rd->spool.path) {
+		spool_read(rd);
+	} else if (rd->follows) {
+		rd->name = rd->paths[0];
+		split_start(&rd->split, rd->follow.fd, true);
+		input_read(rd);
+	} else {
+		for (int i = 0; i < rd->paths_n && !rd->code && !rd->hopeless && !rd->enough && !rd->halted; i++)
+			file_read(rd, rd->paths[i]);
 	}
 	if (!rd->halted)
-		held_tell(rd);
+		held_emit(rd);
+	if (rd->check.text && !rd->check.passed && rd->from > rd->check.offset && !rd->halted && !rd->enough)
+		die(EXIT_PERMANENT,
+		    "the input has changed: it ends before its record at offset %llu, which was read before; "
+		    "`supervisor run "
+		    "--again` reads it anew",
+		    (unsigned long long)rd->check.offset);
+	/* What looks like something else is, where nothing of it is an update. */
+	if (rd->hopeless || (rd->hint.len && rd->passed && rd->passed == rd->refused && !rd->halted)) {
+		log_error("\"%s\" %s", rd->name, buf_cstr(&rd->hint));
+		rd->code = EXIT_PERMANENT;
+		rd->broken = true;
+	}
 }
 
 static void
-begin(struct reader *rd, const char *arrival)
+begin(struct reader *rd)
 {
-	struct buf *b = tell_open(&rd->teller);
-	buf_text(b, "{\"event\":\"begin\",\"source\":");
-	buf_json(b, slice_of(rd->source));
-	buf_printf(b, ",\"seed\":%llu,\"arrival\":\"%s\",\"delayMs\":\"%s\",\"speed\":\"%s\",\"clock\":\"%s\"",
-	    (unsigned long long)rd->arrive.seed, arrival, rd->arrive.delay.text, rd->arrive.speed.text,
-	    rd->clock == CLOCK_IS_VIRTUAL ? "virtual" : "real");
-	if (rd->fingerprint && *rd->fingerprint)
-		buf_printf(b, ",\"fingerprint\":\"%s\"", rd->fingerprint);
-	else
-		buf_text(b, ",\"fingerprint\":null");
-	if (rd->from)
-		buf_printf(b, ",\"from\":%llu", (unsigned long long)rd->from);
-	buf_text(b, ",\"startedAt\":\"");
-	buf_time(b, rd->clock == CLOCK_IS_VIRTUAL ? rd->epoch : rd->start);
-	buf_text(b, "\"}");
-	tell_close(&rd->teller);
-	tell_flush(&rd->teller);
+	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
+	struct buf head = {0};
+	bool virtual = rd->clock == CLOCK_IS_VIRTUAL;
+	if (!rd->spool.path && !rd->follows)
+		files_fingerprint(&head, rd->paths, rd->paths_n, FILE_HEAD);
+	event_begin(record_open(rd), &(struct event_begin){.source = rd->token,
+					 .shard = rd->shard,
+					 .seed = rd->arrival.seed,
+					 .arrival = arrivals[rd->mode],
+					 .delay_ms = rd->arrival.delay.text,
+					 .speed = rd->arrival.speed.text,
+					 .clock = virtual ? "virtual" : "real",
+					 .fingerprint = slice_buf(&head),
+					 .from = rd->from,
+					 .started_at = virtual ? rd->epoch : rd->start});
+	if (head.len)
+		rd->print = fingerprint_new();
+	record_close(rd);
+	flush(rd);
+	buf_free(&head);
 }
 
 static void
 end(struct reader *rd)
 {
+	struct buf print = {0};
 	show(rd);
-	struct buf *b = tell_open(&rd->teller);
-	buf_text(b, "{\"event\":\"end\",\"source\":");
-	buf_json(b, slice_of(rd->source));
-	buf_printf(b, ",\"read\":%llu,\"complete\":%s}", (unsigned long long)rd->told, rd->halted ? "false" : "true");
-	tell_close(&rd->teller);
-	tell_flush(&rd->teller);
+	if (rd->print)
+		fingerprint_end(rd->print, &print);
+	event_end(record_open(rd), &(struct event_end){.source = rd->token,
+				       .shard = rd->shard,
+				       .read = rd->read,
+				       .last_offset = (int64_t)rd->ordinal - 1,
+				       .complete = !rd->halted && !rd->broken,
+				       .broken = rd->broken,
+				       .fingerprint = slice_buf(&print)});
+	record_close(rd);
+	flush(rd);
+	buf_free(&print);
+	if (rd->refused && rd->shard.index == 0)
+		log_warn("%llu of %llu records were rejected; `supervisor rejected` lists them, by hand they are the "
+			 "`rejected` "
+			 "events in the output",
+		    (unsigned long long)rd->refused, (unsigned long long)rd->passed);
 }
 
-/* How much there is to read, where all of it is files that do not grow. */
-static uint64_t
-inputs_size(const struct reader *rd, char *const *paths, int n)
-{
-	uint64_t size = 0;
-	for (int i = 0; i < n; i++) {
-		struct stat st;
-		if (rd->follow || strcmp(paths[i], "-") == 0 || stat(paths[i], &st) != 0 || !S_ISREG(st.st_mode))
-			return 0;
-		size += (uint64_t)st.st_size;
-	}
-	return size;
-}
-
-/* Settles source, fingerprint and seed; what is wrong is found before anything is told. */
+/* Sets the source's name. */
 static void
-prepare(struct reader *rd, char *const *paths, int n, struct buf *name, struct buf *head)
+prepare_source(struct reader *rd, struct buf *name, struct buf *token)
 {
-	if (rd->follow && n != 1)
-		die(EXIT_PERMANENT, "--follow wants one file, not %d", n);
-	if (rd->follow && rd->arrive.mode == ARRIVAL_OFFSET)
-		die(EXIT_PERMANENT, "--arrival offset reads the input to its end first and cannot go with --follow");
-	if (rd->spool.path && !rd->follow && (n != 1 || strcmp(paths[0], "-") != 0))
-		die(EXIT_PERMANENT, "--spool is for standard input and for --follow, not for files");
-	inputs_check(paths, n, rd->follow, rd->follow && rd->spool.path);
-
 	if (!rd->source) {
-		inputs_name(name, paths, n);
+		if (rd->spool.path)
+			files_name(name, (char *[]){(char *)(uintptr_t)rd->spool.path}, 1);
+		else
+			files_name(name, rd->paths, rd->paths_n);
 		rd->source = buf_cstr(name);
 	}
 	struct slice source = slice_of(rd->source);
+	uint32_t c;
 	for (size_t i = 0, k; i < source.n; i += k) {
-		k = utf8_decode(source.p + i, source.p + source.n, NULL);
+		k = utf8_decode(source.p + i, source.p + source.n, &c);
 		if (k == 0)
 			die(EXIT_PERMANENT, "--source: the name is not UTF-8");
+		if (c < ' ' || (c >= 0x7f && c < 0xa0))
+			die(EXIT_PERMANENT, "--source: the name has a control character");
 	}
 	if (source.n < 1 || source.n > SOURCE_BYTES)
 		die(EXIT_PERMANENT, "the source's name has %zu bytes, not 1 to %d: give it one by --source", source.n,
 		    SOURCE_BYTES);
 	log_source(rd->source);
+	buf_json(token, source);
+	rd->token = slice_buf(token);
+}
 
-	if (rd->fingerprint && *rd->fingerprint) {
-		fingerprint_check(paths[0], rd->fingerprint);
-	} else {
-		fingerprint_make(head, paths[0]);
-		rd->fingerprint = buf_cstr(head);
-	}
+/* Refuses options that do not go together, and inputs that cannot be read. Nothing was emitted yet. */
+static void
+prepare_inputs(struct reader *rd)
+{
+	bool whole = rd->shard.count == 1;
+	if (rd->follows && rd->paths_n != 1)
+		die(EXIT_PERMANENT, "--follow wants one file, not %d", rd->paths_n);
+	if (rd->follows && file_is_stdin(rd->paths[0]))
+		die(EXIT_PERMANENT, "--follow wants a file, not standard input");
+	if (rd->follows && rd->arrival.mode == ARRIVAL_OFFSET)
+		die(EXIT_PERMANENT, "--arrival offset reads the input to its end first and cannot go with --follow");
+	if (rd->follows && !whole)
+		die(EXIT_PERMANENT, "--follow is for the whole of a source: its shards read a spool, see --copy-to");
+	if ((rd->spool.path || rd->copier.folder) && !rd->follows && (rd->paths_n != 1 || !file_is_stdin(rd->paths[0])))
+		die(EXIT_PERMANENT, "--spool and --copy-to are not for files, which can be read twice");
+	if (rd->spool.path && (rd->follows || rd->copier.folder))
+		die(EXIT_PERMANENT, "--spool reads what --copy-to writes, in another process");
+	if (!rd->spool.path && !rd->copier.folder)
+		files_check(rd->paths, rd->paths_n, rd->follows ? "--follow" : whole ? NULL : "--shard");
+	else if (!rd->spool.path && !rd->follows)
+		files_check(rd->paths, 1, NULL);
+}
+
+static void
+prepare(struct reader *rd)
+{
+	if (rd->fingerprint && *rd->fingerprint)
+		files_recognise(rd->paths, rd->paths_n, rd->fingerprint);
 	/* Small enough that tools that keep numbers in doubles show it unharmed. */
-	if (!rd->seeded && getrandom(&rd->arrive.seed, sizeof rd->arrive.seed, 0) == sizeof rd->arrive.seed)
-		rd->arrive.seed >>= 11;
-	rd->enough = rd->counted && rd->count == 0;
+	if (!rd->seeded && getrandom(&rd->arrival.seed, sizeof rd->arrival.seed, 0) == sizeof rd->arrival.seed)
+		rd->arrival.seed >>= 11;
+	rd->enough = (rd->counted && rd->count == 0) || (rd->limited && rd->to < rd->from);
 	rd->first = rd->catching_up && rd->catch_up >= rd->from ? rd->catch_up + 1 : rd->from;
 }
 
-/* From here on the inputs can be read, the spool written, and nothing else opened. Nothing of the input was looked at.
- */
+/* From here on the inputs can be read and nothing else opened. Nothing of the input was looked at. */
 static void
-confine(const struct reader *rd, char *const *paths, int n)
+restrict_rights(struct reader *rd)
 {
 	struct sandbox c;
+	if (rd->follows)
+		follow_open(&rd->follow, rd->paths[0], NULL, 0);
+	if (rd->spool.path) {
+		spool_open(&rd->spool);
+		spool_enter(&rd->spool, rd->shard.index);
+	}
 	sandbox_begin(&c, SANDBOX_CALLS);
-	inputs_confine(&c, paths, n, rd->follow);
 	if (rd->spool.path)
-		sandbox_write(&c, rd->spool.path);
+		sandbox_read(&c, rd->spool.path);
+	else if (rd->follows)
+		follow_sandbox(&c, rd->paths[0]);
+	else
+		for (int i = 0; i < rd->paths_n; i++)
+			if (!file_is_stdin(rd->paths[i]))
+				sandbox_read(&c, rd->paths[i]);
 	sandbox_end(&c);
 }
+
+/* Emits the stream. Returns the exit code. */
+static int
+run(struct reader *rd)
+{
+	struct buf name = {0}, token = {0};
+	prepare_source(rd, &name, &token);
+	prepare(rd);
+	rd->style = display_style((enum format)rd->format, 1);
+	output_open(&rd->out, 1);
+	metrics_open("reader");
+	restrict_rights(rd);
+	rd->start = clock_now();
+	metrics_shard(rd->shard.index, rd->shard.count);
+	metrics_source(slice_of(rd->source));
+	metrics_set(METRIC_EMITTED, rd->from);
+	metrics_set(METRIC_SIZE, rd->follows || rd->spool.path ? 0 : files_size(rd->paths, rd->paths_n));
+	begin(rd);
+	stream_read(rd);
+	end(rd);
+
+	if (rd->spool.path)
+		spool_close(&rd->spool);
+	if (rd->follows)
+		follow_close(&rd->follow);
+	reorder_free(&rd->reorder);
+	split_free(&rd->split);
+	update_free(&rd->update);
+	struct buf *all[] = {&name, &token, &rd->hint, &rd->line, &rd->raw, &rd->out.buf};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		buf_free(all[i]);
+	return rd->code ? rd->code : rd->strict && rd->refused ? EXIT_REJECTED : EXIT_OK;
+}
+
+static struct reader reader = {
+    .arrival = {.delay = {"0:1000", 0, 1000000000}, .speed = {"1", 1000000}},
+    .epoch = OPTION_EPOCH_DEFAULT,
+    .shard = SHARD_WHOLE,
+    .copier.ahead = 1 << 20,
+};
+
+static const struct option_spec specs[] = {
+    {.name = "arrival", .letter = 'a', .type = OPTION_CHOICE, .value = &reader.mode,
+	.argument = "gap|offset|recorded|none",
+	.help = "random gaps; a random time each; their arriveMs; at once (default: gap)"},
+    {.name = "delay-ms", .letter = 'D', .type = OPTION_CUSTOM, .value = &reader.arrival.delay, .set = delay_set,
+	.argument = "MIN:MAX", .form = "two whole numbers of milliseconds, MIN:MAX, the first not larger",
+	.help = "the random time's range (default: 0:1000)"},
+    {.name = "speed", .letter = 'x', .type = OPTION_CUSTOM, .value = &reader.arrival.speed, .set = speed_set,
+	.argument = "X", .form = "a decimal number above 0", .help = "times as fast (default: 1)"},
+    {.name = "seed", .letter = 's', .type = OPTION_COUNT, .value = &reader.arrival.seed, .argument = "N",
+	.max = UINT64_MAX, .given = &reader.seeded,
+	.help = "the same seed gives the same stream (default: random)"},
+    {.name = "shard", .type = OPTION_CUSTOM, .value = &reader.shard, .set = shard_set, .argument = "I/N",
+	.help = "only the accounts of shard I of N (default: 0/1)"},
+    {.name = "from", .letter = 'o', .type = OPTION_COUNT, .value = &reader.from, .argument = "OFFSET",
+	.max = VERSION_MAX - 1, .help = "emit nothing before this offset"},
+    {.name = "to", .letter = 'O', .type = OPTION_COUNT, .value = &reader.to, .argument = "OFFSET",
+	.max = VERSION_MAX - 1, .given = &reader.limited, .help = "emit nothing after this offset"},
+    {.name = "count", .letter = 'n', .type = OPTION_COUNT, .value = &reader.count, .argument = "N", .max = UINT64_MAX,
+	.given = &reader.counted, .help = "stop after N records of the stream"},
+    {.name = "follow", .letter = 'F', .type = OPTION_FLAG, .value = &reader.follows,
+	.help = "keep reading as the file grows, one record a line"},
+    OPTION_SPEC_SOURCE(&reader.source, "the source's name (default: the file's real path)", 0),
+    {.name = "strict", .type = OPTION_FLAG, .value = &reader.strict, .help = "exit 1 if a record was rejected"},
+    {.name = "catch-up-to", .type = OPTION_COUNT, .value = &reader.catch_up, .argument = "OFFSET",
+	.max = VERSION_MAX - 1, .given = &reader.catching_up, .help = "wait for nothing up to this offset"},
+    {.name = "fingerprint", .type = OPTION_TEXT, .value = &reader.fingerprint, .argument = "BYTES:HASH",
+	.help = "refuse a file whose first bytes are others"},
+    {.name = "check", .type = OPTION_CUSTOM, .value = &reader.check, .set = check_set, .argument = "OFFSET:HASH",
+	.help = "refuse an input whose skipped update there is another"},
+    {.name = "compare", .type = OPTION_TEXT, .value = &reader.compare, .argument = "BYTES:HASH",
+	.help = "only say how FILE differs from that fingerprint"},
+    {.name = "spool", .type = OPTION_TEXT, .value = &reader.spool.path, .argument = "DIR",
+	.help = "read what is copied to this folder"},
+    {.name = "copy-to", .type = OPTION_TEXT, .value = &reader.copier.folder, .argument = "DIR",
+	.help = "only move standard input, or the followed file, to this folder"},
+    {.name = "copy-from", .type = OPTION_COUNT, .value = &reader.copier.from, .argument = "OFFSET",
+	.max = VERSION_MAX - 1, .help = "the first record's offset there (default: 0)"},
+    {.name = "copy-ahead", .type = OPTION_COUNT, .value = &reader.copier.ahead, .argument = "BYTES", .max = INT64_MAX,
+	.help = "how far ahead of its readers; 0: any distance (default: 1048576)"},
+    OPTION_SPEC_CLOCK(&reader.clock, 0),
+    OPTION_SPEC_EPOCH(&reader.epoch, 0),
+    OPTION_SPEC_FORMAT(&reader.format, 0),
+    {0},
+};
 
 int
 main(int argc, char **argv)
 {
-	static struct reader rd = {
-	    .arrive = {.delay = {"0:1000", 0, 1000000000}, .speed = {"1", 1000000}},
-	    .epoch = EPOCH,
-	    .spool = {.limit = 16 << 20},
-	};
 	static char *standard_input[] = {"-", NULL};
-	static const struct option_spec specs[] = {
-	    {"arrival", 'a', OPTION_CHOICE, &rd.mode, "gap|offset|recorded|none",
-		"random gaps; a random time each; their arriveMs; at once (default: gap)", 0, 0, NULL, NULL, NULL},
-	    {"delay-ms", 'd', OPTION_CUSTOM, &rd.arrive.delay, "MIN:MAX", "the random time's range (default: 0:1000)",
-		0, 0, NULL, delay_set, NULL},
-	    {"speed", 'x', OPTION_CUSTOM, &rd.arrive.speed, "X", "so many times as fast (default: 1)", 0, 0, NULL,
-		speed_set, NULL},
-	    {"seed", 's', OPTION_COUNT, &rd.arrive.seed, "N", "the same seed gives the same stream (default: random)",
-		0, UINT64_MAX, &rd.seeded, NULL, NULL},
-	    {"from", 'f', OPTION_COUNT, &rd.from, "OFFSET", "tell nothing before this offset", 0, VERSION_MAX - 1, NULL,
-		NULL, NULL},
-	    {"count", 'n', OPTION_COUNT, &rd.count, "N", "stop after so many records", 0, UINT64_MAX, &rd.counted, NULL,
-		NULL},
-	    {"follow", 'F', OPTION_FLAG, &rd.follow, NULL, "go on as the file grows, one record a line", 0, 0, NULL,
-		NULL, NULL},
-	    {"source", 'S', OPTION_TEXT, &rd.source, "NAME", "the source's name (default: the file's real path)", 0, 0,
-		NULL, NULL, NULL},
-	    {"strict", 0, OPTION_FLAG, &rd.strict, NULL, "exit 1 if a record was rejected", 0, 0, NULL, NULL, NULL},
-	    {"catch-up-to", 0, OPTION_COUNT, &rd.catch_up, "OFFSET", "wait for nothing up to this offset", 0,
-		VERSION_MAX - 1, &rd.catching_up, NULL, NULL},
-	    {"fingerprint", 0, OPTION_TEXT, &rd.fingerprint, "BYTES:HASH", "refuse a file that begins otherwise", 0, 0,
-		NULL, NULL, NULL},
-	    {"spool", 0, OPTION_TEXT, &rd.spool.path, "DIR",
-		"move standard input, or what is followed, through files there", 0, 0, NULL, NULL, NULL},
-	    {"spool-segment", 0, OPTION_COUNT, &rd.spool.limit, "BYTES", "bytes in such a file (default: 16777216)", 1,
-		INT64_MAX, NULL, NULL, NULL},
-	    {"clock", 0, OPTION_CHOICE, &rd.clock, "real|virtual", "virtual: nobody waits (default: real)", 0, 0, NULL,
-		NULL, "clock"},
-	    {"epoch", 0, OPTION_CUSTOM, &rd.epoch, "TIME",
-		"when the virtual clock starts (default: 2000-01-01T00:00:00Z)", 0, 0, NULL, epoch_set, "epoch"},
-	    {"format", 0, OPTION_CHOICE, &rd.format, "auto|json|text",
-		"NDJSON, or lines for people (default: by terminal)", 0, 0, NULL, NULL, "format"},
-	    {0},
-	};
 	static const struct program program = {
 	    .name = "reader",
 	    .usage = "[options] [FILE... | -]",
-	    .purpose = "Tells the account updates of files or of standard input as NDJSON, each at its time.",
+	    .purpose = "Emits the account updates of files or of standard input as NDJSON, each at its time.",
 	};
-	struct buf name = {0}, head = {0};
-
 	loop_init();
 	int operands = options_read(&program, specs, argc, argv);
-	char *const *paths = operands < argc ? argv + operands : standard_input;
-	int n = operands < argc ? argc - operands : 1;
-	rd.arrive.mode = (enum arrival_mode)rd.mode;
-	prepare(&rd, paths, n, &name, &head);
-
-	tell_init(&rd.teller, (enum format)rd.format, slice_of(rd.source));
-	if (rd.spool.path)
-		spool_open(&rd.spool);
-	metrics_open("reader");
-	confine(&rd, paths, n);
-	if (rd.spool.path)
-		spool_start(&rd);
-	rd.start = clock_now();
-	metrics_source(slice_of(rd.source));
-	metrics_set(METRIC_TOLD, rd.from);
-	metrics_set(METRIC_SIZE, inputs_size(&rd, paths, n));
-	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
-	begin(&rd, arrivals[rd.mode]);
-	inputs_read(&rd, paths, n);
-	end(&rd);
-
-	buf_free(&name);
-	buf_free(&head);
-	spool_close(&rd.spool);
-	reorder_free(&rd.hold);
-	split_free(&rd.split);
-	update_free(&rd.update);
-	tell_free(&rd.teller);
-	return rd.code ? rd.code : rd.strict && rd.refused ? EXIT_REJECTED : EXIT_OK;
+	reader.paths = operands < argc ? argv + operands : standard_input;
+	reader.paths_n = operands < argc ? argc - operands : 1;
+	reader.arrival.mode = (enum arrival_mode)reader.mode;
+	if (reader.compare) {
+		if (reader.paths_n != 1)
+			die(EXIT_PERMANENT, "--compare wants one file, not %d", reader.paths_n);
+		file_compare(reader.paths[0], reader.compare);
+		return EXIT_OK;
+	}
+	prepare_inputs(&reader);
+	if (!reader.copier.folder)
+		return run(&reader);
+	reader.copier.follow = reader.follows ? reader.paths[0] : NULL;
+	return copier_run(&reader.copier);
 }

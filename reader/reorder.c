@@ -1,69 +1,81 @@
-/* See hold.h. All text is in one piece of memory, which realloc moves by remapping. */
+/* See reorder.h. All text is in one piece of memory, which realloc moves by remapping. */
 #include "reorder.h"
 
 #include <stdlib.h>
 
 static struct held *
-add(struct reorder *hold, uint64_t time, bool rejected)
+reorder_add(struct reorder *o, uint64_t time, enum held_kind kind)
 {
-	if (hold->len == hold->cap) {
-		hold->cap = hold->cap ? hold->cap * 2 : 1024;
-		hold->held = mem_grow(hold->held, hold->cap * sizeof *hold->held);
+	if (o->len == o->cap) {
+		o->cap = o->cap ? o->cap * 2 : 1024;
+		o->held = mem_grow(o->held, o->cap * sizeof *o->held);
 	}
-	struct held *h = &hold->held[hold->len++];
-	*h = (struct held){.time = time, .stamp = -1, .at = hold->text.len, .rejected = rejected};
+	struct held *h = &o->held[o->len++];
+	*h = (struct held){.time = time, .order = o->len, .stamp = -1, .at = o->text.len, .kind = kind};
 	return h;
 }
 
 void
-reorder_update(struct reorder *hold, uint64_t time, int64_t stamp, const struct update *u, const struct record *r)
+reorder_update(struct reorder *o, uint64_t time, int64_t stamp, const struct update *u, const struct record *r)
 {
-	struct held *h = add(hold, time, false);
+	struct held *h = reorder_add(o, time, HELD_UPDATE);
 	h->stamp = stamp;
-	tell_body(&hold->text, u, r);
-	h->body = (uint32_t)(hold->text.len - h->at);
-	tell_tail(&hold->text, u);
-	h->tail = (uint32_t)(hold->text.len - h->at - h->body);
+	h->hash = update_hash(u);
+	event_update_body(&o->text, u, r);
+	h->body = (uint32_t)(o->text.len - h->at);
+	buf_slice(&o->text, u->trace);
+	h->trace = (uint32_t)u->trace.n;
 }
 
 void
-reorder_rejected(struct reorder *hold, uint64_t time, struct slice reason, uint64_t line, struct slice raw, uint64_t total)
+reorder_rejected(struct reorder *o, uint64_t time, int64_t stamp, const struct reject *j)
 {
-	struct held *h = add(hold, time, true);
-	tell_rejected(&hold->text, reason, line, raw, total);
-	h->body = (uint32_t)(hold->text.len - h->at);
+	struct held *h = reorder_add(o, time, HELD_REJECTED);
+	h->stamp = stamp;
+	event_rejected_body(&o->text, j);
+	h->body = (uint32_t)(o->text.len - h->at);
+}
+
+void
+reorder_foreign(struct reorder *o, uint64_t time)
+{
+	reorder_add(o, time, HELD_FOREIGN);
 }
 
 static int
-compare(const void *a, const void *b)
+reorder_compare(const void *a, const void *b)
 {
 	const struct held *x = a, *y = b;
 	if (x->time != y->time)
 		return x->time < y->time ? -1 : 1;
-	/* Texts lie in order of reading. */
-	return (x->at > y->at) - (x->at < y->at);
+	return (x->order > y->order) - (x->order < y->order);
 }
 
 void
-reorder_sort(struct reorder *hold)
+reorder_sort(struct reorder *o)
 {
-	if (hold->len)
-		qsort(hold->held, hold->len, sizeof *hold->held, compare);
+	if (o->len)
+		qsort(o->held, o->len, sizeof *o->held, reorder_compare);
 }
 
 void
-reorder_tell(const struct reorder *hold, const struct held *h, struct teller *t, uint64_t offset)
+reorder_emit(const struct reorder *o, const struct held *h, struct buf *b, struct slice source, uint64_t offset)
 {
-	struct buf *b = h->rejected ? tell_open_rejected(t, offset) : tell_open_update(t, offset);
-	buf_add(b, hold->text.p + h->at, h->body);
-	tell_stamp(b, h->stamp);
-	buf_add(b, hold->text.p + h->at + h->body, h->tail);
-	tell_close(t);
+	struct slice body = {o->text.p + h->at, h->body}, trace = {o->text.p + h->at + h->body, h->trace};
+	if (h->kind == HELD_UPDATE)
+		event_update_begin(b, source, (int64_t)offset);
+	else
+		event_rejected_begin(b, source, (int64_t)offset, NO_TIME);
+	buf_slice(b, body);
+	if (h->kind == HELD_UPDATE)
+		event_update_end(b, trace, h->stamp);
+	else
+		event_rejected_end(b, h->stamp, false);
 }
 
 void
-reorder_free(struct reorder *hold)
+reorder_free(struct reorder *o)
 {
-	free(hold->held);
-	buf_free(&hold->text);
+	free(o->held);
+	buf_free(&o->text);
 }

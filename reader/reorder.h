@@ -1,17 +1,24 @@
-/* What --arrival offset holds back: all records of the input, as they will be told,
- * until they can be put in order of arrival. The one thing in reader whose memory
- * grows with the input. */
-#ifndef ACCTFLOW_HOLD_H
-#define ACCTFLOW_HOLD_H
+/* What --arrival offset holds back: all records of the input, until they can be put
+ * in order of arrival. The one thing in reader whose memory grows with the input. */
+#ifndef ACCTFLOW_REORDER_H
+#define ACCTFLOW_REORDER_H
 
-#include "tell.h"
+#include "event.h"
+
+enum held_kind {
+	HELD_UPDATE,
+	HELD_REJECTED,
+	HELD_FOREIGN, /* of another shard: only its place counts */
+};
 
 struct held {
-	uint64_t time; /* of arrival */
-	int64_t stamp; /* as tell_stamp takes it */
-	size_t at;     /* where its text starts: body, then tail */
-	uint32_t body, tail;
-	bool rejected;
+	uint64_t time;	/* of arrival */
+	uint64_t order; /* of reading */
+	uint64_t hash;	/* of an update: update_hash */
+	int64_t stamp;	/* arriveMs, -1 for none */
+	size_t at;	/* where its text starts: body, then trace */
+	uint32_t body, trace;
+	enum held_kind kind;
 };
 
 struct reorder {
@@ -20,14 +27,15 @@ struct reorder {
 	struct buf text;
 };
 
-void reorder_update(struct reorder *hold, uint64_t time, int64_t stamp, const struct update *u, const struct record *r);
-void reorder_rejected(
-    struct reorder *hold, uint64_t time, struct slice reason, uint64_t line, struct slice raw, uint64_t total);
+void reorder_update(struct reorder *o, uint64_t time, int64_t stamp, const struct update *u, const struct record *r);
+void reorder_rejected(struct reorder *o, uint64_t time, int64_t stamp, const struct reject *j);
+void reorder_foreign(struct reorder *o, uint64_t time);
 
 /* Sorts by time; those of equal time stay in order of reading. */
-void reorder_sort(struct reorder *hold);
+void reorder_sort(struct reorder *o);
 
-void reorder_tell(const struct reorder *hold, const struct held *h, struct teller *t, uint64_t offset);
-void reorder_free(struct reorder *hold);
+/* Appends the record as common/event has it. */
+void reorder_emit(const struct reorder *o, const struct held *h, struct buf *b, struct slice source, uint64_t offset);
+void reorder_free(struct reorder *o);
 
 #endif

@@ -106,93 +106,27 @@ split_line(struct split *s)
 	return s->place.line;
 }
 
-/* What a state's numbers are. */
-enum {
-	STATE_MODE,
-	STATE_WANT,
-	STATE_LINE,
-	STATE_BYTE,
-	STATE_LINE_START,
-	STATE_NUMBER,
-	STATE_SKIP, /* 0, SKIP_LONG or SKIP_DEEP; then the rest, which is that of the record that is skipped */
-	STATE_KEPT,
-	STATE_TOTAL,
-	STATE_SKIP_LINE,
-	STATE_WALK, /* WALK_… */
-	STATE_DEPTH,
-};
-enum { SKIP_LONG = 1, SKIP_DEEP = 2, WALK_STRING = 1, WALK_ESCAPE = 2 };
-
 void
-split_save(struct split *s, uint64_t state[SPLIT_STATE], struct slice *rest)
+split_start_at(struct split *s, int fd, bool array, const struct place *place)
 {
-	if (s->mode != SPLIT_LINES)
+	split_start(s, fd, false);
+	s->mode = array ? SPLIT_ARRAY : SPLIT_LINES;
+	s->want = WANT_COMMA;
+	s->place = *place;
+	s->in.number = place->line - 1;
+}
+
+bool
+split_place(struct split *s, struct place *place)
+{
+	if (s->mode == SPLIT_ARRAY) {
 		place_move(s, s->in.at);
-	*rest = (struct slice){s->in.buf.p ? s->in.buf.p + s->in.at : "", s->in.buf.len - s->in.at};
-	if (s->skip_reason)
-		*rest = slice_buf(&s->kept);
-	memset(state, 0, SPLIT_STATE * sizeof *state);
-	state[STATE_MODE] = s->mode;
-	state[STATE_WANT] = s->want;
-	state[STATE_LINE] = s->place.line;
-	state[STATE_BYTE] = s->place.byte;
-	state[STATE_LINE_START] = s->place.line_start;
-	state[STATE_NUMBER] = s->in.number;
-	if (!s->skip_reason && !s->in.skipping)
-		return;
-	state[STATE_SKIP] = s->skip_reason == too_deep ? SKIP_DEEP : SKIP_LONG;
-	state[STATE_KEPT] = rest->n;
-	state[STATE_TOTAL] = s->skip_reason ? s->total : s->in.total;
-	state[STATE_SKIP_LINE] = s->skip_line;
-	state[STATE_WALK] = (s->walk.string ? WALK_STRING : 0U) | (s->walk.escape ? WALK_ESCAPE : 0U);
-	state[STATE_DEPTH] = s->walk.depth;
-}
-
-/* Reads so many bytes behind what b has. */
-static int
-read_exactly(int fd, struct buf *b, size_t n)
-{
-	buf_reserve(b, n);
-	while (n) {
-		ssize_t got = read(fd, b->p + b->len, n);
-		if (got <= 0 && !(got < 0 && errno == EINTR))
-			return -1;
-		b->len += got > 0 ? (size_t)got : 0;
-		n -= got > 0 ? (size_t)got : 0;
+		*place = s->place;
+		return s->want == WANT_COMMA;
 	}
-	return 0;
-}
-
-ssize_t
-split_load(struct split *s, int fd, bool lines_only, const uint64_t state[SPLIT_STATE])
-{
-	split_start(s, fd, lines_only);
-	if (state[STATE_MODE] > SPLIT_ARRAY || state[STATE_WANT] > WANT_NOTHING || state[STATE_KEPT] > RAW_BYTES)
-		return -1;
-	s->mode = (unsigned)state[STATE_MODE];
-	s->want = (unsigned)state[STATE_WANT];
-	s->place = (struct place){state[STATE_LINE], state[STATE_BYTE], state[STATE_LINE_START]};
-	s->in.number = state[STATE_NUMBER];
-	if (!state[STATE_SKIP])
-		return 0;
-	if (s->mode == SPLIT_LINES) {
-		s->in.skipping = true;
-		s->in.total = state[STATE_TOTAL];
-		if (read_exactly(fd, &s->in.buf, state[STATE_KEPT]) != 0)
-			return -1;
-		s->in.looked = s->in.buf.len;
-	} else {
-		s->skip_reason = state[STATE_SKIP] == SKIP_DEEP ? too_deep : too_long;
-		s->skip_line = state[STATE_SKIP_LINE];
-		s->total = state[STATE_TOTAL];
-		s->walk.on = true;
-		s->walk.string = state[STATE_WALK] & WALK_STRING;
-		s->walk.escape = state[STATE_WALK] & WALK_ESCAPE;
-		s->walk.depth = state[STATE_DEPTH];
-		if (read_exactly(fd, &s->kept, state[STATE_KEPT]) != 0)
-			return -1;
-	}
-	return (ssize_t)state[STATE_KEPT];
+	/* Bytes are not counted in lines. */
+	*place = (struct place){.line = s->in.number + 1};
+	return s->mode == SPLIT_LINES;
 }
 
 /* The input ends at p, which is in the buffer. */
@@ -366,29 +300,18 @@ array_next(struct split *s)
 	}
 }
 
-static bool
-has_mark(struct slice line)
-{
-	return line.n >= 3 && memcmp(line.p, "\xef\xbb\xbf", 3) == 0;
-}
-
 static enum split_status
 line_next(struct split *s)
 {
 	struct slice line = {0};
-	bool was_cut = s->in.cut;
 	switch (lines_next(&s->in, &line)) {
 	case LINE_NONE:
-		if (s->in.cut && !was_cut && has_mark(line))
-			log_warn("that line begins with a UTF-8 byte order mark, which JSON does not have: remove it");
 		return s->in.eof ? SPLIT_END : SPLIT_MORE;
 	case LINE_LONG:
 		buf_text(&s->reason, too_long);
 		break;
 	case LINE_OK:
-		if (has_mark(line))
-			buf_text(&s->reason, "not JSON: begins with a UTF-8 byte order mark");
-		else if (record_parse_line(line, &s->record) != 0)
+		if (record_parse_line(line, &s->record) != 0)
 			record_reason(&s->reason, &s->record, line.p);
 		break;
 	}
@@ -397,11 +320,28 @@ line_next(struct split *s)
 	return SPLIT_RECORD;
 }
 
+/* Skips a byte order mark. Returns false where more has to be read to know. */
+static bool
+skip_mark(struct split *s)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	size_t n = s->in.buf.len < 3 ? s->in.buf.len : 3;
+	if (s->marked || s->place.byte || s->in.at || memcmp(s->in.buf.p, mark, n) != 0)
+		return true;
+	if (n < 3)
+		return s->in.eof;
+	s->marked = true;
+	s->in.at = s->in.looked = 3;
+	return true;
+}
+
 /* Array or lines, by the first byte that is not white space. */
 static enum split_status
 decide(struct split *s)
 {
 	bool ignored;
+	if (s->in.buf.len && !skip_mark(s))
+		return SPLIT_MORE;
 	const char *p = s->in.buf.p, *end = p;
 	if (s->in.buf.len) {
 		end += s->in.buf.len;

@@ -16,7 +16,7 @@ enum split_status {
 	SPLIT_BROKEN, /* not JSON, or cut off, from here on: see error */
 };
 
-/* How far lines were counted: the stream's bytes before `byte` are. */
+/* A place in the stream: its line and byte, and the byte that the line starts with. */
 struct place {
 	uint64_t line, byte, line_start;
 };
@@ -28,14 +28,15 @@ struct split {
 	struct buf reason;    /* why it is none */
 	struct buf error;     /* SPLIT_BROKEN: place, cause and a safe excerpt */
 	bool cut_off;	      /* and there is nothing wrong but that it ends */
+	bool marked;	      /* a byte order mark stood before it all, and was skipped */
 
 	/* The rest is its own. */
 	bool lines_only;
 	enum { SPLIT_UNDECIDED, SPLIT_LINES, SPLIT_ARRAY } mode;
 	struct lines in;
-	struct place place;
-	size_t counted; /* `place` is that of this byte of the buffer */
-	size_t start;	/* where the record starts in the buffer */
+	struct place place; /* how far lines were counted */
+	size_t counted;	    /* `place` is that of this byte of the buffer */
+	size_t start;	    /* where the record starts in the buffer */
 	enum { WANT_FIRST, WANT_VALUE, WANT_COMMA, WANT_NOTHING } want;
 	/* An element that was not whole when it was first seen: how its end is looked for, byte by byte, once. */
 	struct {
@@ -50,7 +51,8 @@ struct split {
 /* Starts on fd; `s` starts zeroed and may be started again. With lines_only an array is SPLIT_BROKEN. */
 void split_start(struct split *s, int fd, bool lines_only);
 
-/* One read(2), with its result; 0 ends the input. What was given before is no longer valid. */
+/* One read(2), with its result; at most in.most bytes, where that is set; 0 ends the input. What was given before is no
+ * longer valid. */
 ssize_t split_read(struct split *s);
 
 /* Takes back the end of the input that split_read met: the file may grow. split_end declares it. */
@@ -59,14 +61,17 @@ void split_end(struct split *s);
 
 enum split_status split_next(struct split *s);
 
-/* What reading on at the next record needs, as numbers, and the bytes that are to be seen again: the beginning of a
- * record that is not whole yet. Only behind SPLIT_MORE. */
-enum { SPLIT_STATE = 12 };
-void split_save(struct split *s, uint64_t state[SPLIT_STATE], struct slice *rest);
+/* Starts behind a record, at the place that split_place gave there for an array (or for lines). */
+void split_start_at(struct split *s, int fd, bool array, const struct place *place);
 
-/* As split_start on fd, where these bytes come first, with what split_save gave. Returns how many bytes it read, or
- * -1 where they are not there or the state is none. */
-ssize_t split_load(struct split *s, int fd, bool lines_only, const uint64_t state[SPLIT_STATE]);
+/* The place behind the record that was given last; false where it is none to start at. */
+bool split_place(struct split *s, struct place *place);
+
+static inline bool
+split_is_array(const struct split *s)
+{
+	return s->mode == SPLIT_ARRAY;
+}
 
 /* How many bytes were read and are not taken yet. */
 static inline uint64_t

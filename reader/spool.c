@@ -1,247 +1,218 @@
-/* See spool.h. A pipe is moved by splice(2): its bytes leave it when they are in the
- * file, in one system call that a SIGKILL does not cut in two. sendfile(2) does that
- * for a file. A terminal or a socket can only be read, then written. Nothing is synced:
- * a file outlives its writer; what a power cut takes the producer is still to be asked. */
+/* See spool.h. */
 #include "spool.h"
 
+#include "json.h"
 #include "log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
-#include <sys/sendfile.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOVE_BYTES = 128 << 10, NAME_DIGITS = 20, HEAD_BYTES = 1024, HEAD_NUMBERS = 7 + SPLIT_STATE };
-#define MAGIC "acctflow spool 1"
-#define NONE UINT64_MAX
+enum { ENTRY_NUMBERS = 5, INDEX_BYTES = 64 << 10 };
 
-/* What went wrong with one of its files. */
-static _Noreturn void
-failed(const struct spool *s, const char *what, const char *name)
-{
-	die(EXIT_TEMPORARY, "could not %s \"%s/%s\": %m", what, s->path, name);
-}
+static const char *const kinds[] = {"array", "lines", "input"};
 
-_Noreturn void
-spool_damaged(const struct spool *s, const char *why)
+static int
+spool_file(const struct spool *s, const char *name, int flags)
 {
-	die(EXIT_PERMANENT, "the spool \"%s\" is damaged: %s; remove it to give up what it holds", s->path, why);
-}
-
-static void
-name_format(char name[NAME_DIGITS + 1], uint64_t first)
-{
-	snprintf(name, NAME_DIGITS + 1, "%0*llu", NAME_DIGITS, (unsigned long long)first);
-}
-
-static bool
-exists(const struct spool *s, const char *name)
-{
-	if (faccessat(s->folder, name, F_OK, 0) == 0)
-		return true;
-	if (errno != ENOENT)
-		failed(s, "look at", name);
-	return false;
+	int fd = openat(s->folder, name, flags | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		die(EXIT_TEMPORARY, "could not open \"%s/%s\": %m", s->path, name);
+	return fd;
 }
 
 void
 spool_open(struct spool *s)
 {
-	s->in = s->out = -1;
-	s->first = s->next = NONE;
+	s->next = UINT64_MAX;
+	s->place = -1;
 	if (mkdir(s->path, 0700) != 0 && errno != EEXIST)
 		die(EXIT_PERMANENT, "could not make folder \"%s\": %m", s->path);
 	s->folder = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->folder < 0)
 		die(EXIT_PERMANENT, "could not open folder \"%s\": %m", s->path);
-	if (flock(s->folder, LOCK_EX | LOCK_NB) != 0)
-		die(EXIT_TEMPORARY, "another reader uses the spool \"%s\"", s->path);
-	s->cut = exists(s, "cut");
-	s->ended = s->cut || exists(s, "end");
+	s->data = spool_file(s, "data", O_RDONLY);
+	s->index = spool_file(s, "index", O_RDWR);
+	s->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 }
 
-/* Settles first, the last segment up to `from`, and next, the one behind it. */
-static void
-look(struct spool *s, uint64_t from)
+void
+spool_enter(struct spool *s, unsigned shard)
 {
-	int fd = openat(s->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *all = fd < 0 ? NULL : fdopendir(fd);
-	if (!all)
-		failed(s, "read", ".");
-	s->first = s->next = NONE;
-	for (struct dirent *d; (d = readdir(all));) {
-		if (strlen(d->d_name) != NAME_DIGITS || strspn(d->d_name, "0123456789") != NAME_DIGITS)
-			continue;
-		uint64_t n = strtoull(d->d_name, NULL, 10);
-		if (n <= from && (s->first == NONE || n > s->first))
-			s->first = n;
-		else if (n > from && n < s->next)
-			s->next = n;
+	char name[32];
+	snprintf(name, sizeof name, "read.%u", shard);
+	s->place = spool_file(s, name, O_WRONLY);
+	if (flock(s->place, LOCK_EX | LOCK_NB) != 0)
+		die(EXIT_TEMPORARY, "another reader reads shard %u of the spool \"%s\"", shard, s->path);
+	snprintf(name, sizeof name, "/proc/self/fd/%d", s->data);
+	inotify_add_watch(s->inotify, name, IN_MODIFY);
+	snprintf(name, sizeof name, "/proc/self/fd/%d", s->folder);
+	inotify_add_watch(s->inotify, name, IN_CREATE | IN_MOVED_TO);
+}
+
+/* Reads `ORDINAL BYTE LINE LINE_START ARRIVED KIND`. */
+static bool
+entry_parse(struct slice line, struct spool_entry *e)
+{
+	uint64_t *numbers[ENTRY_NUMBERS] = {&e->ordinal, &e->byte, &e->line, &e->line_start, &e->arrived};
+	for (int i = 0; i < ENTRY_NUMBERS; i++) {
+		const char *space = line.n ? memchr(line.p, ' ', line.n) : NULL;
+		if (!space ||
+		    json_integer((struct slice){line.p, (size_t)(space - line.p)}, INT64_MAX, numbers[i]) != 0)
+			return false;
+		line = (struct slice){space + 1, line.n - (size_t)(space + 1 - line.p)};
 	}
-	closedir(all);
-}
-
-/* The numbers of a head, in the order they stand there. */
-static void
-head_numbers(struct spool_head *head, uint64_t *numbers[HEAD_NUMBERS])
-{
-	uint64_t *single[] = {&head->seed, &head->arrived, &head->file.device, &head->file.inode, &head->file.bytes,
-	    &head->file.hash, &head->at};
-	for (int i = 0; i < HEAD_NUMBERS; i++)
-		numbers[i] = i < 7 ? single[i] : &head->split[i - 7];
-}
-
-/* Opens the segment `first` and reads its head. */
-static void
-segment_open(struct spool *s, struct spool_head *head)
-{
-	char name[NAME_DIGITS + 1], text[HEAD_BYTES], *p = text + sizeof MAGIC - 1;
-	if (s->in >= 0)
-		close(s->in);
-	if (s->out >= 0)
-		close(s->out);
-	name_format(name, s->first);
-	s->in = openat(s->folder, name, O_RDONLY | O_CLOEXEC);
-	s->out = s->next != NONE ? -1 : openat(s->folder, name, O_WRONLY | O_CLOEXEC);
-	if (s->in < 0 || (s->out < 0 && s->next == NONE))
-		failed(s, "open", name);
-	ssize_t n = pread(s->in, text, sizeof text - 1, 0);
-	if (n < 0)
-		failed(s, "read", name);
-	text[n] = '\0';
-	char *newline = strchr(text, '\n');
-	if (!newline || strncmp(text, MAGIC, sizeof MAGIC - 1) != 0)
-		spool_damaged(s, name);
-	uint64_t *numbers[HEAD_NUMBERS];
-	head_numbers(head, numbers);
-	for (int i = 0; i < HEAD_NUMBERS; i++) {
-		size_t digits = *p == ' ' ? strspn(++p, "0123456789") : 0;
-		if (json_integer((struct slice){p, digits}, NONE, numbers[i]) != 0)
-			spool_damaged(s, name);
-		p += digits;
-	}
-	off_t end = lseek(s->out >= 0 ? s->out : s->in, 0, SEEK_END);
-	if (p != newline || end < 0 || lseek(s->in, newline + 1 - text, SEEK_SET) < 0)
-		spool_damaged(s, name);
-	s->read = s->head = (uint64_t)(newline + 1 - text);
-	s->size = (uint64_t)end;
+	for (int i = 0; i <= SPOOL_INPUT; i++)
+		if (slice_is(line, kinds[i])) {
+			e->kind = (enum spool_kind)i;
+			return e->line > 0;
+		}
+	return false;
 }
 
 bool
-spool_find(struct spool *s, uint64_t from, struct spool_head *head)
+spool_index_next(struct spool *s, struct spool_entry *e)
 {
-	look(s, from);
-	if (s->first == NONE && s->next != NONE)
-		spool_damaged(s, "the segment that has the record to go on with is missing");
-	if (s->first == NONE)
+	for (;;) {
+		const char *from = s->text.p + s->taken;
+		const char *newline = s->taken < s->text.len ? memchr(from, '\n', s->text.len - s->taken) : NULL;
+		if (newline) {
+			struct slice line = {from, (size_t)(newline - from)};
+			s->taken += line.n + 1;
+			s->index_at += line.n + 1;
+			if (entry_parse(line, e))
+				return true;
+			continue;
+		}
+		/* Half a line is read anew, as it may be written anew. */
+		s->text.len = s->taken = 0;
+		buf_reserve(&s->text, INDEX_BYTES);
+		ssize_t n = pread(s->index, s->text.p, INDEX_BYTES, (off_t)s->index_at);
+		if (n < 0)
+			die(EXIT_TEMPORARY, "could not read \"%s/index\": %m", s->path);
+		s->text.len = (size_t)n;
+		if (n == 0 || !memchr(s->text.p, '\n', (size_t)n))
+			return false;
+	}
+}
+
+/* Looks how long the data are; then, as an input's entry is written first, for where the next input begins. */
+static void
+spool_look(struct spool *s)
+{
+	struct spool_entry e;
+	struct stat st;
+	if (fstat(s->data, &st) != 0)
+		die(EXIT_TEMPORARY, "could not look at \"%s/data\": %m", s->path);
+	s->size = (uint64_t)st.st_size;
+	while (s->next == UINT64_MAX && spool_index_next(s, &e))
+		if (e.kind == SPOOL_INPUT)
+			s->next = e.byte;
+}
+
+/* Whether there is an `end`, and what it says. */
+static bool
+spool_ended(struct spool *s)
+{
+	char text[4] = "";
+	int fd = openat(s->folder, "end", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return false;
-	segment_open(s, head);
+	s->cut = read(fd, text, 3) == 3 && strcmp(text, "cut") == 0;
+	s->followed = faccessat(s->folder, "from", F_OK, 0) == 0;
+	close(fd);
 	return true;
 }
 
 static void
-write_all(struct spool *s, int fd, const char *name, struct slice text)
+place_write(const struct spool *s)
 {
-	for (size_t at = 0; at < text.n;) {
-		ssize_t n = write(fd, text.p + at, text.n - at);
-		if (n < 0 && errno != EINTR)
-			failed(s, "write", name);
-		at += n > 0 ? (size_t)n : 0;
-	}
-}
-
-void
-spool_begin(struct spool *s, uint64_t first, const struct spool_head *head, struct slice rest)
-{
-	struct spool_head copy_of = *head;
-	uint64_t *numbers[HEAD_NUMBERS];
-	char name[NAME_DIGITS + 1];
-	int fd = openat(s->folder, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		failed(s, "open", "new");
-	s->room.len = 0;
-	head_numbers(&copy_of, numbers);
-	buf_text(&s->room, MAGIC);
-	for (int i = 0; i < HEAD_NUMBERS; i++) {
-		buf_char(&s->room, ' ');
-		buf_u64(&s->room, *numbers[i]);
-	}
-	buf_char(&s->room, '\n');
-	write_all(s, fd, "new", slice_buf(&s->room));
-	write_all(s, fd, "new", rest);
-	name_format(name, first);
-	if (close(fd) != 0 || renameat(s->folder, "new", s->folder, name) != 0)
-		failed(s, "make", name);
-	s->first = first;
-	s->next = NONE;
-	segment_open(s, &copy_of);
+	char text[24];
+	int n = snprintf(text, sizeof text, "%020llu\n", (unsigned long long)s->at);
+	if (s->place >= 0 && pwrite(s->place, text, (size_t)n, 0) != n)
+		log_debug("could not write how far the spool \"%s\" is read: %m", s->path);
 }
 
 bool
-spool_full(const struct spool *s, size_t rest)
+spool_find(struct spool *s, uint64_t from, struct spool_entry *found)
 {
-	/* What is copied has to be the smaller part, or a long record would be copied over and over. */
-	return s->size >= s->limit && rest < (s->size - s->head) / 2;
-}
-
-/* By hand. */
-static ssize_t
-copy(struct spool *s, int fd)
-{
-	s->room.len = 0;
-	buf_reserve(&s->room, MOVE_BYTES);
-	ssize_t n = read(fd, s->room.p, MOVE_BYTES);
-	if (n > 0)
-		write_all(s, s->out, "its last segment", (struct slice){s->room.p, (size_t)n});
-	return n;
-}
-
-ssize_t
-spool_move(struct spool *s, int fd)
-{
+	struct spool_entry e;
 	struct stat st;
-	bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	ssize_t n = regular ? sendfile(s->out, fd, NULL, MOVE_BYTES)
-			    : splice(fd, NULL, s->out, NULL, MOVE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	if (n < 0 && errno == EINVAL)
-		n = copy(s, fd);
-	if (n > 0)
-		s->size += (uint64_t)n;
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		die(EXIT_TEMPORARY, "could not move the input to the spool \"%s\": %m", s->path);
-	return n;
+	uint64_t input = 0, behind = 0;
+	bool any = false;
+	if (fstat(s->data, &st) != 0)
+		die(EXIT_TEMPORARY, "could not look at \"%s/data\": %m", s->path);
+	s->index_at = s->text.len = s->taken = 0;
+	while (spool_index_next(s, &e)) {
+		if (e.ordinal > from && any)
+			break;
+		if (e.ordinal > from)
+			die(EXIT_PERMANENT, "the spool \"%s\" begins at record %llu, behind --from", s->path,
+			    (unsigned long long)e.ordinal);
+		if (any && (e.ordinal < found->ordinal || e.byte < found->byte))
+			continue;
+		if (e.byte > (uint64_t)st.st_size)
+			break;
+		input = e.kind == SPOOL_INPUT ? e.byte : input;
+		behind = s->index_at;
+		*found = e;
+		any = true;
+	}
+	if (!any)
+		return false;
+	s->index_at = behind;
+	s->text.len = s->taken = 0;
+	s->input = input;
+	s->at = found->byte;
+	off_t there = lseek(s->data, (off_t)s->at, SEEK_DATA);
+	if (there >= 0 ? there > (off_t)s->at : s->at < (uint64_t)st.st_size && errno == ENXIO)
+		die(EXIT_PERMANENT, "the spool \"%s\" holds the record to go on with no more: it was removed", s->path);
+	if (lseek(s->data, (off_t)s->at, SEEK_SET) < 0)
+		die(EXIT_TEMPORARY, "could not read \"%s/data\": %m", s->path);
+	place_write(s);
+	return true;
 }
 
-void
-spool_end(struct spool *s)
+int64_t
+spool_more(struct spool *s)
 {
-	int fd = openat(s->folder, "end", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		failed(s, "make", "end");
-	close(fd);
-	s->ended = true;
+	char events[4096];
+	uint64_t limit = s->size < s->next ? s->size : s->next;
+	place_write(s);
+	if (s->at < limit)
+		return (int64_t)(limit - s->at);
+	while (read(s->inotify, events, sizeof events) > 0)
+		continue;
+	/* The end first: what is there then is all. */
+	bool ended = spool_ended(s);
+	spool_look(s);
+	limit = s->size < s->next ? s->size : s->next;
+	if (s->at < limit)
+		return (int64_t)(limit - s->at);
+	return ended || s->at == s->next ? 0 : -1;
 }
 
-void
-spool_count(struct spool *s, size_t n)
+bool
+spool_next(struct spool *s)
 {
-	s->read += n;
+	if (s->next == UINT64_MAX)
+		return false;
+	s->input = s->next;
+	s->next = UINT64_MAX;
+	spool_look(s);
+	return true;
 }
 
 void
 spool_close(struct spool *s)
 {
-	if (!s->path)
-		return;
-	close(s->in);
-	if (s->out >= 0)
-		close(s->out);
-	close(s->folder);
-	buf_free(&s->room);
+	int all[] = {s->folder, s->data, s->index, s->inotify, s->place};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i] >= 0)
+			close(all[i]);
+	buf_free(&s->text);
 }

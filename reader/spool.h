@@ -1,81 +1,67 @@
-/* A folder between the input and the records, for inputs that cannot be read twice: what
- * is read of standard input, or of a file that is followed, lies here before anything of
- * it is told, so that a reader that is killed loses nothing, and its successor goes on.
- * Only as much is moved as is then taken.
+/* A folder between an input that cannot be read twice and its readers. One process, the
+ * copier (copier.h), moves the input to DIR/data, any number of readers, one a shard,
+ * reads that like a growing file, and begins again where it wants. It holds
  *
- * The folder holds segments. Each begins at a record and is enough by itself: its name is that record's ordinal, its
- * first line (struct spool_head) what reading on there needs, the rest are the bytes as they came. The next one is
- * begun, by copying the record that is not whole yet, before it becomes visible by its name; older ones may be
- * deleted by anyone. A file `end` says that standard input was read to its end; a file `cut`, made by others, that no
- * more is to be read of it, although it was not. */
+ *	data	what came, byte for byte, several inputs behind one another
+ *	index	a line `ORDINAL BYTE LINE LINE_START ARRIVED KIND` about every MiB: where in the data a record starts,
+ *and what reading on there needs. KIND: `array`, `lines`, or `input` where an input begins. Lines are only added.
+ *		Without an entry reading takes longer; but an input's is there before its first byte is.
+ *	end	nothing more comes; it says `cut` where that was not the input's own end
+ *	from	of a followed file: see copier.c
+ *	read.I	how far the reader of shard I is, locked while it lives: the copier keeps only so far ahead
+ *
+ * Nothing is synced: files outlive their writer, and what a power cut takes the producer is still to be asked. */
 #ifndef ACCTFLOW_SPOOL_H
 #define ACCTFLOW_SPOOL_H
 
-#include "input.h"
-#include "split.h"
+#include "buf.h"
 
-struct spool_head {
-	uint64_t seed;
-	uint64_t arrived;	/* as struct arrival has it */
-	struct input_mark file; /* that is followed, and where its bytes begin that the segment begins with */
-	uint64_t at;
-	uint64_t split[SPLIT_STATE];
+#include <sys/types.h>
+
+enum spool_kind { SPOOL_ARRAY, SPOOL_LINES, SPOOL_INPUT };
+
+struct spool_entry {
+	uint64_t ordinal, byte;
+	uint64_t line, line_start; /* in its input, as struct place has it */
+	uint64_t arrived;	   /* the greatest arriveMs before it */
+	enum spool_kind kind;
 };
 
 struct spool {
-	const char *path; /* NULL: there is none */
-	uint64_t limit;	  /* bytes, from which on a segment is followed by another */
-	uint64_t first;	  /* the ordinal of the segment's first record */
-	uint64_t next;	  /* that of the segment behind it; UINT64_MAX where there is none */
-	int in;		  /* the segment, behind its head */
-	bool ended;	  /* nothing more comes into it */
-	bool cut;	  /* and that was not standard input's own end */
+	const char *path;
+	int data;
+	int inotify;
+	uint64_t input; /* the byte where the input begins that is read */
+	uint64_t at;	/* the byte that is read next: whoever reads counts */
+	uint64_t next;	/* where the next input begins; UINT64_MAX: not known */
+	bool cut;	/* the last input ended before its end */
+	bool followed;	/* and it is a file that may grow */
 	/* The rest is its own. */
-	int folder, out;
-	uint64_t head, size, read; /* bytes: of the head, of all, that were read, the head included */
-	struct buf room;
+	int folder, index, place;
+	uint64_t size, index_at;
+	struct buf text; /* of the index, from index_at on, as far as it was read */
+	size_t taken;
 };
 
-/* Each of these ends the program where the folder cannot be used, is damaged, or is full (111: it may be retried). */
-
-/* Opens the folder, which is made where it is missing, for one reader at a time. */
+/* Each of these ends the program where the folder cannot be used. Opens it, and makes it where it is missing. */
 void spool_open(struct spool *s);
 
-/* Opens the segment that has the record `from`. Returns whether there is any segment. */
-bool spool_find(struct spool *s, uint64_t from, struct spool_head *head);
+/* The next whole line of the index that makes sense. Returns false where there is none. */
+bool spool_index_next(struct spool *s, struct spool_entry *e);
 
-/* Begins the segment whose first record is `first`, with the bytes of it that are there already. */
-void spool_begin(struct spool *s, uint64_t first, const struct spool_head *head, struct slice rest);
+/* Makes the reader of that shard known, the only one. */
+void spool_enter(struct spool *s, unsigned shard);
 
-/* Whether the segment is long enough for another to follow, with so many bytes copied. */
-bool spool_full(const struct spool *s, size_t rest);
+/* Goes to the last entry that is not behind the record `from`, for which the data are there. Returns false while there
+ * is no input. */
+bool spool_find(struct spool *s, uint64_t from, struct spool_entry *e);
 
-/* Whether there is something to read, or the end. */
-static inline bool
-spool_ready(const struct spool *s)
-{
-	return s->ended || s->read < s->size;
-}
+/* How many bytes of this input there are to read; 0: it is at its end; -1: wait for `inotify`. */
+int64_t spool_more(struct spool *s);
 
-/* How many bytes the segment holds. */
-static inline uint64_t
-spool_held(const struct spool *s)
-{
-	return s->size - s->head;
-}
+/* Goes over to the next input; false where there is none. */
+bool spool_next(struct spool *s);
 
-/* Moves some of what is at fd into the segment, without waiting where it is a pipe. Returns how much; 0 at the end; -1
- * where there is nothing now. */
-ssize_t spool_move(struct spool *s, int fd);
-
-/* Notes that nothing more comes. */
-void spool_end(struct spool *s);
-
-/* What stands in it cannot be. */
-_Noreturn void spool_damaged(const struct spool *s, const char *why);
-
-/* Counts what was read of `in`. */
-void spool_count(struct spool *s, size_t n);
 void spool_close(struct spool *s);
 
 #endif

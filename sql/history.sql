@@ -1,7 +1,9 @@
 -- All that is known of an account, oldest version first; `changed` names the members of `data` that differ from the
 -- version it superseded.
-SELECT u.id, u.version, u.account_type AS "accountType", u.tokens, u.callback_time_ms AS "callbackTimeMs", u.data,
+SELECT u.id, u.version, nullif(u.deleted, false) AS deleted, u.account_type AS "accountType", u.tokens,
+       u.callback_time_ms AS "callbackTimeMs", u.data,
        to_char(u.ingested_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "ingestedAt",
+       to_char(c.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "dueAt",
        CASE WHEN u.applied THEN c.state ELSE 'stale' END AS state,
        to_char(c.settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "settledAt",
        CASE WHEN p.data IS NOT NULL THEN

@@ -29,21 +29,19 @@ REVOKE ALL ON SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 REVOKE ALL ON ALL TABLES IN SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 GRANT USAGE ON SCHEMA acctflow TO acctflow_writer, acctflow_reader;
 
--- Reporting: the relations for queries, and what those of writer's verbs need that only look.
-GRANT SELECT ON acctflow.accounts, acctflow.account_updates, acctflow.callbacks, acctflow.callbacks_fired,
-    acctflow.rejected_updates, acctflow.sources, acctflow.migrations TO acctflow_reader;
+-- Reporting: queries, and those of writer's verbs that only look.
+GRANT SELECT ON ALL TABLES IN SCHEMA acctflow TO acctflow_writer, acctflow_reader;
 
 -- The pipeline. History is only added to.
-GRANT SELECT ON ALL TABLES IN SCHEMA acctflow TO acctflow_writer;
-GRANT INSERT ON acctflow.account_updates, acctflow.callbacks_fired, acctflow.rejected_updates TO acctflow_writer;
+GRANT INSERT ON acctflow.history, acctflow.outcomes, acctflow.rejects TO acctflow_writer;
 -- The latest state: a row stays its account's.
-GRANT INSERT (id, version, callback_time_ms, ingested_at, source_offset, tokens, account_type, source, data),
-    UPDATE (version, previous_version, callback_time_ms, ingested_at, source_offset, tokens, account_type, source, data)
-    ON acctflow.accounts TO acctflow_writer;
--- The books of a source: a row stays its source's, and begins empty.
-GRANT INSERT (name), UPDATE (seed, arrival, delay_ms, speed, clock, fingerprint, started_at, complete)
-    ON acctflow.source_inputs TO acctflow_writer;
-GRANT INSERT (name, lane),
-    UPDATE (token, owner_pid, owner_start, committed_offset, indexed, stale, duplicate, conflict, rejected, ingested_at, updated_at, xid)
-    ON acctflow.source_lanes TO acctflow_writer;
-GRANT INSERT (name), UPDATE (token, delivered_offset, updated_at) ON acctflow.source_deliveries TO acctflow_writer;
+GRANT INSERT (id, version, callback_time_ms, ingested_at, source_offset, tokens, account_type, deleted, data, pipeline),
+    UPDATE (version, previous_version, callback_time_ms, ingested_at, source_offset, tokens, account_type, deleted, data, pipeline)
+    ON acctflow.latest TO acctflow_writer;
+-- The books of a source: a row stays its shard's, and begins empty.
+GRANT INSERT (name, shards), UPDATE (seed, arrival, delay_ms, speed, clock, started_at) ON acctflow.inputs TO acctflow_writer;
+GRANT INSERT (source, shard),
+    UPDATE (token, owner_pid, owner_start, committed_offset, check_offset, check_hash, indexed, stale, duplicate, conflict, rejected,
+            without_callback, ingested_at, updated_at, xid, complete, broken, fingerprint)
+    ON acctflow.pipelines TO acctflow_writer;
+GRANT INSERT (pipeline), UPDATE (token, owner_pid, owner_start, delivered_offset, updated_at) ON acctflow.deliveries TO acctflow_writer;

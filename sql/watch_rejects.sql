@@ -1,9 +1,12 @@
--- The newest rejects of the sources that moved last: by the index, twenty rows a source at most.
-SELECT coalesce(jsonb_agg(jsonb_build_object('source', r.source, 'offset', r.source_offset, 'reason', r.reason, 'raw', r.raw,
-                 'rawEncoding', r.raw_encoding, 'at', to_char(r.rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
-                 ORDER BY r.rejected_at DESC, r.source_offset DESC)::text, '[]') AS rejects
-FROM (SELECT n.*
-      FROM (SELECT name FROM acctflow.sources WHERE rejected + conflict > 0 ORDER BY updated_at DESC LIMIT 20) s
-      CROSS JOIN LATERAL (SELECT source, source_offset, left(reason, 300) AS reason, left(raw, 200) AS raw, raw_encoding, rejected_at
-                          FROM acctflow.rejected_updates WHERE source = s.name ORDER BY source_offset DESC LIMIT 20) n
-      ORDER BY n.rejected_at DESC, n.source_offset DESC LIMIT 20) r
+-- Rejects by reason, whatever numbers are in it, the most frequent first, each with its newest example, among the newest of
+-- the pipelines that moved last: by the index, a thousand rows per pipeline at most.
+SELECT coalesce(jsonb_agg(jsonb_build_object('kind', r.kind, 'reason', r.reason, 'count', r.n, 'source', r.source, 'offset', r.source_offset,
+                 'raw', r.raw, 'rawEncoding', r.raw_encoding,
+                 'at', to_char(r.rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+                 ORDER BY r.n DESC)::text, '[]') AS rejects
+FROM (SELECT DISTINCT ON (n.form) s.source, n.*, count(*) OVER (PARTITION BY n.form) AS n
+      FROM (SELECT pipeline, source FROM acctflow.pipelines WHERE rejected + conflict > 0 ORDER BY updated_at DESC LIMIT 20) s
+      CROSS JOIN LATERAL (SELECT source_offset, kind, left(reason, 300) AS reason,
+                                 regexp_replace(left(reason, 100), '[0-9]+', 'N', 'g') AS form, left(raw, 200) AS raw, raw_encoding, rejected_at
+                          FROM acctflow.rejects WHERE pipeline = s.pipeline ORDER BY source_offset DESC LIMIT 1000) n
+      ORDER BY n.form, n.rejected_at DESC, n.source_offset DESC LIMIT 50) r

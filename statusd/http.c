@@ -1,5 +1,5 @@
-/* See http.h. Connections are listed in the order they came: whatever is open for too long is cut off, and where there
- * are too many the oldest goes, so that crowds that only hold on shut nobody out. */
+/* See http.h. A connection that is open for too long is cut off, and if there are too many the oldest goes, so that idle
+ * clients cannot lock others out. */
 #include "http.h"
 
 #include "time.h"
@@ -18,64 +18,58 @@
 enum {
 	MOST = 400,	       /* open connections, from which on the oldest is cut off */
 	LIMIT = MOST + 100,    /* and never more */
+	FILES = 1024,	       /* descriptors are below this */
 	LIFE_US = 10000000,    /* a connection's */
 	REQUEST_BYTES = 16384, /* all memory of a connection, the answer's body not counted */
 	BACKLOG = 512,
-};
-
-struct client {
-	struct client *older, *newer;
-	struct MHD_Connection *connection;
-	int fd;
-	int64_t since;
-	bool cut;
 };
 
 struct http {
 	struct MHD_Daemon *daemon;
 	http_fn *fn;
 	void *context;
-	struct client ends; /* newer: the oldest, older: the newest */
+	int64_t since[FILES]; /* by descriptor, when its connection came; 0: none, or it is cut off already */
 	unsigned open;
 	char url[300];
 };
 
 static void
-client_cut(struct client *c)
+http_cut(struct http *h, int fd)
 {
-	if (!c->cut)
-		shutdown(c->fd, SHUT_RDWR);
-	c->cut = true;
+	shutdown(fd, SHUT_RDWR);
+	h->since[fd] = 0;
 }
 
 static void
 on_connection(void *context, struct MHD_Connection *connection, void **own, enum MHD_ConnectionNotificationCode code)
 {
 	struct http *h = context;
-	struct client *c = *own;
-	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*own = c = mem_alloc(sizeof *c);
-		*c = (struct client){.connection = connection, .since = clock_now(), .fd = -1};
-		const union MHD_ConnectionInfo *info =
-		    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		c->fd = info ? info->connect_fd : -1;
-		c->newer = &h->ends;
-		c->older = h->ends.older;
-		c->older->newer = c;
-		h->ends.older = c;
-		if (++h->open > MOST)
-			for (c = h->ends.newer; c != &h->ends; c = c->newer)
-				if (!c->cut) {
-					client_cut(c);
-					break;
-				}
-	} else if (c) {
-		c->older->newer = c->newer;
-		c->newer->older = c->older;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	int fd = info ? info->connect_fd : FILES, oldest = -1;
+	(void)own;
+	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
 		h->open--;
-		free(c);
-		*own = NULL;
+		if (fd < FILES)
+			h->since[fd] = 0;
+		return;
 	}
+	if (fd < FILES)
+		h->since[fd] = clock_now();
+	if (++h->open <= MOST)
+		return;
+	for (int i = 0; i < FILES; i++)
+		if (h->since[i] && (oldest < 0 || h->since[i] < h->since[oldest]))
+			oldest = i;
+	if (oldest >= 0)
+		http_cut(h, oldest);
+}
+
+/* Whether a header of the request has that text. */
+static bool
+header_has(struct MHD_Connection *connection, const char *name, const char *text)
+{
+	const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+	return value && strstr(value, text);
 }
 
 static void
@@ -91,7 +85,11 @@ headers_add(struct MHD_Response *r, const struct http_answer *a)
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		MHD_add_response_header(r, always[i][0], always[i][1]);
 	MHD_add_response_header(r, "Content-Type", a->type);
-	MHD_add_response_header(r, "Cache-Control", a->keep ? "no-cache" : "no-store");
+	MHD_add_response_header(r, "Cache-Control", a->etag ? "no-cache" : "no-store");
+	if (a->etag) {
+		MHD_add_response_header(r, "ETag", a->etag);
+		MHD_add_response_header(r, "Vary", "Accept-Encoding");
+	}
 	if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(r, "Allow", "GET, HEAD");
 }
@@ -110,12 +108,20 @@ on_request(void *context, struct MHD_Connection *connection, const char *url, co
 		a.status = MHD_HTTP_NOT_FOUND;
 		buf_text(&a.body, "there is no such page\n");
 	}
-	struct slice body = a.fixed.p ? a.fixed : slice_buf(&a.body);
+	bool gzip = a.gzip.p && header_has(connection, "Accept-Encoding", "gzip");
+	struct slice body = gzip ? a.gzip : a.fixed.p ? a.fixed : slice_buf(&a.body);
+	if (a.etag && header_has(connection, "If-None-Match", a.etag)) {
+		a.status = MHD_HTTP_NOT_MODIFIED;
+		body.n = 0;
+		gzip = false;
+	}
 	struct MHD_Response *r = MHD_create_response_from_buffer(
 	    body.n, (void *)(uintptr_t)body.p, a.fixed.p ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result = MHD_NO;
 	if (r) {
 		headers_add(r, &a);
+		if (gzip)
+			MHD_add_response_header(r, "Content-Encoding", "gzip");
 		result = MHD_queue_response(connection, a.status, r);
 		MHD_destroy_response(r);
 	}
@@ -150,6 +156,11 @@ listen_open(const char *where, struct buf *error)
 		}
 	}
 	port = port ? port + 1 : where;
+	/* The resolver takes 99999 for 34463. */
+	if (!*port || port[strspn(port, "0123456789")] || strlen(port) > 5 || strtoul(port, NULL, 10) > UINT16_MAX) {
+		buf_printf(error, "not a port to listen on, \"%s\": expected 0 to 65535", port);
+		return -1;
+	}
 	int e = getaddrinfo(*host ? host : NULL, port, &want, &found);
 	if (e != 0) {
 		buf_printf(error, "not an address to listen on, \"%s\": %s", where, gai_strerror(e));
@@ -193,7 +204,6 @@ http_start(const char *where, http_fn *fn, void *context, struct buf *error)
 	}
 	struct http *h = mem_alloc(sizeof *h);
 	*h = (struct http){.fn = fn, .context = context};
-	h->ends.older = h->ends.newer = &h->ends;
 	url_make(h, fd);
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
 	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
@@ -233,8 +243,9 @@ void
 http_run(struct http *h)
 {
 	int64_t now = clock_now();
-	for (struct client *c = h->ends.newer; c != &h->ends && now - c->since > LIFE_US; c = c->newer)
-		client_cut(c);
+	for (int i = 0; i < FILES && h->open; i++)
+		if (h->since[i] && now - h->since[i] > LIFE_US)
+			http_cut(h, i);
 	MHD_run(h->daemon);
 }
 

@@ -8,10 +8,11 @@
 struct http;
 
 struct http_answer {
-	unsigned status;    /* 200 by default */
-	const char *type;   /* of the body; kept by pointer */
-	bool keep;	    /* the client may keep it, and ask whether it is still the same */
-	struct slice fixed; /* the body where it is constant; else it is in `body` */
+	unsigned status;  /* 200 by default */
+	const char *type; /* of the body; kept by pointer */
+	/* Where the body is constant: it, the same compressed by gzip, and its ETag. Else it is in `body`. */
+	struct slice fixed, gzip;
+	const char *etag;
 	struct buf body;
 };
 

@@ -1,6 +1,6 @@
-// Asks /api/status once a second and shows the answer. What is shown was written by strangers: it only ever becomes
-// text nodes (`put`), with what would be invisible or turn the text around spelt out. Elements are changed in place and
-// only where they differ, so that a screen reader keeps its place; the one live region is the verdict's sentence.
+// Asks /api/status once per second and shows the answer. The text was written by strangers: it only ever becomes text nodes
+// (`put`), with characters that are invisible or reverse the text spelt out. Elements are changed in place and only when
+// they differ, so that a screen reader keeps its place; the one live region is the verdict's sentence.
 'use strict';
 
 const PERIOD = 1000; // ms between an answer and the next question
@@ -8,6 +8,8 @@ const PATIENCE = 5000; // ms until a question counts as not answered
 const SHORTEST = 60; // seconds that a plot shows where fewer are known
 const LONGEST = 72; // characters of an id that are shown; of a longer one its head and tail
 const LONGEST_TEXT = 240; // of a reason, a message, a record
+const ROWS = 8; // of a table that may be long
+const SMOOTH = 6; // seconds that a rate is the mean of
 
 const $ = id => document.getElementById(id);
 
@@ -44,9 +46,9 @@ function make(tag, properties = {}, ...children) {
 const integers = new Intl.NumberFormat('en');
 const decimals = new Intl.NumberFormat('en', {maximumSignificantDigits: 3});
 
-// Whole numbers with commas, exact also as strings of digits; what is no number stays as it is.
+// Whole numbers with commas, exact also as strings of digits; other text stays as it is, and -1 is unknown.
 function count(value) {
-	if (value === null || value === undefined) return '–';
+	if (value === null || value === undefined || value < 0) return '–';
 	if (typeof value === 'string') return /^\d{1,40}$/.test(value) ? integers.format(BigInt(value)) : value;
 	return Number.isInteger(value) || Math.abs(value) >= 100 ? integers.format(Math.round(value)) : decimals.format(value);
 }
@@ -58,7 +60,7 @@ function exact(key, value, context) {
 }
 
 function duration(seconds) {
-	if (!Number.isFinite(seconds)) return '–';
+	if (!Number.isFinite(seconds) || seconds < 0) return '–';
 	const size = Math.abs(seconds);
 	if (size === 0) return '0 s';
 	if (size < 0.001) return `${decimals.format(seconds * 1e6)} µs`;
@@ -76,17 +78,22 @@ function bytes(value) {
 	return `${decimals.format(value)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}`;
 }
 
-// The time of day of a time of the answer; with the date where that is not the answer's own.
+// Times are microseconds since 1970, or RFC 3339 where the database gives them.
+function moment(at) {
+	return typeof at === 'number' ? at / 1000 : Date.parse(at);
+}
+
+// The time of day; with the date if that is not today's.
 function clock(at, now) {
-	const time = Date.parse(at);
-	if (Number.isNaN(time)) return at ?? '–';
-	const text = new Date(time).toISOString();
-	return (text.slice(0, 10) === String(now).slice(0, 10) ? '' : text.slice(0, 10) + ' ') + text.slice(11, 19);
+	const time = moment(at);
+	if (!(time > 0)) return '–';
+	const text = new Date(time).toISOString(), today = new Date(moment(now)).toISOString();
+	return (text.slice(0, 10) === today.slice(0, 10) ? '' : text.slice(0, 10) + ' ') + text.slice(11, 19);
 }
 
 // Seconds between two times of the answer, so that this machine's clock does not matter.
 function since(at, now) {
-	return Math.max(0, (Date.parse(now) - Date.parse(at)) / 1000);
+	return Math.max(0, (moment(now) - moment(at)) / 1000);
 }
 
 // --- tables ------------------------------------------------------------------------
@@ -96,10 +103,15 @@ const time = (title, get) => ({title, get: (row, now) => clock(get(row), now), k
 const foreign = (title, get, longest) => ({title, get, longest, kind: 'foreign'});
 const plain = (title, get) => ({title, get, kind: ''});
 
-function event_detail(row) {
-	if (row.event === 'fired') return `${duration(row.latenessUs / 1e6)} late`;
-	if (row.event === 'cancelled') return `superseded by ${count(row.supersededBy)}`;
-	return row.reason ?? row.accountType;
+function programs_text(row) {
+	const odd = row.programs.filter(program => program.state !== 'running');
+	return odd.length === 0 ? 'running' : odd.length === row.programs.length && odd.every(program => program.state === 'stopped') ?
+		'stopped' : odd.map(program => `${program.name} ${program.state}`).join(', ');
+}
+
+function share_text(progress) {
+	return !progress.reading ? '–' : progress.size > 0 ?
+		`${Math.min(100, Math.floor(100 * progress.bytes / progress.size))} %` : `${count(progress.emitted)} records`;
 }
 
 const TABLES = {
@@ -109,6 +121,7 @@ const TABLES = {
 			{title: 'Share', kind: 'bar', get: row => row.share}],
 	},
 	totals: {
+		rows: 20,
 		none: 'No figures.',
 		columns: [plain('What', row => row[0]), number('Number', row => row[1])],
 	},
@@ -123,15 +136,15 @@ const TABLES = {
 	},
 	rejects: {
 		none: 'None.',
-		columns: [time('At', row => row.at), foreign('Reason', row => row.reason, LONGEST_TEXT),
-			foreign('Record', row => (row.rawEncoding === 'base64' ? 'base64: ' : '') + row.raw, LONGEST_TEXT),
-			foreign('Source', row => row.source), number('Offset', row => row.offset)],
+		columns: [foreign('Reason', row => row.reason, LONGEST_TEXT), number('Records', row => row.count),
+			time('Newest', row => row.at), foreign('Example', row => (row.rawEncoding === 'base64' ? 'base64: ' : '') + row.raw,
+				LONGEST_TEXT), foreign('Source', row => row.source), number('Offset', row => row.offset)],
 	},
-	events: {
-		none: 'None yet.',
-		columns: [time('At', row => row.at), plain('Event', row => row.event), foreign('Account', row => row.id),
-			number('Version', row => row.version), foreign('Detail', event_detail, LONGEST_TEXT),
-			foreign('Source', row => row.source), number('Offset', row => row.offset)],
+	pipelines: {
+		none: 'None.',
+		columns: [foreign('Source', row => row.source), plain('Shard', row => row.shard), plain('Programs', programs_text),
+			plain('Read', row => share_text(row.progress)), plain('Left', row => duration(row.progress.left)),
+			number('Lag', row => row.lagRecords), plain('Waiting', row => row.lagRecords < 0 ? '–' : duration(row.lagSeconds))],
 	},
 	sources: {
 		none: 'None yet.',
@@ -157,6 +170,7 @@ function table_make(name) {
 	table.tHead.setAttribute('role', 'rowgroup');
 	table.tBodies[0].setAttribute('role', 'rowgroup');
 	table.before(make('p', {className: 'none', textContent: TABLES[name].none}));
+	table.after(make('p', {className: 'none', hidden: true}));
 	table.hidden = true;
 }
 
@@ -167,23 +181,34 @@ function table_row(columns) {
 		const cell = i ? make('td', {className: column.kind}) : make('th', {scope: 'row', className: column.kind});
 		cell.setAttribute('role', i ? 'cell' : 'rowheader');
 		cell.dataset.title = column.title;
-		const inside = make(column.kind === 'bar' ? 'meter' : 'span');
-		if (column.kind === 'bar') inside.setAttribute('aria-label', column.title);
+		const inside = column.kind === 'bar' ? make('div', {className: 'meter'}, make('div')) : make('span');
+		if (column.kind === 'bar') {
+			inside.setAttribute('role', 'meter');
+			inside.setAttribute('aria-label', column.title);
+		}
 		cell.append(inside);
 		row.append(cell);
 	});
 	return row;
 }
 
-function table_fill(name, rows, now) {
-	const table = $(name), body = table.tBodies[0], {columns} = TABLES[name];
+// Browsers disagree about how a <meter> is drawn.
+function bar_fill(meter, share) {
+	meter.setAttribute('aria-valuenow', Math.round(100 * share));
+	meter.firstChild.style.width = `${100 * share}%`;
+}
+
+function table_fill(name, all, now) {
+	const table = $(name), body = table.tBodies[0], {columns} = TABLES[name], rows = all.slice(0, TABLES[name].rows ?? ROWS);
+	table.nextElementSibling.hidden = all.length === rows.length;
+	put(table.nextElementSibling, `and ${all.length - rows.length} more`);
 	table.hidden = rows.length === 0;
 	table.previousElementSibling.hidden = rows.length > 0;
 	while (body.rows.length > rows.length) body.deleteRow(-1);
 	while (body.rows.length < rows.length) body.append(table_row(columns));
 	rows.forEach((row, i) => columns.forEach((column, j) => {
 		const inside = body.rows[i].cells[j].firstChild, value = column.get(row, now);
-		if (column.kind === 'bar') inside.value = value;
+		if (column.kind === 'bar') bar_fill(inside, value);
 		else put(inside, value, column.longest);
 	}));
 }
@@ -197,41 +222,79 @@ function list_fill(list, items, make_one, fill) {
 	items.forEach((item, i) => fill(list.children[i], item));
 }
 
-// The mean of a series' last seconds: its last value alone would flicker.
-function rate(values) {
-	const known = (values ?? []).slice(-5).filter(Number.isFinite);
-	return known.length ? `${count(known.reduce((a, b) => a + b, 0) / known.length)} /s` : '–';
+// A total's growth per second at each moment, as the mean of some seconds: totals of the database come every other second.
+function rates(totals = []) {
+	return totals.map((value, i) => {
+		const before = totals[i - SMOOTH];
+		return i < SMOOTH || before < 0 || value < before ? null : (value - before) / SMOOTH;
+	});
 }
 
-// A stage's card: what it is called, how it is, its first figure large, the others below.
+function rate(totals) {
+	const last = rates(totals).at(-1);
+	return Number.isFinite(last) ? `${count(last)} /s` : '–';
+}
+
+// A quantile of a histogram, [[upper bound in µs, count], …], in seconds. Within a bucket values count as evenly spread.
+function quantile(histogram = [], share = 0.99) {
+	const all = histogram.reduce((sum, [, n]) => sum + n, 0);
+	let seen = 0, low = 0;
+	for (const [bound, n] of histogram) {
+		if (n && seen + n >= share * all) return (bound === 0 ? low : low + (bound - low) * (share * all - seen) / n) / 1e6;
+		seen += n;
+		low = bound;
+	}
+	return NaN;
+}
+
+// What the histograms saw in the last minute or two, as far as this page has been open.
+const seen = []; // [time, histograms], one per half minute
+function recent(answer) {
+	const now = answer.histograms ?? {};
+	if (!seen.length || since(seen.at(-1)[0], answer.time) > 30) seen.push([answer.time, now]);
+	if (seen.length > 4) seen.shift();
+	const before = seen.length > 1 ? seen[0][1] : {};
+	return Object.fromEntries(Object.entries(now).map(([name, buckets]) => [name,
+		buckets.map(([bound, n], i) => [bound, Math.max(0, n - (before[name]?.[i]?.[1] ?? 0))])]));
+}
+
+// The state of a program in all pipelines: stalled if one is, running if any is.
+function stage_state(all) {
+	return ['stalled', 'running'].find(state => all.some(program => program.state === state)) ?? 'stopped';
+}
+
+// A stage's card: its name, its state, its first figure large, the others below.
 function stages_of(answer) {
-	const {series = {}, lag = {}, latency = {}, totals = {}, database = {}, input} = answer;
+	const {series = {}, totals = {}, database = {}, pipelines = []} = answer, histograms = recent(answer);
+	const lag = Math.max(-1, ...pipelines.map(pipeline => pipeline.lagSeconds)), restarts = answer.restarts ?? [];
 	const own = {
-		reader: [['read', rate(series.read)],
-			...input?.size ? [['of its input', `${decimals.format(100 * input.bytes / input.size)} %`]] : []],
-		writer: [['indexed', rate(series.indexed)], ['lag', `${count(lag.records)} records, ${duration(lag.seconds)}`],
-			['commit, p99', duration(latency.commit?.p99)]],
-		timerd: [['fired', rate(series.fired)], ['lateness, p99', duration(latency.lateness?.p99)],
+		reader: [['read', rate(series.read)]],
+		writer: [['indexed', rate(series.indexed)], ['lag', `${count(series.lag?.at(-1))} records, ${duration(lag)}`],
+			['commit, p99', duration(quantile(histograms.commit))]],
+		timerd: [['fired', rate(series.fired)], ['lateness, p99', duration(quantile(histograms.lateness))],
 			['pending', count(totals.pending)]],
-		ack: [['arrival to told, p99', duration(latency.arrivalToTold?.p99)]],
+		ack: [['emitted in, p50', duration(quantile(histograms.emitted, 0.5))], ['p99', duration(quantile(histograms.emitted))]],
 	};
-	const stages = (answer.programs ?? []).map(program => {
-		const stopped = program.state === 'stopped', good = program.state === 'running';
+	const stages = Object.keys(own).map((name, i) => {
+		const all = pipelines.map(pipeline => pipeline.programs[i]), state = stage_state(all);
+		const tick = Math.max(0, ...all.map(program => program.tickAt)), start = Math.max(0, ...all.map(program => program.startedAt));
+		const stalled = all.filter(program => program.state === 'stalled').map(program => program.tickAt);
+		const alive = all.filter(program => program.state !== 'stopped');
 		return {
-			name: program.name, good, idle: stopped,
-			state: stopped || good ? program.state :
-				`${program.state} for ${duration(Math.floor(since(program.tickAt, answer.time)))}`,
-			figures: [...own[program.name] ?? [['', '']], stopped ? ['last seen', clock(program.tickAt, answer.time)] :
-				['up for', duration(Math.floor(since(program.startedAt, answer.time)))],
-			['restarts', count(program.restarts)], ['process', String(program.pid ?? '–')]],
+			name, good: state === 'running', idle: state === 'stopped',
+			state: state === 'stalled' ? `stalled for ${duration(Math.floor(since(Math.min(...stalled), answer.time)))}` : state,
+			figures: [...own[name], state === 'stopped' ? ['last seen', clock(tick, answer.time)] :
+				['up for', duration(Math.floor(since(start, answer.time)))],
+			['restarts', count(restarts.filter(restart => restart.program === name).length)],
+			['process', alive.map(program => program.pid).join(', ') || '–']],
 		};
 	});
 	stages.push({
 		name: 'Postgres', state: database.reachable ? 'reachable' : 'not reachable', good: database.reachable,
 		figures: [['retries', count(totals.retries)], ['schema', count(database.schema)],
-			['asked', clock(database.askedAt, answer.time)]], // why it is not reachable is among the reasons
+			['answered', clock(database.answeredAt, answer.time)]], // why it is not reachable is among the reasons
 	}, {
-		name: 'Disk', state: '', good: true,
+		name: 'Disk', state: '', good: !(answer.reasons ?? []).some(reason => /^the disk/.test(reason)),
 		figures: [['free', bytes(answer.diskFreeBytes)], ['spool', bytes(answer.spoolBytes)]],
 	});
 	return stages;
@@ -256,12 +319,16 @@ function stage_fill(card, stage) {
 // --- plots -------------------------------------------------------------------------
 
 const perSecond = value => `${count(value)} /s`;
+const known = (values = []) => values.map(value => value < 0 ? null : value);
 const PLOTS = [
-	{title: 'Records a second', series: ['read', 'indexed', 'fired', 'rejected'], unit: perSecond, axis: count},
-	{title: 'Lag, records read and not committed', series: ['lag'], unit: count},
-	{title: 'Lateness of callbacks, 99th percentile', series: ['latenessP99'], names: ['lateness'], unit: duration},
-	{title: 'Pending callbacks', series: ['pending'], unit: count},
+	{title: 'Records per second', names: ['read', 'indexed', 'fired', 'rejected'], unit: perSecond, axis: count,
+		get: series => ['read', 'indexed', 'fired', 'rejected'].map(name => rates(series[name]))},
+	{title: 'Lag: records read but not committed', names: ['lag'], unit: count, get: series => [known(series.lag)]},
+	{title: 'Mean lateness of callbacks', names: ['lateness'], unit: duration, get: series => [rates(series.latenessSum).map((sum, i) =>
+		sum === null ? null : sum / (rates_at(series.latenessCount, i) || NaN))]},
+	{title: 'Pending callbacks', names: ['pending'], unit: count, get: series => [known(series.pending)]},
 ];
+const rates_at = (totals, i) => (totals[i] - totals[i - SMOOTH]) / SMOOTH;
 const PATTERNS = [null, [6, 3], [2, 3], [10, 3, 2, 3]]; // lines differ by more than their colour
 
 // A figure: the plot is an image to a screen reader, and the caption says in words what it shows.
@@ -273,7 +340,6 @@ function plot_make(plot, i) {
 	key.id = `key-${i}`;
 	canvas.setAttribute('aria-describedby', key.id);
 	$('plots').append(make('figure', {className: 'card'}, caption, canvas));
-	plot.names ??= plot.series;
 	plot.lines = plot.names.map((name, line) => {
 		const text = make('span');
 		key.append(make('li', {className: `line line-${line}`}, make('span', {className: 'swatch'}), text));
@@ -281,22 +347,34 @@ function plot_make(plot, i) {
 	});
 	plot.graph = new Dygraph(canvas, [[new Date(), ...plot.names.map(() => null)]], {
 		labels: ['time', ...plot.names], legend: 'never', interactionModel: {}, labelsUTC: true, strokeWidth: 1.5,
-		fillGraph: plot.series.length === 1, fillAlpha: 0.12, xRangePad: 2, rightGap: 4, highlightCircleSize: 3,
+		fillGraph: plot.names.length === 1, fillAlpha: 0.12, xRangePad: 2, rightGap: 4, highlightCircleSize: 3,
 		series: Object.fromEntries(plot.names.map((name, line) => [name, {strokePattern: PATTERNS[line]}])),
 		axes: {
 			x: {drawGrid: false, pixelsPerLabel: 80, axisLabelFormatter: at => new Date(at).toISOString().slice(11, 19)},
 			y: {axisLabelWidth: 62, pixelsPerLabel: 28, axisLabelFormatter: plot.axis ?? plot.unit, valueRange: [0, null]},
 		},
-		highlightCallback: (event, x, points, row) => {
-			plot.row = row;
-			plot_caption(plot);
-		},
-		unhighlightCallback: () => {
-			plot.row = null;
-			plot_caption(plot);
+		highlightCallback: (event, x, points, row) => cursor(row, plot),
+		unhighlightCallback: () => cursor(null, plot),
+		underlayCallback: (canvas, area, graph) => {
+			canvas.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--odd').trim();
+			for (const at of restarts) {
+				const x = graph.toDomXCoord(at);
+				if (x >= area.x && x <= area.x + area.w) canvas.fillRect(Math.round(x), area.y, 1, area.h);
+			}
 		},
 	});
 	plot.row = null;
+}
+
+// One cursor over all plots.
+let restarts = []; // when programs were restarted, marked in each plot
+function cursor(row, from) {
+	for (const plot of PLOTS) {
+		plot.row = row;
+		if (plot !== from && row === null) plot.graph.clearSelection();
+		else if (plot !== from) plot.graph.setSelection(row);
+		plot_caption(plot);
+	}
 }
 
 // The values now, or where the pointer is.
@@ -311,16 +389,14 @@ function plot_caption(plot) {
 	});
 }
 
-function plot_fill(plot, series) {
-	const end = Date.parse(series.end), step = (series.step || 1) * 1000;
-	const size = Math.max(0, ...plot.series.map(name => series[name]?.length ?? 0));
-	if (Number.isNaN(end)) return;
+function plot_fill(plot, series, now) {
+	const end = moment(now), step = 1000, values = plot.get(series), size = Math.max(0, ...values.map(all => all.length));
 	plot.data = Array.from({length: size}, (unused, i) => [new Date(end - (size - 1 - i) * step),
-		...plot.series.map(name => series[name]?.[i - size + series[name].length])
-			.map(value => Number.isFinite(value) ? value : null)]);
+		...values.map(all => Number.isFinite(all[i]) ? all[i] : null)]);
 	const most = plot.data.reduce((a, row) => Math.max(a, ...row.slice(1)), 0);
 	plot.graph.updateOptions({
-		file: plot.data, dateWindow: [end - Math.max(size - 1, SHORTEST) * step, end],
+		file: plot.data.length ? plot.data : [[new Date(end), ...plot.names.map(() => null)]],
+		dateWindow: [end - Math.max(size - 1, SHORTEST) * step, end],
 		valueRange: [0, most > 0 ? most * 1.1 : 1],
 	});
 	plot_caption(plot);
@@ -331,7 +407,7 @@ function plots_colour() {
 	const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name).trim();
 	for (const plot of PLOTS) {
 		plot.graph.updateOptions({
-			colors: plot.series.map((name, i) => colour(`--line-${i}`)),
+			colors: plot.names.map((name, i) => colour(`--line-${i}`)),
 			gridLineColor: colour('--grid'), axisLineColor: colour('--grid'),
 		});
 	}
@@ -342,7 +418,7 @@ function plots_colour() {
 const DUE = {0: 'overdue', 1: 'within 1 s', 10: '1 to 10 s', 60: '10 to 60 s', 600: '1 to 10 min', 3600: '10 to 60 min',
 	86400: '1 to 24 h', null: 'later'};
 
-// What each number is. Of the last ones, which take longer to count, some are older: no sum is promised.
+// The last ones take longer to count and may be older, so no sum is promised.
 const TOTALS = [['read', 'Read'], ['indexed', '= indexed'], ['stale', '+ stale'], ['duplicate', '+ duplicate'],
 	['conflict', '+ conflict'], ['rejected', '+ rejected'], ['fired', 'Fired'], ['cancelled', 'Cancelled'],
 	['pending', 'Pending'], ['restarts', 'Restarts']];
@@ -360,13 +436,35 @@ function verdict_put(state, sentence, age, reasons) {
 	document.title = `${state === 'good' ? '' : `${sentence.replace(/ since .*/, '')} – `}acctflow`;
 }
 
+// The header: which source, how far, how long still.
+function reading_show(answer) {
+	const {progress = {}, pipelines = []} = answer, names = [...new Set(pipelines.map(pipeline => pipeline.source))];
+	$('reading').hidden = names.length === 0;
+	put($('source'), names.length === 1 ? names[0] : `${names.length} sources`);
+	$('share').hidden = !(progress.size > 0);
+	bar_fill($('share'), progress.size > 0 ? Math.min(1, progress.bytes / progress.size) : 0);
+	put($('progress'), !progress.reading ? answer.running ? 'read to its end' : 'not being read' :
+		[`${share_text(progress)}${progress.size > 0 ? ' read' : ''}`, ...progress.rate >= 0 ? [perSecond(Math.round(progress.rate))] : [],
+			...progress.left >= 0 ? [`${duration(Math.round(progress.left))} left`] : []].join(', '));
+}
+
+function verdict_show(answer, reasons) {
+	const {pending, read} = answer.totals ?? {};
+	if (!answer.ready) verdict_put('bad', 'Not ready', '', reasons);
+	else if (answer.running) verdict_put('good', 'Ready', '', []);
+	else verdict_put('idle', 'Ready, no run is on', pending > 0 ? `${count(pending)} callbacks are pending.` : read > 0 ? 'Nothing is pending.' : '', []);
+}
+
 function answer_show(answer) {
-	const now = answer.time, reasons = (answer.reasons ?? []).map(String);
+	const now = answer.time;
+	restarts = (answer.restarts ?? []).map(restart => moment(restart.at));
 	put($('version'), answer.version);
 	put($('when'), `As of ${clock(now, now)} UTC`);
-	verdict_put(answer.ready ? 'good' : 'bad', answer.ready ? 'Ready' : 'Not ready', '', reasons);
+	reading_show(answer);
+	verdict_show(answer, (answer.reasons ?? []).map(String));
 	list_fill($('stages'), stages_of(answer), stage_make, stage_fill);
-	for (const plot of PLOTS) plot_fill(plot, answer.series ?? {});
+	for (const plot of PLOTS) plot_fill(plot, answer.series ?? {}, now);
+	$('pipelines-section').hidden = (answer.pipelines ?? []).length < 2;
 
 	const due = answer.pendingByDue ?? [], all = due.reduce((sum, row) => sum + row.count, 0);
 	table_fill('due', all ? due.map(row => ({
@@ -374,13 +472,18 @@ function answer_show(answer) {
 	})) : [], now);
 	const totals = answer.totals ?? {};
 	table_fill('totals', TOTALS.map(([name, label]) => [label, totals[name]]), now);
-	for (const name of ['richest', 'restarts', 'rejects', 'events', 'sources']) table_fill(name, answer[name] ?? [], now);
+	for (const name of ['pipelines', 'richest', 'restarts', 'rejects', 'sources']) table_fill(name, answer[name] ?? [], now);
 }
 
+// statusd ends with the run: after an answer that said so nothing is wrong.
 function gone_show(why) {
-	const text = last ? ` since ${clock(last.answer.time, last.answer.time)} UTC` : '';
+	const time = last ? clock(last.answer.time, last.answer.time) : '';
 	const age = last ? `${duration(Math.round((performance.now() - last.at) / 1000))} ago. All figures below are of then.` : '';
-	verdict_put('gone', `No answer from statusd${text}`, age, [why]);
+	const pending = last?.answer.totals?.pending;
+	if (last?.answer.ending)
+		verdict_put('idle', `Run ${pending > 0 || !last.answer.ready ? 'ended' : 'finished'} at ${time} UTC`,
+			pending > 0 ? `${count(pending)} callbacks are pending; the same command goes on.` : 'Nothing is pending.', last.answer.reasons ?? []);
+	else verdict_put('gone', `No answer from statusd${last ? ` since ${time} UTC` : ''}`, age, [why]);
 }
 
 async function poll() {

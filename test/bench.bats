@@ -22,6 +22,13 @@ crowd true 1"
 	same "$(ls "$BENCH_DIR")" ''
 }
 
+@test "bench: rows of loading, by shards and against what one would do by hand" {
+	UPDATES=3000 ACCOUNTS=100 ROW_UPDATES=50 ROWS='load shards' ok "$root/test/bench/run"
+	same "$(jq -r '.rows[] | .name' "$BENCH_JSON" | paste -s -d ' ')" 'disk load load1 row copy1 copy2 writer-memory shards reader-share'
+	same "$(jq -r '.leftOut | length' "$BENCH_JSON")" 0
+	same "$(ls "$BENCH_DIR")" ''
+}
+
 @test "bench: a row that is not known, or a size that is none, is refused" {
 	ROWS=nonsense fails 100 "$root/test/bench/run"
 	err_has 'there is no row "nonsense"'

@@ -1,3 +1,4 @@
+#!/usr/bin/env bats
 # A sample of the fault harness (test/faults/), small enough for every change: the whole of it is `make soak`.
 # FAULTS_KILLS, FAULTS_POINTS, FAULTS_STOPPED_SECONDS and so on say how large it is.
 # shellcheck disable=SC2154 # helper sets bin and root
@@ -11,11 +12,24 @@ setup() {
 	export BIN=$bin
 }
 
-@test "faults: struck at random, the relations are the model's and every event was told" {
-	ok "$root/test/faults/run" --kills "${FAULTS_KILLS:-200}" --jobs 2
+@test "faults: struck at random, the relations are the model's and every event was emitted" {
+	ok "$root/test/faults/run" --kills $((${FAULTS_KILLS:-200} / 2)) --jobs 2
 	[[ ${lines[-1]} == 'ok: seed '* ]]
 	has 'strikes: KILL writer'
 	echo "$output" | grep -v ' not in ' >&3
+}
+
+@test "faults: every mutant can still be made" {
+	ok "$root/test/faults/mutants" --apply
+	has ' apply, 0 do not'
+}
+
+@test "faults: two shards and four, several inputs, a database that goes back" {
+	local each=$((${FAULTS_KILLS:-200} / 8 + 1))
+	ok "$root/test/faults/run" --shards 2 --kills "$each" --jobs 2
+	ok "$root/test/faults/run" --shards 4 --only virtual --kills "$each" --jobs 2
+	ok "$root/test/faults/run" --only several --kills "$each" --jobs 2
+	ok "$root/test/faults/run" --only back --kills 2 --jobs 2
 }
 
 @test "faults: struck at their system calls, failing calls and allocations among them" {
@@ -26,7 +40,7 @@ setup() {
 	echo "$output" | grep '^ok' >&3
 }
 
-@test "faults: a verb whose allocations fail, each of them, says so and tells nothing else" {
+@test "faults: a verb whose allocations fail, each of them, says so and prints nothing else" {
 	command -v strace >/dev/null || skip 'no strace'
 	ok "$root/test/faults/syscalls" --kind verb --role rejected --call malloc --jobs 2
 	[[ ${lines[-1]} =~ ^ok:\ ([0-9]+)\ points,\ ([0-9]+)\ of\ them\ struck,\ 0\ bad ]]

@@ -6,7 +6,8 @@ load helper
 
 setup() {
 	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers are built without hardening'
-	programs=("$bin/reader" "$bin/writer" "$bin/timerd")
+	build=$(cd "$root" && realpath -m "${BUILD:-build}")
+	programs=("$bin/reader" "$bin/writer" "$bin/timerd" "$bin/statusd")
 }
 
 # elf OPTION PROGRAM: what readelf says, in $output.
@@ -54,8 +55,8 @@ elf() {
 	*) skip 'read back for x86-64 only' ;;
 	esac
 	# The C library's own start-up code says no IBT, so that the program as a whole cannot: our objects do.
-	for object in common/json reader/split timerd/wheel writer/db; do
-		elf -n "${BUILD:-build}/$object.o"
+	for object in common/json reader/split timerd/wheel writer/pg; do
+		elf -n "$build/$object.o"
 		has 'IBT, SHSTK'
 	done
 	for program in "${programs[@]}"; do
@@ -66,7 +67,7 @@ elf() {
 
 @test "the compiler was asked for all of the list that it has" {
 	local asked
-	asked=$(cat "${BUILD:-build}"/harden-*)
+	asked=$(cat "$build"/harden-*)
 	for option in -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fno-delete-null-pointer-checks \
 		-fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero -Werror=format-security; do
 		[[ $asked == *"$option"* ]]

@@ -6,7 +6,8 @@
 #   fails CODE COMMAND...   runs it; fails unless it exits with CODE
 #   has TEXT, hasnt TEXT    whether $output has it; err_has TEXT: whether $stderr has it
 #   same ACTUAL WANTED  whether they are equal
-#   retry N COMMAND...  tries it until it succeeds, every 0.1 s, at most N times
+#   retry N COMMAND...  tries it until it succeeds, every 0.1 s, at most N times where the machine is quick; PATIENCE (5)
+#                       times as often before it gives up, so that no test counts on speed
 #   gone PID            whether that process has ended (a zombie has)
 #
 # $root is the checkout, $bin the programs under test (BIN, by default bin/), $supervisor the supervisor. Every test has
@@ -24,8 +25,8 @@ export PATH=$bin:$PATH ACCTFLOW_BIN=$bin ACCTFLOW_HOME=$BATS_TEST_TMPDIR/var
 export ACCTFLOW_CONFIG=/dev/null LC_ALL=C TZ=UTC
 # Whoever wants statusd lets it take any port.
 export ACCTFLOW_LISTEN=none
-unset ACCTFLOW_DB ACCTFLOW_LOG_LEVEL ACCTFLOW_LOG_FORMAT ACCTFLOW_FORMAT ACCTFLOW_ANCHOR ACCTFLOW_CLOCK ACCTFLOW_EPOCH NO_COLOR \
-	"${!PG@}"
+unset ACCTFLOW_DB ACCTFLOW_LOG_LEVEL ACCTFLOW_LOG_FORMAT ACCTFLOW_FORMAT ACCTFLOW_ANCHOR ACCTFLOW_CLOCK ACCTFLOW_EPOCH \
+	ACCTFLOW_METRICS NO_COLOR POSIXLY_CORRECT CDPATH "${!PG@}"
 
 database() {
 	local name=t${BATS_SUITE_TEST_NUMBER}_$RANDOM
@@ -104,7 +105,7 @@ same() {
 }
 
 retry() {
-	local left=$1
+	local left=$(($1 * ${PATIENCE:-5}))
 	shift
 	until "$@"; do
 		((--left > 0)) || {

@@ -1,8 +1,8 @@
 # What the tests of the page and of the alerts share, on top of helper.bash: a run that goes on, with its statusd.
 # shellcheck shell=bash disable=SC2034,SC2154 # helper and bats set them
 
-# live [OPTION...]: starts a run that follows the file $input, of which there has to be something, and settles url,
-# statusd's. Its pid is $started.
+# live [OPTION...]: starts a run that follows the file $input, which must not be empty, and sets url to statusd's. The run's
+# pid is $started.
 live() {
 	export ACCTFLOW_LISTEN=127.0.0.1:0
 	env --default-signal=INT,TERM "$supervisor" run --follow --arrival none --source live "$@" "$input" \
@@ -33,7 +33,7 @@ own_database() {
 
 # child NAME: the pid of that program of the run.
 child() {
-	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pids"
+	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids"
 }
 
 # update ID VERSION CALLBACK_MS: one update as a line. ID is as it stands within a JSON string.

@@ -7,9 +7,9 @@ load helper
 	# It makes a Postgres of its own.
 	RATE=300 SECONDS=4 SHAPES='steady bursty' ACCOUNTS=100 CALLBACK=0:500 SVG=$BATS_TEST_TMPDIR/load.svg BIN=$bin \
 		ok "$root/test/load/run"
-	for line in 'steady: ' 'bursty: ' 'arrival to told' 'callback lateness' 'lag ' 'memory, writer' '/metrics answered'; do has "$line"; done
+	for line in 'steady: ' 'bursty: ' 'arrival to emitted' 'callback lateness' 'lag ' 'memory, writer' '/metrics answered'; do has "$line"; done
 	# The stream is cut at 1,200 updates, most of them indexed.
-	(($(sed -n 's/.*arrival to told.* of \([0-9]*\)$/\1/p' <<<"$output" | head -n 1) > 600))
+	(($(sed -n 's/.*arrival to emitted.* of \([0-9]*\)$/\1/p' <<<"$output" | head -n 1) > 600))
 	if command -v gnuplot >/dev/null; then grep -q '</svg>' "$BATS_TEST_TMPDIR/load.svg"; fi
 }
 

@@ -72,7 +72,9 @@ refused() {
 	printf '\nreaders:\n  seed: 1\n' >config.yaml
 	refused 'config.yaml line 3: unknown section "readers"' reader in
 	printf 'seed: 1\n' >config.yaml
-	refused 'config.yaml line 1: unknown name "seed"' reader in
+	refused 'config.yaml line 1: "seed" belongs in the section "reader"' reader in
+	printf 'sed: 1\n' >config.yaml
+	refused 'config.yaml line 1: unknown name "sed"' reader in
 	printf 'reader:\n  seed: 1\n  sead: 1\n' >config.yaml
 	refused 'config.yaml line 3: unknown name "sead"' reader in
 	printf 'reader:\n  config: other.yaml\n' >config.yaml
@@ -89,8 +91,8 @@ refused() {
 	rm config.yaml
 	ACCTFLOW_SEED=-1 refused 'ACCTFLOW_SEED: expected a whole number' reader in
 	ACCTFLOW_CLOCK=sun refused 'ACCTFLOW_CLOCK: expected one of real\|virtual, not "sun"' timerd
-	refused '--delay-ms: expected MIN:MAX, not "9:1"' reader --delay-ms 9:1 in
-	refused '--delay-ms: expected MIN:MAX, not "1"' reader --delay-ms 1 in
+	refused '--delay-ms: expected .*, not "9:1"' reader --delay-ms 9:1 in
+	refused '--delay-ms: expected .*, not "1"' reader --delay-ms 1 in
 	refused '--seed: .* not "18446744073709551616"' reader --seed 18446744073709551616 in
 	refused '--seed: .* not "007"' reader --seed 007 in
 	refused '--epoch: .* not "yesterday"' timerd --epoch yesterday
@@ -141,6 +143,8 @@ refused() {
 		refused "unknown option \"-y\"; see $program --help" "$program" -y
 		refused "option \"--log-level\" wants a value; see $program --help" "$program" --log-level
 		refused "option \"--epoch\" wants a value; see $program --help" "$program" --epoch
+		refused "$program: unknown option \"--log-levle\"; did you mean --log-level\?" "$program" --log-levle error
+		refused "$program: unknown option \"--epo\"; did you mean --epoch\?" "$program" --epo x
 	done
 	refused 'option "--strict=1" takes no value' reader --strict=1
 }
@@ -149,6 +153,7 @@ refused() {
 	[ "$(reader in --arrival none -s 5 | sed -n '1s/.*"seed":\([0-9]*\).*/\1/p')" = 5 ]
 	[ "$(begun seed --seed=6)" = 6 ]
 	[ "$(begun seed -s7)" = 7 ]
+	[ "$(POSIXLY_CORRECT=1 reader in --arrival none -s 9 | sed -n '1s/.*"seed":\([0-9]*\).*/\1/p')" = 9 ]
 	cp in -- --seed
 	[ "$(reader --arrival none -s 8 -- --seed | sed -n '1s/.*"seed":\([0-9]*\).*/\1/p')" = 8 ]
 }
@@ -183,4 +188,106 @@ refused() {
 	printf 'log-format: json\n' >config.yaml
 	run bash -c 'reader --arrival none in 2>&1 > /dev/null | head -1'
 	[[ $output = '{"time":'* ]]
+}
+
+@test "usage errors are plain lines for a person, log lines where the log is JSON" {
+	run timerd --nope
+	[ "$output" = 'timerd: unknown option "--nope"; see timerd --help' ]
+	run timerd --epoch yesterday
+	[ "$output" = 'timerd: --epoch: expected a time such as 2000-01-01T00:00:00Z, not "yesterday"' ]
+	run timerd what
+	[ "$status" -eq 100 ]
+	[ "$output" = 'timerd: unexpected operand "what": events are read from standard input' ]
+	printf 'timerd:\n  no_wiat: true\n' >config.yaml
+	run timerd
+	[ "$output" = 'timerd: config.yaml line 2: unknown name "no_wiat"; did you mean no-wait?' ]
+	printf 'cloc: real\n' >config.yaml
+	run timerd
+	[ "$output" = 'timerd: config.yaml line 1: unknown name "cloc"; did you mean clock?' ]
+	printf 'no-wait: true\n' >config.yaml
+	run timerd
+	[ "$output" = 'timerd: config.yaml line 1: "no-wait" belongs in the section "timerd"' ]
+	printf 'timred:\n  no-wait: true\n' >config.yaml
+	run timerd
+	[ "$output" = 'timerd: config.yaml line 2: unknown section "timred"; did you mean timerd?' ]
+	rm config.yaml
+	for given in "--nope --log-format json" "-L json --nope" "--log-format=json --nope"; do
+		# shellcheck disable=SC2086 # words
+		run timerd $given
+		[[ $output = '{"time":'*'"message":"unknown option \"--nope\"'* ]]
+	done
+	ACCTFLOW_LOG_FORMAT=json run timerd --nope
+	[[ $output = '{"time":'* ]]
+	printf 'log-format: json\n' >config.yaml
+	run timerd --nope
+	[[ $output = '{"time":'* ]]
+}
+
+@test "keys are written with - or _, and the database has two names" {
+	local key
+	for key in delay-ms delay_ms; do
+		printf 'reader:\n  %s: 1:2\n' $key >config.yaml
+		[ "$(begun delayMs)" = 1:2 ]
+	done
+	for key in database db password_file password-file; do
+		printf '%s: ""\n' $key >config.yaml
+		run bash -c 'timerd </dev/null'
+		[ "$status" -eq 0 ]
+		run writer --help
+		[ "$status" -eq 0 ]
+	done
+}
+
+@test "--print-config: what the file says, one NAME=VALUE a line" {
+	printf 'db: host=x dbname=y z\npassword_file: "/a b"\n"clock": virtual\nwriter: {batch: 7}\nsupervisor:\n  keep_logs: '"'it''s'"'\n' >config.yaml
+	local program
+	for program in reader timerd writer statusd; do
+		run "$program" --print-config
+		[ "$status" -eq 0 ]
+		[ "$output" = $'database=host=x dbname=y z\npassword-file=/a b\nclock=virtual\nwriter.batch=7\nsupervisor.keep-logs=it\'s' ]
+	done
+	printf 'home: "a\\nb"\n' >config.yaml
+	refused 'config.yaml line 1: home: a value of several lines' timerd --print-config
+	printf 'supervisor:\n  "a=b": 1\n' >config.yaml
+	refused 'config.yaml line 2: unknown name "a=b"' timerd --print-config
+	printf 'home: "a\\0b"\n' >config.yaml
+	refused 'line 1: a NUL byte' timerd
+	rm config.yaml
+	run timerd --print-config
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
+@test "file and environment do not turn the middle of a pipeline into lines for people" {
+	local begin='{"event":"begin","source":"s","startedAt":"2000-01-01T00:00:00.000000Z"}'
+	printf 'format: text\n' >config.yaml
+	[[ $(timerd <<<"$begin" | head -n 1) = "$begin" ]]
+	rm config.yaml
+	[[ $(ACCTFLOW_FORMAT=text timerd <<<"$begin" | head -n 1) = "$begin" ]]
+	[[ $(timerd --format text <<<"$begin" | head -n 1) != "$begin" ]]
+	ACCTFLOW_FORMAT=text timerd <<<"$begin" >to_file
+	[[ $(head -n 1 to_file) != "$begin" ]]
+	ACCTFLOW_FORMAT=loud refused 'ACCTFLOW_FORMAT: expected one of' timerd
+}
+
+@test "no line of --help is longer than 100 columns" {
+	for program in reader timerd writer statusd; do
+		"$program" --help >help
+		awk 'length > 100 { print; bad = 1 } END { exit bad }' help
+	done
+}
+
+@test "JSON logs stay JSON, whatever the message holds" {
+	local name i
+	name=$(printf 'é%.0s' {1..120})
+	# Of both parities, so that one is cut inside a character.
+	for i in '' x; do
+		run bash -c 'reader --log-format json "$1" 2>&1 >/dev/null' - "/tmp/$i$name/$name/$name/$name/$name"
+		[ "$status" -eq 100 ]
+		iconv -f UTF-8 -t UTF-8 <<<"$output" >/dev/null
+		[[ $output = '{"time":'*'"}' ]]
+		[ "$(jq -r .level <<<"$output")" = error ]
+	done
+	run bash -c 'reader --log-format json "$1" 2>&1 >/dev/null' - $'/tmp/\xff\e[2J"\\\n'
+	[ "$(jq -r .level <<<"$output")" = error ]
 }

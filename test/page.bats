@@ -59,7 +59,7 @@ browse() {
 		echo '{"id":"<img src=x onerror=alert(2)>","accountType":"t","tokens":-1,"callbackTimeMs":0,"version":1}'
 	} >"$input"
 	live
-	retry 300 test -s "$ACCTFLOW_HOME/run/pids"
+	retry 300 test -s "$ACCTFLOW_HOME/run/pipelines/0/pids"
 	PAGE_KILL="kill -9 $(child writer)" PAGE_MORE="$(update ID4 5 3600000)" PAGE_INPUT=$input PAGE_STOP="kill -9 $started" browse run
 	same "$(sql 'SELECT read, indexed, stale, rejected FROM acctflow.sources')" '205|203|1|1'
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# deploy/prometheus: what Prometheus's own tools say of it, that it speaks of metrics that there are, and one alert all
-# the way from a broken pipeline to a receiver, through the real Prometheus and Alertmanager.
+# deploy/prometheus: checked by Prometheus's own tools, against the metrics that exist, and one alert all the way from a
+# broken pipeline to a receiver, through the real Prometheus and Alertmanager.
 
 load helper
 load live
@@ -55,7 +55,7 @@ known() {
 	fi
 }
 
-@test "every metric that a rule names is one of statusd's" {
+@test "every metric that a rule names exists" {
 	local name names
 	database
 	update ID1 1 1 >"$input"
@@ -76,7 +76,7 @@ port_free() {
 	perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
-# received STATUS ALERT: whether the receiver was told so.
+# received STATUS ALERT: whether the receiver got it.
 received() {
 	grep -q "\"status\":\"$1\",\"labels\":{\"alertname\":\"$2\"" "$bodies"
 }
@@ -86,7 +86,7 @@ asked() {
 	promtool query instant "http://127.0.0.1:$prometheus" "$1" 2>/dev/null | grep -q "=> $2 @"
 }
 
-@test "a stopped Postgres is told to a receiver, and so is its end" {
+@test "a stopped Postgres reaches a receiver as an alert, and so does its end" {
 	local place=$BATS_TEST_TMPDIR/prometheus prometheus alertmanager bodies=$BATS_TEST_TMPDIR/bodies
 	own_database
 	update ID1 1 1 >"$input"

@@ -12,7 +12,7 @@ COPY (SELECT 'account', to_json(a.id), to_json(a.account_type), a.tokens, a.vers
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');
 
 COPY (SELECT 'update', to_json(id), version, to_json(account_type), tokens, callback_time_ms, pg_temp.t(ingested_at), applied,
-             to_json(source), source_offset, data
+             deleted, to_json(source), source_offset, data
       FROM acctflow.account_updates
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');
 
@@ -20,10 +20,16 @@ COPY (SELECT 'callback', to_json(id), version, pg_temp.t(due_at), state, pg_temp
       FROM acctflow.callbacks
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');
 
-COPY (SELECT 'reject', to_json(source), source_offset, to_json(reason), to_json(raw), raw_bytes, pg_temp.t(rejected_at)
+COPY (SELECT 'reject', to_json(source), source_offset, kind, to_json(reason), to_json(raw), raw_bytes, pg_temp.t(rejected_at)
       FROM acctflow.rejected_updates
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');
 
-COPY (SELECT 'source', to_json(name), committed_offset, delivered_offset, read, indexed, stale, duplicate, conflict, rejected
+COPY (SELECT 'shard', to_json(name), to_json(shard || '/' || shards), committed_offset, delivered_offset, read, indexed, stale,
+             duplicate, conflict, rejected, without_callback, complete
+      FROM acctflow.source_shards
+) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');
+
+COPY (SELECT 'source', to_json(name), committed_offset, delivered_offset, read, indexed, stale, duplicate, conflict, rejected,
+             without_callback, complete
       FROM acctflow.sources
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');

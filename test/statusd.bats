@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
-# statusd: what it answers, by itself and while a run goes on, dies or stands still; and the logs that a run keeps.
-# STATUSD_UPDATES and STATUSD_KILLS size the test of the totals.
+# statusd: its answers, alone and while pipelines run, die or stand still. STATUSD_UPDATES and STATUSD_KILLS size the test
+# of the totals.
 
 load helper
 
 setup() {
 	export ACCTFLOW_LISTEN=127.0.0.1:0
-	statusd='' started='' clients='' opened='' stopped='' page=''
+	statusd='' started='' clients='' opened='' stopped='' page='' chain=''
 	mkdir -p "$ACCTFLOW_HOME/run"
 	exec {hold}</dev/null
 }
@@ -16,7 +16,7 @@ teardown() {
 	local pid
 	# Asked to end it writes down what `make coverage` counts.
 	[[ ! $statusd ]] || ! kill -TERM "$statusd" 2>/dev/null || retry 50 gone "$statusd" || :
-	for pid in $clients $statusd $started; do kill -KILL "$pid" 2>/dev/null || :; done
+	for pid in $clients $statusd $started $chain; do kill -KILL "$pid" 2>/dev/null || :; done
 	if [[ $opened ]]; then
 		"$supervisor" stop 2>/dev/null || :
 		rm -rf -- "$opened"
@@ -24,7 +24,7 @@ teardown() {
 	database_drop
 }
 
-# Starts statusd by itself, and waits until it has asked the database; its pid is $statusd, its port $port.
+# Starts statusd alone; its pid is $statusd, its port $port.
 # shellcheck disable=SC2120 # options of its own
 serve() {
 	rm -f "$ACCTFLOW_HOME/run/statusd.url"
@@ -58,6 +58,52 @@ is() {
 	[[ $status == "$1" ]]
 }
 
+# json EXPRESSION: of /api/status, j, as SQL has it.
+json() {
+	get /api/status
+	sql "SELECT $1 FROM (SELECT \$json\$$page\$json\$::jsonb AS j) x"
+}
+
+json_is() {
+	[[ $(json "$1") == "$2" ]]
+}
+
+# chain K SOURCE I/N READER-ARGUMENT...: a pipeline by hand, as the supervisor would name it; its pids are added to $chain.
+chain_start() {
+	local folder=$ACCTFLOW_HOME/run/pipelines/$1 source=$2 shard=$3
+	shift 3
+	mkdir -p "$folder"
+	echo "$source $shard" >"$folder/name"
+	mkfifo "$folder/a" "$folder/b" "$folder/c"
+	ACCTFLOW_METRICS=$folder reader --source "$source" "$@" <&0 >"$folder/a" 2>>"$BATS_TEST_TMPDIR/chain.err" 3>&- &
+	chain+=" $!"
+	ACCTFLOW_METRICS=$folder writer <"$folder/a" >"$folder/b" 2>>"$BATS_TEST_TMPDIR/chain.err" 3>&- {hold}>&- &
+	chain+=" $!"
+	ACCTFLOW_METRICS=$folder timerd <"$folder/b" >"$folder/c" 2>>"$BATS_TEST_TMPDIR/chain.err" 3>&- {hold}>&- &
+	chain+=" $!"
+	ACCTFLOW_METRICS=$folder writer ack <"$folder/c" >>"$BATS_TEST_TMPDIR/out" 2>>"$BATS_TEST_TMPDIR/chain.err" 3>&- {hold}>&- &
+	chain+=" $!"
+}
+
+chain_end() {
+	local pid
+	for pid in $chain; do retry 600 gone "$pid"; done
+	chain=''
+}
+
+update() {
+	printf '{"id":"%s","accountType":"t","tokens":%d,"callbackTimeMs":%d,"version":%d}\n' "$1" "$2" "$3" "$2"
+}
+
+# check_has TEXT: whether statusd --check prints that, with the exit code that /readyz agrees with.
+check_has() {
+	local wanted=0
+	run --separate-stderr statusd --check --home "$ACCTFLOW_HOME"
+	[[ $output == *"$1"* ]] || return 1
+	[[ $output == *$'\nready' || $output == ready ]] || wanted=1
+	same "$status" "$wanted"
+}
+
 # metric NAME: its value now.
 metric() {
 	get /metrics
@@ -87,16 +133,16 @@ run_end() {
 	}
 }
 
-# child NAME: its pid.
+# child NAME: its pid in a supervised run of one pipeline.
 child() {
-	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pids" 2>/dev/null || :
+	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids" 2>/dev/null || :
 }
 
 child_is_there() {
 	[[ $(child "$1") ]]
 }
 
-# Whether what the metrics say is what SQL counts.
+# Whether the metrics equal SQL's counts.
 metrics_equal_sql() {
 	local want is
 	want=$(sql "SELECT sum(read), sum(indexed), sum(stale), sum(duplicate), sum(conflict), sum(rejected),
@@ -112,11 +158,15 @@ metrics_equal_sql() {
 	[[ $is == "$want" ]]
 }
 
-@test "options: what is wrong is said, none is an end" {
+@test "options: errors are named, none is an end, a port is a port" {
 	ok statusd --help
 	has --most-lag
 	fails 100 statusd --listen nowhere.invalid:x
-	err_has 'not an address to listen on'
+	err_has 'not a port to listen on'
+	for port in 99999 65536 70000 -1 ''; do
+		fails 100 statusd --listen "127.0.0.1:$port"
+		err_has 'expected 0 to 65535'
+	done
 	fails 100 statusd extra
 	err_has 'unexpected argument'
 	fails 100 statusd --writer /nowhere --listen 256.0.0.1:80
@@ -124,14 +174,10 @@ metrics_equal_sql() {
 	fails 100 statusd --most-lag soon
 }
 
-@test "a port in use is an error of statusd's, and only a warning of a run's" {
-	database
+@test "a port in use is an error" {
 	serve
-	fails 100 "$bin/statusd" --listen "127.0.0.1:$port"
+	fails 100 statusd --listen "127.0.0.1:$port"
 	err_has 'Address already in use'
-	ACCTFLOW_LISTEN=127.0.0.1:$port ok "$supervisor" run --clock virtual --format json "$root/data/challenge-input.json"
-	err_has 'going on without statusd'
-	has '"event":"summary"'
 }
 
 @test "each path has its answer, all else is refused, and nothing may be loaded from elsewhere" {
@@ -144,7 +190,7 @@ metrics_equal_sql() {
 	done
 	get /api/status
 	[[ $head == *'application/json'* && $head == *'no-store'* ]]
-	same "$(sql "SELECT j->>'ready' || ' ' || jsonb_array_length(j->'programs') FROM (SELECT \$json\$$page\$json\$::jsonb AS j) x")" 'true 4'
+	json_is "concat_ws(' ', j->>'ready', j->>'running', jsonb_array_length(j->'pipelines'))" 'true false 0'
 	get /metrics
 	same "$status" 200
 	[[ $page == *'acctflow_build_info{version="'* && $page == *$'\nacctflow_ready 1\n'* ]]
@@ -168,80 +214,158 @@ metrics_equal_sql() {
 	[[ ${ACCTFLOW_SANITIZED-} ]] || grep -qE '^NoNewPrivs:.*1$' "/proc/$statusd/status"
 }
 
-@test "a run is seen: programs, progress, histograms, events; hostile text stays text" {
-	database
-	local id='<script>alert(1)</script>\u0001\"'
-	for i in 1 2 3; do
-		printf '{"id":"%s","accountType":"</td>","tokens":%s,"callbackTimeMs":1,"version":%d}\n' "$id" 18446744073709551615 $i
-	done >"$BATS_TEST_TMPDIR/in"
-	echo '{"id":"<img src=x>"}' >>"$BATS_TEST_TMPDIR/in"
-	mkfifo "$BATS_TEST_TMPDIR/more"
-	exec {hold}<>"$BATS_TEST_TMPDIR/more"
-	cat "$BATS_TEST_TMPDIR/in" >&"$hold"
-	run_start --arrival none - <"$BATS_TEST_TMPDIR/more"
-	retry 200 metric_is 'rejected_total{reason="accountType"}' 1
-	retry 200 metric_is fired_total 1
-	for name in reader writer timerd ack; do same "$(metric "up{program=\"$name\"}")" 1; done
-	retry 100 metric_is lag_records 0
-	(($(metric callback_lateness_seconds_count) >= 1 && $(metric arrival_to_told_seconds_count) == 3))
-	(($(metric batches_total) == $(metric commit_seconds_count)))
-	spooled() { (($(metric spool_bytes) > 100)); }
-	retry 100 spooled
-	(($(metric disk_free_bytes) > 0))
-	get /api/status
-	same "$(sql "SELECT concat_ws(' ', j->'events'->0->>'event', jsonb_array_length(j->'rejects'), j->'rejects'->0->>'raw',
-		j->'richest'->0->>'tokens', j->'richest'->0->>'id' = e'<script>alert(1)</script>\\x01\"', j->'totals'->>'read')
-		FROM (SELECT \$json\$$page\$json\$::jsonb AS j) x")" 'fired 1 {"id":"<img src=x>"} 18446744073709551615 t 4'
-	exec {hold}>&-
-	run_end 0
-	same "$(compgen -G "$ACCTFLOW_HOME/run/*.stats" | wc -l)" 4
-}
-
-@test "at rest the metrics equal what SQL counts, also after kill -9 of whatever runs" {
-	database
-	local kills=0 name pid
-	"$bin/generate" --updates "${STATUSD_UPDATES:-20000}" --accounts 2000 --callback-ms 0:3000 --lines >"$BATS_TEST_TMPDIR/in"
-	run_start --arrival gap --delay-ms 0:2 --speed 10 "$BATS_TEST_TMPDIR/in"
-	while ((kills < ${STATUSD_KILLS:-8})) && kill -0 "$started" 2>/dev/null; do
-		for name in reader writer timerd ack; do
-			retry 300 child_is_there "$name" || break 2
-			pid=$(child "$name")
-			[[ $pid ]] || continue
-			retry 100 metric_is "up{program=\"$name\"}" 1 || continue
-			kill -KILL "$pid" 2>/dev/null || continue
-			kills=$((kills + 1))
-			retry 100 gone "$pid"
-		done
-	done
-	((kills >= 4))
-	run_end 0
+@test "the page's files are sent compressed, and not again while they are the same" {
 	serve
-	retry 300 metrics_equal_sql
-	# As many restarts as the supervisor listed: some kills hit what was ending already.
-	get /metrics
-	same "$(awk '/^acctflow_restarts_total/ { n += $NF } END { print n + 0 }' <<<"$page")" "$(wc -l <"$ACCTFLOW_HOME/run/restarts")"
-	[[ $page == *'",cause="signal 9"} '* ]]
+	local url=http://127.0.0.1:$port/dygraph.min.js tag
+	command -v curl >/dev/null || skip 'no curl'
+	curl -fsS --noproxy '*' -D head -H 'Accept-Encoding: gzip' -o compressed "$url"
+	grep -qi '^Content-Encoding: gzip' head
+	(($(wc -c <compressed) < 60000))
+	curl -fsS --noproxy '*' -o plain "$url"
+	gzip -dc <compressed | cmp - plain
+	tag=$(sed -n 's/^ETag: \(.*\)\r$/\1/ip' head)
+	same "$(curl -sS --noproxy '*' -o body -w '%{http_code}' -H "If-None-Match: $tag" "$url")" 304
+	same "$(curl -sS --noproxy '*' -o body -w '%{http_code}' -H 'If-None-Match: "x"' "$url")" 200
+	rm -f head compressed plain body
 }
 
-@test "a program that stands still is seen, and that it goes on again" {
+@test "pipelines that come and go are seen, each by source and shard; hostile text stays text" {
+	database
+	local id='<script>alert(1)</script>\u0001\"' i name
+	mkfifo "$BATS_TEST_TMPDIR/more"
+	exec {hold}<>"$BATS_TEST_TMPDIR/more"
+	for i in 1 2 3; do update "$id" $i 1; done >&"$hold"
+	echo '{"id":"<img src=x>"}' >&"$hold"
+	update other 1 3600000 >"$BATS_TEST_TMPDIR/in"
+	ok writer migrate
+	serve
+	json_is "jsonb_array_length(j->'pipelines')" 0
+	chain_start 0 'live "x"' 0/2 -a none - <"$BATS_TEST_TMPDIR/more"
+	local label='source="live \"x\"",shard="0/2"'
+	retry 200 metric_is 'rejected_total{reason="accountType"}' 1
+	fired() { (($(metric fired_total) >= 1)); }
+	retry 900 fired
+	for name in reader writer timerd ack; do retry 100 metric_is "up{$label,program=\"$name\"}" 1; done
+	retry 100 metric_is "lag_records{$label}" 0
+	(($(metric "callback_lateness_seconds_count{$label}") >= 1))
+	(($(metric "batches_total{$label}") == $(metric "commit_seconds_count{$label}")))
+	(($(metric disk_free_bytes) > 0))
+	retry 100 json_is "concat_ws(' ', jsonb_array_length(j->'rejects'), j->'rejects'->0->>'raw', j->'rejects'->0->>'count',
+		j->'richest'->0->>'id' = e'<script>alert(1)</script>\\x01\"', j->'totals'->>'read')" '1 {"id":"<img src=x>"} 1 t 4'
+	chain_start 1 other 1/2 -a none "$BATS_TEST_TMPDIR/in"
+	retry 200 json_is "jsonb_array_length(j->'pipelines')" 2
+	retry 100 metric_is 'up{source="other",shard="1/2",program="timerd"}' 1
+	retry 100 check_has 'other 1/2: timerd['
+	retry 100 metric_is pending_callbacks 1
+	rm -r "$ACCTFLOW_HOME/run/pipelines/1"
+	retry 100 json_is "jsonb_array_length(j->'pipelines')" 1
+	exec {hold}>&-
+}
+
+@test "a program that stands still is seen by all that ask, with one answer, and so is that it goes on" {
 	database
 	mkfifo "$BATS_TEST_TMPDIR/more"
 	exec {hold}<>"$BATS_TEST_TMPDIR/more"
-	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":1,"version":1}' >&"$hold"
-	run_start - <"$BATS_TEST_TMPDIR/more"
+	ok writer migrate
+	serve
+	chain_start 0 live 0/1 -a none - <"$BATS_TEST_TMPDIR/more"
+	local name i=0
+	update a 1 1 >&"$hold"
 	for name in reader writer timerd ack; do
-		retry 200 metric_is "up{program=\"$name\"}" 1
-		stopped=$(child "$name")
+		retry 200 metric_is "up{source=\"live\",shard=\"0/1\",program=\"$name\"}" 1
+		i=$((i + 1))
+		stopped=$(cut -d ' ' -f $((i + 1)) <<<"$chain")
 		kill -STOP "$stopped"
 		retry 200 is 503 /healthz
-		[[ $page == "${name}[$stopped] has stood still for "* ]]
+		echo "$page"
+		[[ $page == *"${name}[$stopped] has been stalled for "* ]]
 		retry 20 is 503 /readyz
+		check_has "${name}[$stopped]: stalled for "
 		kill -CONT "$stopped"
 		retry 100 is 200 /healthz
+		retry 100 check_has "${name}[$stopped]: running"
 	done
 	stopped=''
 	exec {hold}>&-
-	run_end 0
+	chain_end
+	check_has 'no run is on'
+}
+
+@test "lag has the same age for whoever has only just begun to look" {
+	database
+	ok writer migrate
+	mkfifo "$BATS_TEST_TMPDIR/more"
+	exec {hold}<>"$BATS_TEST_TMPDIR/more"
+	chain_start 0 live 0/1 -a none - <"$BATS_TEST_TMPDIR/more"
+	update a 1 1 >&"$hold"
+	serve
+	retry 200 metric_is 'lag_records{source="live",shard="0/1"}' 0
+	stopped=$(cut -d ' ' -f 3 <<<"$chain")
+	kill -STOP "$stopped"
+	update b 1 1 >&"$hold"
+	old() { (($(metric 'lag_seconds{source="live",shard="0/1"}' | cut -d . -f 1) >= 8)); }
+	retry 300 old
+	run --separate-stderr statusd --status --home "$ACCTFLOW_HOME"
+	[[ $output =~ 'lag 1 records, '([0-9]+)' s' ]] && ((BASH_REMATCH[1] >= 8))
+	kill -CONT "$stopped"
+	retry 100 metric_is 'lag_records{source="live",shard="0/1"}' 0
+	stopped=''
+}
+
+@test "time left and rate do not count what was skipped" {
+	database
+	ok writer migrate
+	local i
+	for i in {1..2000}; do update "ID$i" 1 1; done >"$BATS_TEST_TMPDIR/in"
+	serve
+	# Twenty records per second, of which 1,000 are skipped: fifty seconds and more are left.
+	chain_start 0 resumed 0/1 -a gap --delay-ms 50:50 --from 1000 "$BATS_TEST_TMPDIR/in"
+	left() { (($(json "trunc((j->'progress'->>'left')::numeric)") >= 0)); }
+	retry 200 left
+	(($(json "trunc((j->'progress'->>'left')::numeric)") >= 30))
+	(($(json "trunc((j->'progress'->>'rate')::numeric)") <= 25))
+	run --separate-stderr statusd --status --home "$ACCTFLOW_HOME"
+	has 's left'
+	run --separate-stderr timeout -s INT 3 statusd --progress --home "$ACCTFLOW_HOME"
+	has '% read, '
+	same "$stderr" ''
+}
+
+@test "reasons: the disk, retries in a row, overdue callbacks with and without a run" {
+	database
+	ok writer migrate
+	serve --least-disk 1000000000
+	retry 100 is 503 /readyz
+	retry 50 is 503 /readyz
+	[[ $page == *'the disk of the state folder is nearly full'* ]]
+	kill -TERM "$statusd"
+	retry 100 gone "$statusd"
+	serve
+	retry 100 is 200 /readyz
+	mkfifo "$BATS_TEST_TMPDIR/more"
+	exec {hold}<>"$BATS_TEST_TMPDIR/more"
+	chain_start 0 live 0/1 -a none - <"$BATS_TEST_TMPDIR/more"
+	update a 1 5000 >&"$hold"
+	retry 200 metric_is 'pending_callbacks' 1
+	local table=history
+	[[ $(sql "SELECT to_regclass('acctflow.history') IS NOT NULL") == t ]] || table=account_updates
+	sql "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE serialization_failure; END \$\$;
+		CREATE TRIGGER again BEFORE INSERT ON acctflow.$table EXECUTE FUNCTION again()"
+	update b 1 1 >&"$hold"
+	retry 600 is 503 /readyz
+	[[ $page == *'writer has been retrying for '* ]]
+	check_has 'not ready: writer has been retrying for '
+	sql "DROP FUNCTION again CASCADE"
+	retry 600 is 200 /readyz
+	# Nothing runs any more, and one callback falls due.
+	update c 1 2000 >&"$hold"
+	retry 200 metric_is pending_callbacks 1
+	local pid
+	for pid in $chain; do kill -KILL "$pid"; done
+	chain=''
+	retry 300 is 503 /readyz
+	[[ $page == 'no run is on, and '*' overdue'* ]]
+	check_has 'not ready: no run is on, and '
 }
 
 @test "a database that is away, or has no schema, is not ready but healthy" {
@@ -259,28 +383,61 @@ metrics_equal_sql() {
 	ok "$supervisor" stop
 	retry 100 is 503 /readyz
 	[[ $page == *'the database does not answer'* ]]
+	check_has 'not ready: the database does not answer'
 	retry 20 is 200 /healthz
 	metric_is read_total 0
 	ok "$supervisor" postgres
 	retry 200 is 200 /readyz
 }
 
-@test "writer status that dies is started again" {
+@test "settings are handed on to writer" {
+	database
+	ok writer migrate
+	local conninfo="host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE"
+	printf 'database: "%s"\n' "$conninfo" >"$BATS_TEST_TMPDIR/config.yaml"
+	PGHOST=/nowhere ok env -u PGDATABASE statusd --check --home "$ACCTFLOW_HOME" --db "$conninfo"
+	has ready
+	ok env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u ACCTFLOW_CONFIG statusd --check --home "$ACCTFLOW_HOME" -c "$BATS_TEST_TMPDIR/config.yaml"
+	has ready
+}
+
+@test "writer status that dies ends statusd, and ends with it" {
 	database
 	ok writer migrate
 	serve
 	retry 100 is 200 /readyz
-	local pid launcher
-	launcher=$(pgrep -P "$statusd")
-	pid=$(pgrep -P "$launcher")
+	local pid result=0
+	pid=$(pgrep -P "$statusd")
 	kill -KILL "$pid"
-	retry 100 is 503 /readyz
-	[[ $page == *'killed by signal 9'* ]]
+	wait "$statusd" || result=$?
+	same "$result" 111
+	serve
 	retry 100 is 200 /readyz
-	pid=$(pgrep -P "$launcher")
+	pid=$(pgrep -P "$statusd")
 	kill -KILL "$statusd"
-	retry 50 gone "$launcher"
-	retry 50 gone "$pid"
+	retry 100 gone "$pid"
+}
+
+@test "a watch ends by q and by ^C, which nobody takes for a stop of the run" {
+	database
+	ok writer migrate
+	command -v script >/dev/null || skip 'no script'
+	# shellcheck disable=SC2016 # for the shell within
+	ok bash -c '(sleep 3 && printf q && sleep 60) | timeout 50 script -qec "statusd --watch --home $1" /dev/null' _ "$ACCTFLOW_HOME"
+	has 'no run is on'
+	run --separate-stderr timeout -s INT 5 statusd --watch --home "$ACCTFLOW_HOME"
+	same "$stderr" ''
+}
+
+@test "a page that is open hears how the run ended" {
+	database
+	ok writer migrate
+	serve
+	retry 100 is 200 /readyz
+	json_is "j->>'ending'" false
+	kill -TERM "$statusd"
+	json_is "j->>'ending'" true
+	retry 100 gone "$statusd"
 }
 
 @test "a thousand slow and broken clients shut nobody out" {
@@ -307,25 +464,33 @@ metrics_equal_sql() {
 	retry 200 few
 }
 
-@test "logs: kept in files that are few, warnings and errors shown, all of it where a level is asked for" {
+@test "at rest the metrics equal what SQL counts, also after kill -9 of whatever runs" {
 	database
-	printf '%s\n' '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":1,"version":1}' >"$BATS_TEST_TMPDIR/in"
-	ok "$supervisor" run "$BATS_TEST_TMPDIR/in"
-	same "$(grep -c ' info writer\[.* migrated the schema' "$ACCTFLOW_HOME/log/acctflow.log")" 1
-	same "$(grep -c ' migrated the schema' <<<"$stderr" || :)" 0
-	ok "$supervisor" run --again --log-level trace --log-format json "$BATS_TEST_TMPDIR/in"
-	err_has '"level":"trace","program":"writer"'
-	same "$(grep -c '"level":"trace","program":"writer".*committed a batch' "$ACCTFLOW_HOME/log/acctflow.log")" 1
-	# By its size a file is followed by another, five in all.
-	source "$supervisor"
-	logs=$BATS_TEST_TMPDIR/log/x.log
-	mkdir "${logs%/*}"
-	log_bytes=10000
-	logs_keep < <(yes "$(printf '2026-01-01T00:00:00Z info writer[1] %050d' 0)" | head -n 1000) 2>&1
-	same "$(echo "${logs%/*}"/*)" "$logs $logs.1 $logs.2 $logs.3 $logs.4"
-	(($(stat -c %s "$logs.1") <= 10000))
-	same "$({ echo '2026-01-01T00:00:00Z warn writer[1] w' && echo '{"time":"x","level":"info","program":"y"}' && echo odd; } | logs_keep 2>&1)" \
-		$'2026-01-01T00:00:00Z warn writer[1] w\nodd'
+	local kills=0 name pid
+	"$bin/generate" --updates "${STATUSD_UPDATES:-20000}" --accounts 2000 --callback-ms 0:3000 --lines >"$BATS_TEST_TMPDIR/in"
+	# The input stays open, so that there is a run to be struck however slow this machine is.
+	mkfifo "$BATS_TEST_TMPDIR/more"
+	exec {hold}<>"$BATS_TEST_TMPDIR/more"
+	run_start --arrival none - <"$BATS_TEST_TMPDIR/more"
+	cat "$BATS_TEST_TMPDIR/in" >&"$hold" &
+	clients+=" $!"
+	while ((kills < ${STATUSD_KILLS:-8})); do
+		for name in reader writer timerd ack; do
+			retry 600 child_is_there "$name"
+			pid=$(child "$name")
+			kill -KILL "$pid" 2>/dev/null || continue
+			kills=$((kills + 1))
+			retry 600 gone "$pid"
+		done
+	done
+	exec {hold}>&-
+	run_end 0
+	serve
+	retry 600 metrics_equal_sql
+	# As many restarts as the supervisor listed: some kills hit a program that was ending already.
+	get /metrics
+	same "$(awk '/^acctflow_restarts_total/ { n += $NF } END { print n + 0 }' <<<"$page")" "$(wc -l <"$ACCTFLOW_HOME/run/restarts")"
+	[[ $page == *'",cause="signal 9"} '* ]]
 }
 
 @test "logs: what repeats is counted" {

@@ -3,6 +3,7 @@
 # real ones and a private Postgres.
 
 load helper
+load fakes
 
 setup() {
 	sample=$root/data/challenge-input.json
@@ -24,24 +25,6 @@ home_open() {
 	chmod 755 "$opened"
 }
 
-# Starts a run in the background with the signals of a terminal's job; its pid is $started, its streams out and err.
-start() {
-	env --default-signal=INT,TERM "$supervisor" run "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
-	started=$!
-}
-
-# finished CODE: waits for it.
-finished() {
-	local status=0
-	wait "$started" || status=$?
-	output=$(<"$BATS_TEST_TMPDIR/out") stderr=$(<"$BATS_TEST_TMPDIR/err") command='run' started=''
-	[[ $status == "$1" ]] || {
-		echo "wanted status: $1"
-		shown
-		return 1
-	}
-}
-
 # told TEXT [N]: whether the run has printed it (N times).
 told() {
 	(($(grep -c -- "$1" "$BATS_TEST_TMPDIR/out") >= ${2:-1}))
@@ -49,7 +32,7 @@ told() {
 
 # child NAME: its pid.
 child() {
-	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pids"
+	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids"
 }
 
 # titled PATTERN: settles pid, of the process whose title that is.
@@ -82,73 +65,8 @@ nothing_runs() {
 # What is left in the state folder hinders no one: no socket, no fifo, no pids, empty lock files; but for what statusd sees.
 nothing_left() {
 	same "$(find "$ACCTFLOW_HOME/" -type p -o -type s)" ''
-	same "$(find "$ACCTFLOW_HOME/run/" -type f -size +0 ! -name '*.stats' ! -name restarts)" ''
+	same "$(find "$ACCTFLOW_HOME/run/" -type f -size +0 ! -name '*.metrics' ! -name '*.stats' ! -name restarts ! -name name ! -name output.lock)" ''
 	same "$(find "$ACCTFLOW_HOME/run/" -name 'pids' -o -name 'claim')" ''
-}
-
-# fake NAME: a program in its stead, from standard input. $state is a folder to keep things in.
-fake() {
-	mkdir -p "$fakes"
-	{
-		echo '#!/usr/bin/env bash'
-		echo "state=$fakes"
-		cat
-	} >"$fakes/$1"
-	chmod +x "$fakes/$1"
-}
-
-# A whole set: reader tells an end, the others pass on, writer's claim is done once ack has ended well. A file named
-# CODE-NAME in the state folder has that program die so in each round that finds a line in it.
-fake_all() {
-	fake die <<'END'
-if [[ -s $state/deaths-$1 ]]; then
-	how=$(head -n 1 "$state/deaths-$1")
-	sed -i 1d "$state/deaths-$1"
-	# Where the anchors are counted, not before reader has written this round's down.
-	echo >>"$state/dead"
-	until [[ ! -e $state/counted ]] || (($(cat "$state/anchors" | wc -l) >= $(wc -l <"$state/dead"))); do sleep 0.01; done
-	case $how in
-	KILL | TERM | SEGV) kill -"$how" $PPID && sleep 5 ;;
-	*) exit "$how" ;;
-	esac
-fi
-END
-	fake reader <<'END'
-echo "$*" >>"$state/reader.args"
-env | grep ^ACCTFLOW_ANCHOR >>"$state/anchors"
-"$state/die" reader || exit
-echo '{"event":"end","complete":true}'
-END
-	fake timerd <<'END'
-"$state/die" timerd || exit
-cat
-END
-	fake writer <<'END'
-echo "$*" >>"$state/writer.args"
-case $* in
-claim*)
-	"$state/die" claim || exit
-	printf 'source=s\ntoken=%d\n' $(($(cat "$state/token" 2>/dev/null) + 1)) | tee "$state/claim"
-	sed -n 's/token=//p' "$state/claim" >"$state/token"
-	cat "$state/claim.more" 2>/dev/null
-	[[ ! -e $state/done ]] || echo done=true
-	;;
-*ack*)
-	"$state/die" ack || exit
-	cat
-	: >"$state/done"
-	;;
-status*) echo '{"status":1,"rejected":0}' ;;
-sources*) echo '{"rejected":0}' ;;
-richest*) echo '{"richest":1}' ;;
-*)
-	"$state/die" writer || exit
-	cat
-	;;
-esac
-END
-	export ACCTFLOW_BIN=$fakes PGHOST=/nowhere
-	echo '[]' >"$BATS_TEST_TMPDIR/in"
 }
 
 # --- functions --------------------------------------------------------------------
@@ -180,32 +98,47 @@ END
 	same "$verb ${#rest[@]}" 'psql 3'
 }
 
-@test "arguments that are wrong" {
-	fails 100 "$supervisor"
-	err_has 'no verb given; see supervisor --help'
-	fails 100 "$supervisor" frobnicate
-	err_has 'unknown verb "frobnicate"'
-	fails 100 "$supervisor" run --frobnicate
-	err_has 'unknown option "--frobnicate"'
-	fails 100 "$supervisor" run --seed
-	err_has 'option "--seed" wants a value'
-	fails 100 "$supervisor" run --again=yes
-	err_has 'option "--again" takes no value'
-	fails 100 "$supervisor" run a b
-	err_has 'run takes one FILE'
-	fails 100 "$supervisor" run --format loud "$sample"
-	err_has 'expected one of auto|json|text'
-	fails 100 "$supervisor" run --count x "$sample"
-	err_has '--count: expected a whole number'
-	fails 100 "$supervisor" status --log-level loud
-	err_has 'expected one of error|warn|info|debug|trace'
+@test "arguments that are wrong: one plain line, with what may have been meant" {
+	wrong() {
+		fails 100 "$supervisor" "${@:2}"
+		same "$stderr" "supervisor: $1"
+	}
+	wrong 'unknown verb "frobnicate"; see supervisor --help' frobnicate
+	wrong 'unknown verb "ststus"; did you mean "status"?' ststus
+	wrong 'unknown option "--nope"; see supervisor --help' run --nope
+	wrong 'unknown option "--arival"; did you mean "--arrival"?' run --arival gap
+	wrong 'unknown option "--watc"; did you mean "--watch"?' stop --watc
+	wrong 'unknown option "-q"; see supervisor --help' run -q
+	wrong 'option "--seed" wants a value; see supervisor --help' run --seed
+	wrong 'option "--again" takes no value' run --again=yes
+	wrong 'stop takes no argument, and "now" was given' stop now
+	wrong 'health takes no argument, and "x" was given' health x
+	wrong '--source names one INPUT, and there are several' run --source s "$sample" "$sample"
+	wrong "source \"$sample\" was given twice" run "$sample" "$sample"
+	wrong '--format: expected one of auto|json|text, not "loud"' run --format loud "$sample"
+	wrong '--count: expected a whole number, not "x"' run --count x "$sample"
+	wrong '--shards: expected a whole number from 1, not "0"' run --shards 0 "$sample"
+	wrong '--log-level: expected one of error|warn|info|debug|trace, not "loud"' status --log-level loud
 	fails 100 "$supervisor" status -c /nowhere
 	err_has 'could not read configuration file "/nowhere"'
 }
 
+@test "arguments: behind -- all are operands, also those that begin with -" {
+	source "$supervisor"
+	arguments_read history -- -x
+	same "$verb ${rest[*]}" 'history -- -x'
+	verb='' rest=()
+	arguments_read run --seed 1 -- -x --seed
+	same "$verb ${rest[*]} ${opt[seed]}" 'run -x --seed 1'
+}
+
 @test "help and version" {
-	ok "$supervisor" --help
-	has 'usage: supervisor'
+	for word in --help -h help; do
+		ok "$supervisor" $word
+		has 'usage: supervisor'
+	done
+	fails 100 "$supervisor"
+	err_has 'usage: supervisor'
 	ok "$supervisor" --version
 	[[ $output =~ ^supervisor\ \(acctflow\)\ [0-9.]+$ ]]
 }
@@ -221,26 +154,16 @@ END
 @test "which database: option, environment and file before a private one" {
 	source "$supervisor"
 	unset PGHOST PGPORT PGUSER PGDATABASE
-	ACCTFLOW_CONFIG=$BATS_TEST_TMPDIR/config
-	printf '#database: no\nreader:\n  database: no\n' >"$ACCTFLOW_CONFIG"
 	db_private
 	PGUSER=somebody db_private
 	for name in PGHOST PGHOSTADDR PGSERVICE PGDATABASE ACCTFLOW_DB; do
 		run ! env "$name=x" bash -c "source '$supervisor'; db_private"
 	done
-	echo 'database: host=x dbname=y # there' >>"$ACCTFLOW_CONFIG"
+	config[database]=host=x
 	run ! db_private
-	same "$(config_get database)" 'host=x dbname=y'
-	echo "database: 'host=x # y'" >"$ACCTFLOW_CONFIG"
-	same "$(config_get database)" 'host=x # y'
-	echo 'database: "host=x"  # y' >"$ACCTFLOW_CONFIG"
-	same "$(config_get database)" 'host=x'
-	run ! env "ACCTFLOW_CONFIG=$ACCTFLOW_CONFIG" bash -c "source '$supervisor'; db_private"
 }
 
 @test "the sample configuration names no database and is read by all" {
-	source "$supervisor"
-	ACCTFLOW_CONFIG=$root/config.yaml db_private
 	sed 's/^#\([a-z_-]*:\)/\1/; s/^#\(  \)/\1/; /^home:\|^database:\|^password_file:/d' "$root/config.yaml" >"$BATS_TEST_TMPDIR/config.yaml"
 	for program in reader timerd writer; do ok "$bin/$program" -c "$BATS_TEST_TMPDIR/config.yaml" --version; done
 	ok "$bin/reader" -c "$BATS_TEST_TMPDIR/config.yaml" --arrival none "$sample"
@@ -291,9 +214,10 @@ END
 		err_has 'install bats libcjson-dev'
 		err_has 'still missing after the installation: bats libcjson-dev'
 		# As an ordinary user, in whose path there is no bats.
-		cp "$supervisor" /tmp/acctflow-supervisor.$$
-		fails 100 setpriv --reuid=65534 --regid=65534 --clear-groups env PATH="$BATS_TEST_TMPDIR/few" /bin/bash /tmp/acctflow-supervisor.$$ packages
-		rm /tmp/acctflow-supervisor.$$
+		mkdir /tmp/acctflow-few.$$
+		cp -r "$supervisor" "$root/supervise" /tmp/acctflow-few.$$
+		fails 100 setpriv --reuid=65534 --regid=65534 --clear-groups env PATH="$BATS_TEST_TMPDIR/few" /bin/bash /tmp/acctflow-few.$$/supervisor packages
+		rm -r /tmp/acctflow-few.$$
 		err_has 'packages are missing; install them by: sudo apt-get install -y --no-install-recommends bats'
 		return 0
 	fi
@@ -307,18 +231,18 @@ END
 	fake_all
 	ok "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
 	same "$output" $'{"event":"end","complete":true}\n{"status":1,"rejected":0}\n{"richest":1}'
-	same "$(cat "$fakes/reader.args")" "--source s --from 0 --format json -- $BATS_TEST_TMPDIR/in"
-	grep -qx -- '--resume --token 1 --source s --format json' "$fakes/writer.args"
-	grep -qx -- 'ack --resume --token 1 --source s' "$fakes/writer.args"
+	same "$(cat "$fakes/reader.args")" "--source s --shard 0/1 --from 0 --format json -- $BATS_TEST_TMPDIR/in"
+	grep -qx -- '--resume --token 1 --source s --shard 0/1 --format json' "$fakes/writer.args"
+	grep -qx -- "ack --resume --token 1 --source s --shard 0/1 --output-lock $ACCTFLOW_HOME/run/output.lock" "$fakes/writer.args"
 	nothing_left
 }
 
 @test "where it goes on, and with which settings, is what the claim says" {
 	fake_all
 	printf '%s\n' committed=9 delivered=4 complete=false pending=0 done=false seed=5 arrival=gap delayMs=0:10 speed=1 \
-		clock=virtual epoch=2000-01-01T00:00:00.000000Z fingerprint=9:ab >"$fakes/claim.more"
-	ok "$supervisor" run --source s --seed 5 --speed 1.0 --count 7 --follow --strict "$BATS_TEST_TMPDIR/in"
-	same "$(cat "$fakes/reader.args")" "--clock virtual --epoch 2000-01-01T00:00:00.000000Z --source s --from 5 --format json --seed 5 --arrival gap --delay-ms 0:10 --speed 1 --follow --strict --catch-up-to 9 --count 7 --spool $ACCTFLOW_HOME/spool/s-$(sha256sum <<<s | cut -c -16) --fingerprint 9:ab -- $BATS_TEST_TMPDIR/in"
+		clock=virtual epoch=2000-01-01T00:00:00.000000Z fingerprint=9:ab check=9:77 >"$fakes/claim.more"
+	ok "$supervisor" run --source s --seed 5 --speed 1.0 --count 7 --strict "$BATS_TEST_TMPDIR/in"
+	same "$(cat "$fakes/reader.args")" "--clock virtual --epoch 2000-01-01T00:00:00.000000Z --source s --shard 0/1 --from 5 --format json --seed 5 --arrival gap --delay-ms 0:10 --speed 1 --strict --catch-up-to 9 --count 7 --fingerprint 9:ab --check 9:77 -- $BATS_TEST_TMPDIR/in"
 	rm "$fakes/done"
 	fails 100 "$supervisor" run --source s --seed 6 "$BATS_TEST_TMPDIR/in"
 	err_has 'was begun with --seed 5, not 6; leave that option away to finish it, or add --again'
@@ -368,17 +292,17 @@ END
 	mapfile -t args <"$fakes/reader.args"
 	same "${#args[@]}" 2
 	same "${args[0]}" "${args[1]}"
-	[[ ${args[0]} =~ ^--source\ stdin-([0-9]{8}T[0-9]{6}Z-[0-9]+)\ .*\ --spool\ $ACCTFLOW_HOME/spool/stdin-([^ ]*)-[0-9a-f]{16}\ --\ -$ ]]
-	same "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
-	same "$(ls "$ACCTFLOW_HOME/spool")" ''
+	[[ ${args[0]} =~ ^--source\ stdin-([0-9]{8}T[0-9]{6}Z-[0-9]+)\ .*\ --spool\ ($ACCTFLOW_HOME/spool/stdin-([^ ]*)-[0-9a-f]{16})$ ]]
+	same "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]}"
+	same "$(cat "$fakes/copier.args")" "--copy-to ${BASH_REMATCH[2]} --copy-from 0 -"
 }
 
 @test "all say they are done but the source is not: given up after five rounds" {
 	fake_all
 	echo complete=true >"$fakes/claim.more"
 	sed -i '/: >"$state\/done"/d' "$fakes/writer"
-	sed 's/most=$((100 << $1))/most=2/' "$supervisor" >"$BATS_TEST_TMPDIR/supervisor"
-	chmod +x "$BATS_TEST_TMPDIR/supervisor"
+	cp -r "$supervisor" "$root/supervise" "$BATS_TEST_TMPDIR"
+	sed -i 's/most=$((100 << $1))/most=2/' "$BATS_TEST_TMPDIR/supervise/pipeline.bash"
 	fails 111 "$BATS_TEST_TMPDIR/supervisor" run --source s "$BATS_TEST_TMPDIR/in"
 	err_has 'was read to its end but does not get done'
 	same "$(wc -l <"$fakes/reader.args")" 5
@@ -398,8 +322,7 @@ END
 
 @test "--again takes the next number that is not done" {
 	fake_all
-	fake writer2 <<<''
-	sed -i 's|\[\[ ! -e $state/done \]\] .*|case $* in *"#3") echo done=$([[ -e $state/done ]] \&\& echo true) ;; *) echo done=true ;; esac|' "$fakes/writer"
+	sed -i 's|\[\[ ! -e $state/done \]\] .*|case $* in *"#3 "*) echo done=$([[ -e $state/done ]] \&\& echo true) ;; *) echo done=true ;; esac|' "$fakes/writer"
 	ok "$supervisor" run --source s --again "$BATS_TEST_TMPDIR/in"
 	[[ $(cat "$fakes/reader.args") == '--source s#3 '* ]]
 	ok "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
@@ -511,7 +434,7 @@ END
 	home_open
 	base=${ACCTFLOW_HOME%/var}
 	mkdir -p "$base/tree/bin" "$base/tree/data"
-	cp "$supervisor" "$base/tree/"
+	cp -r "$supervisor" "$root/supervise" "$base/tree/"
 	cp "$bin"/{reader,writer,timerd} "$base/tree/bin/"
 	cp "$sample" "$base/tree/data/"
 	chown -R nobody "$base/tree"
@@ -618,7 +541,7 @@ END
 	for name in timerd writer reader ack; do
 		before=$(grep -c . "$BATS_TEST_TMPDIR/out" || :)
 		retry 200 bash -c "((\$(grep -c . '$BATS_TEST_TMPDIR/out') > $before + 3))"
-		retry 50 test -s "$ACCTFLOW_HOME/run/pids"
+		retry 50 test -s "$ACCTFLOW_HOME/run/pipelines/0/pids"
 		kill -KILL "$(child $name)"
 	done
 	finished 0
@@ -663,7 +586,7 @@ END
 	database
 	start --seed 5 "$sample"
 	retry 100 told '"event":"indexed"'
-	mapfile -t pids < <(cut -d ' ' -f 2 "$ACCTFLOW_HOME/run/pids")
+	mapfile -t pids < <(cut -d ' ' -f 2 "$ACCTFLOW_HOME/run/pipelines/0/pids")
 	same "${#pids[@]}" 4
 	kill -KILL "$started"
 	wait "$started" || :

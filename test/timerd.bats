@@ -76,7 +76,7 @@ exits() {
 
 @test "the contract's example, to the byte" {
 	{
-		echo '{"event":"begin","source":"s","startedAt":"2000-01-01T00:00:00.000000Z"}'
+		echo '{"event":"begin","source":"s","shard":"1/3","startedAt":"2000-01-01T00:00:00.000000Z"}'
 		indexed 0 ID1 1 550 400
 		indexed 1 ID1 3 650 400
 		echo '{"event":"ignored","source":"s","offset":2,"id":"ID1","version":2,"reason":"stale","currentVersion":3,"ingestedAt":"'"$(at 700)"'"}'
@@ -88,7 +88,7 @@ exits() {
 		echo '{"event":"cancelled","source":"s","offset":0,"id":"ID1","version":1,"supersededBy":3,"dueAt":"'"$(at 950)"'","cancelledAt":"'"$(at 650)"'"}'
 		sed -n 4,5p events
 		echo '{"event":"fired","source":"s","offset":1,"id":"ID1","version":3,"accountType":"mint","tokens":3,"data":{"of":3},"dueAt":"'"$(at 1050)"'","firedAt":"'"$(at 1050)"'","latenessUs":0}'
-		echo '{"event":"summary","indexed":2,"stale":1,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}'
+		echo '{"event":"summary","source":"s","shard":"1/3","indexed":2,"stale":1,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}'
 	} >wanted
 	diff - wanted <<<"$output"
 }
@@ -434,6 +434,93 @@ exits() {
 	same "$(outcomes <<<"$output")" "indexed a v1;fired a v1"
 }
 
+@test "a version without a callback cancels the older one's and starts none; a delete has none" {
+	without() { # OFFSET ID VERSION MS [MORE]
+		scheduled indexed "$1" "$2" "$3" "$(at "$4")" x "${5-}" | sed 's/"callbackTimeMs":400/"callbackTimeMs":null/; s/"dueAt":"x"/"dueAt":null/'
+	}
+	{
+		indexed 0 a 1 0 400
+		indexed 1 b 1 1 400
+		indexed 2 c 7 2 400
+		without 3 a 2 3
+		without 4 b 2 4 '"deleted":true,"replayed":true' | sed 's/"accountType":"mint","tokens":2/"accountType":null,"tokens":null/'
+		without 5 c 6 5
+		without 6 d 1 6
+		# A delete never has a callback, whatever it says.
+		indexed 7 e 1 7 400 '"deleted":true'
+		indexed 8 a 3 8 400
+		ends true
+	} >events
+	ok timerd --clock virtual <events
+	same "$(outcomes <<<"$output")" "indexed a v1;indexed b v1;indexed c v7;indexed a v2;cancelled a v1;indexed b v2;cancelled b v1;indexed c v6;indexed d v1;indexed e v1;indexed a v3;fired c v7;fired a v3"
+	has '{"event":"cancelled","source":"s","offset":0,"id":"a","version":1,"supersededBy":2,"dueAt":"'"$(at 400)"'","cancelledAt":"'"$(at 3)"'"}'
+	has '{"event":"cancelled","source":"s","offset":1,"id":"b","version":1,"supersededBy":2,"dueAt":"'"$(at 401)"'","cancelledAt":"'"$(at 4)"'","replayed":true}'
+	has '"indexed":9,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":2,"cancelled":2,"pending":0}'
+	same "$stderr" ''
+}
+
+@test "cancelled is marked replayed where its cause is" {
+	{
+		scheduled pending 0 a 1 "$(at 0)" "$(at 400)"
+		scheduled pending 1 b 1 "$(at 0)" "$(at 400)"
+		indexed 2 a 2 1 400 '"replayed":true'
+		indexed 3 b 2 2 400
+	} >events
+	ok timerd --clock virtual <events
+	same "$(grep -c '"cancelled".*"id":"a".*"replayed":true}' <<<"$output")" 1
+	same "$(grep '"cancelled".*"id":"b"' <<<"$output" | grep -c replayed)" 0
+}
+
+@test "--resume: begin undoes what an earlier end said" {
+	{
+		echo '{"event":"begin","source":"a","shard":"0/1"}'
+		ends false
+		echo '{"event":"begin","source":"b","shard":"0/1"}'
+		indexed 0 x 1 0 0
+	} >events
+	fails 111 timerd --resume --clock virtual <events
+	same "$output" "$(cat events)"
+	err_has 'input ended without "end"'
+	# What is not complete is so for its own source only.
+	ends true >>events
+	ok timerd --resume --clock virtual <events
+	has '"event":"fired"'
+}
+
+@test "nobody reads a socket: found out at once, not when the next callback is due" {
+	command -v perl >/dev/null || skip 'no perl'
+	starts 0 a 1 600000 >event
+	run perl -MSocket -e '
+		socketpair(my $near, my $far, AF_UNIX, SOCK_STREAM, 0) or die;
+		pipe(my $read, my $write) or die;
+		my $pid = fork // die;
+		if (!$pid) {
+			open STDIN, "<&", $read; open STDOUT, ">&", $far;
+			close $_ for $near, $far, $read, $write;
+			exec "timerd";
+		}
+		close $far; close $read;
+		open my $f, "<", "event"; syswrite $write, join "", <$f>;
+		sysread $near, my $line, 1 << 16;
+		close $near;
+		waitpid $pid, 0;
+		my @t = times;
+		print $? >> 8, $t[2] + $t[3] < 0.5 ? " idle" : " busy";'
+	same "$output" '0 idle'
+}
+
+@test "it sleeps by a clock that counts the time suspended" {
+	background >events
+	starts 0 a 1 600000 >&7
+	retry 50 told events '"indexed"'
+	sleeps() {
+		# CLOCK_BOOTTIME is 7.
+		grep -l '^clockid: 7' /proc/"$pid"/fdinfo/* 2>/dev/null | xargs -r grep -q '^it_value: ([1-9]'
+	}
+	retry 50 sleeps
+	exec 7>&-
+}
+
 @test "lines for people" {
 	{
 		indexed 0 ID1 1 550 400
@@ -469,6 +556,13 @@ exits() {
 	has 'usage: timerd [options]'
 	ok timerd -V
 	has 'timerd (acctflow) '
+	# The manual's way to read the lateness off what was written.
+	local line
+	line=$(sed -n 's/^\.Dl \(sed .*\)/\1/p' "$root/timerd/timerd.1" | sed 's/\\e/\\/g')
+	indexed 0 a 1 0 10 >recorded
+	timerd --clock virtual <recorded >events.ndjson
+	ok bash -c "$line"
+	same "$output" 0
 	command -v mandoc >/dev/null || skip "no mandoc"
 	mandoc -T lint -W warning "$root/timerd/timerd.1"
 }
@@ -482,10 +576,10 @@ exits() {
 	refuses 'unknown option "--wrong"' --wrong
 	refuses '--clock: expected one of real|virtual, not "x"' --clock x
 	refuses '--format: expected one of auto|json|text, not "x"' -f x
-	refuses '--epoch: expected TIME, not "yesterday"' --epoch yesterday
+	refuses '--epoch: expected a time such as 2000-01-01T00:00:00Z, not "yesterday"' --epoch yesterday
 	refuses 'option "--epoch" wants a value' --epoch
 	refuses 'option "--resume=1" takes no value' --resume=1
-	refuses 'unexpected argument "f": events are read from standard input' f
+	refuses 'unexpected operand "f": events are read from standard input' f
 }
 
 @test "an indexed event that cannot be read drops nobody's callback" {

@@ -1,17 +1,21 @@
 /* timerd: events in, events out in one total order, and between them what happens to
  * the callbacks: `cancelled` where a newer version comes, `fired` when one is due.
- * A turn of the loop is: wait for input or the next due time, read what is waiting at that moment and no more, fire
- * what was due before, write. So nothing fires that waiting input would have cancelled, and endless input starves
- * nobody. */
+ * A turn of the loop is: wait for input or the next due time, read what is waiting at
+ * that moment and no more, fire what was due before, write. So nothing fires that
+ * waiting input would have cancelled, and endless input starves nobody.
+ *
+ * Only pending callbacks are remembered, no versions. That suffices: within a pipeline an `indexed` is always newer
+ * than all of its account before it, since writer emits what is not as `ignored`; and each `pending` comes before any
+ * `indexed`. */
 #include "callback.h"
-#include "time.h"
-#include "sandbox.h"
-#include "lines.h"
-#include "loop.h"
-#include "output.h"
-#include "log.h"
-#include "metrics.h"
 #include "display.h"
+#include "lines.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+#include "output.h"
+#include "sandbox.h"
+#include "time.h"
 #include "timers.h"
 
 #include <errno.h>
@@ -22,11 +26,8 @@
 enum {
 	LINE_BYTES = 32 << 20,
 	STOP_BYTES =
-	    1 << 20, /* when told to stop: the most that is still read of what is waiting; no pipe holds more */
-};
-
-struct counts {
-	uint64_t indexed, stale, duplicate, conflict, rejected, restored, fired, cancelled;
+	    1 << 20, /* after a stop signal: the most that is still read of what is waiting; no pipe holds more */
+	EMPTY_COST = 16 << 10, /* a timers_pop that only moved callbacks takes as long as emitting so many bytes */
 };
 
 struct timerd {
@@ -35,12 +36,13 @@ struct timerd {
 	struct lines in;
 	struct output out;
 	struct timers *timers;
-	struct counts n;
+	struct event_summary n;
+	struct buf source;		   /* of the last `begin`, as JSON */
 	bool caught_up, ended, incomplete; /* the events of these names were read; `end` was not complete */
 	int64_t now;			   /* the virtual clock */
 	struct record record;
 	struct schedule schedule;
-	struct buf room;
+	struct buf line; /* the event that is being written */
 };
 
 static void
@@ -51,7 +53,7 @@ flush(struct timerd *t)
 }
 
 static void
-tell(struct timerd *t, struct slice line)
+emit(struct timerd *t, struct slice line)
 {
 	display_record(&t->out.buf, t->style, line);
 	if (output_full(&t->out))
@@ -59,155 +61,184 @@ tell(struct timerd *t, struct slice line)
 }
 
 static void
-tell_fired(struct timerd *t, struct timer *r)
+emit_fired(struct timerd *t, struct timer *r)
 {
 	int64_t now = t->virtual_clock ? r->item.due : clock_now();
-	t->room.len = 0;
-	callback_fired(&t->room, r, now);
-	tell(t, slice_buf(&t->room));
+	struct event_callback c = callback_unpack(r);
+	t->line.len = 0;
+	event_fired(&t->line, &c, now, r->recovered);
+	emit(t, slice_buf(&t->line));
 	t->n.fired++;
 	metrics_add(METRIC_FIRED, 1);
 	if (!t->virtual_clock)
-		metrics_observe(HISTOGRAM_LATENESS, now > r->item.due ? (uint64_t)(now - r->item.due) : 0, 1);
+		metrics_observe(HISTOGRAM_LATENESS, now > c.due_at ? (uint64_t)(now - c.due_at) : 0, 1);
 	timer_free(r);
 }
 
-/* Fires what is due at `now` until about `most` bytes were told. Returns false when there is more. */
+static void
+emit_cancelled(struct timerd *t, struct timer *r, int64_t superseded_by, bool replayed)
+{
+	struct event_callback c = callback_unpack(r);
+	t->line.len = 0;
+	event_cancelled(&t->line, &c, superseded_by, t->virtual_clock ? t->now : clock_now(), replayed);
+	emit(t, slice_buf(&t->line));
+	t->n.cancelled++;
+	metrics_add(METRIC_CANCELLED, 1);
+	timer_free(r);
+}
+
+/* Fires what is due at `now` until about `most` bytes were emitted. Returns false when there is more. */
 static bool
 fire(struct timerd *t, int64_t now, size_t most)
 {
-	size_t told = 0;
-	for (; timers_next(t->timers) <= now && timers_count(t->timers) > 0; told += t->room.len) {
-		if (told >= most)
+	size_t done = 0;
+	while (timers_count(t->timers) > 0 && timers_next(t->timers) <= now) {
+		if (done >= most)
 			return false;
 		struct timer *r = timers_pop(t->timers, now);
-		t->room.len = 0;
 		if (r)
-			tell_fired(t, r);
+			emit_fired(t, r);
+		done += r ? t->line.len : EMPTY_COST;
 	}
 	return true;
 }
 
-/* Sets the record's callback. Returns false where the record does not have what that needs. */
+/* Sets the record's callback and cancels the older version's. A version without one only cancels. Returns false where
+ * the record does not have what that needs. */
 static bool
-schedule(struct timerd *t, bool recovered)
+schedule(struct timerd *t, bool recovered, bool replayed)
 {
 	struct schedule *s = &t->schedule;
-	struct timer *old;
+	struct timer *old = NULL;
 	const char *wrong = schedule_read(&t->record, s);
 	if (wrong) {
 		log_warn("line %llu: \"%s\" is missing or wrong, so no callback is set",
 		    (unsigned long long)t->in.number, wrong);
 		return false;
 	}
-	if (!timers_set(t->timers, s->id, s->version, s->due, recovered, s->content, &old) || !old)
-		return true;
-	t->room.len = 0;
-	callback_cancelled(&t->room, old, s->version, t->virtual_clock ? t->now : clock_now());
-	tell(t, slice_buf(&t->room));
-	t->n.cancelled++;
-	metrics_add(METRIC_CANCELLED, 1);
-	timer_free(old);
+	if (s->due != NO_TIME)
+		timers_set(t->timers, s->id, s->version, s->due, recovered, s->content, &old);
+	else
+		old = timers_take(t->timers, s->id, s->version - 1);
+	if (old)
+		emit_cancelled(t, old, s->version, replayed);
 	return true;
 }
 
 static void
-on_indexed(struct timerd *t, struct slice line)
+on_indexed(struct timerd *t)
 {
-	tell(t, line);
+	bool replayed = slice_is(t->record.m[M_REPLAYED], "true");
 	t->n.indexed++;
-	bool set = schedule(t, slice_is(t->record.m[M_REPLAYED], "true"));
-	/* Recorded as fired before it was told again: by a run that took up what was pending, without the input. */
+	bool set = schedule(t, replayed, replayed);
+	/* Recorded as fired before it was replayed: by a run that took up what was pending, without the input. */
 	if (set && record_has(&t->record, M_FIRED_AT))
-		timers_drop(t->timers, t->schedule.id, t->schedule.version);
+		timer_free(timers_take(t->timers, t->schedule.id, t->schedule.version));
 }
 
 static void
-on_pending(struct timerd *t, struct slice line)
+on_ignored(struct timerd *t)
 {
-	(void)line;
-	t->n.restored++;
-	schedule(t, true);
-}
-
-static void
-on_ignored(struct timerd *t, struct slice line)
-{
-	tell(t, line);
 	t->n.stale += record_is(&t->record, M_REASON, "stale");
 	t->n.duplicate += record_is(&t->record, M_REASON, "duplicate");
 	t->n.conflict += record_is(&t->record, M_REASON, "conflict");
 }
 
+/* Another source follows: how the last one ended no longer matters. */
 static void
-on_rejected(struct timerd *t, struct slice line)
+on_begin(struct timerd *t)
 {
-	tell(t, line);
-	t->n.rejected++;
+	t->ended = t->incomplete = false;
+	struct slice name = record_text(&t->record, M_SOURCE, &t->line);
+	t->source.len = 0;
+	if (name.n) {
+		buf_json(&t->source, name);
+		char *source = mem_string(name);
+		log_source(source);
+		free(source);
+	}
+	if (shard_read(record_text(&t->record, M_SHARD, &t->line), &t->n.shard) != 0)
+		t->n.shard = SHARD_WHOLE;
 }
 
 static void
-on_begin(struct timerd *t, struct slice line)
+on_end(struct timerd *t)
 {
-	tell(t, line);
-	struct slice source = record_text(&t->record, M_SOURCE, &t->room);
-	if (source.n) {
-		char *name = mem_string(source);
-		log_source(name);
-		free(name);
+	t->ended = true;
+	t->incomplete = slice_is(t->record.m[M_COMPLETE], "false");
+}
+
+enum kind { INDEXED, IGNORED, REJECTED, PENDING, CAUGHTUP, BEGIN, END, OTHER };
+
+/* The events that are looked at, and which member of each moves the virtual clock. */
+static const struct {
+	const char *name;
+	enum member time;
+} kinds[OTHER] = {
+    [INDEXED] = {"indexed", M_INGESTED_AT},
+    [IGNORED] = {"ignored", M_INGESTED_AT},
+    [REJECTED] = {"rejected", M_INGESTED_AT},
+    [PENDING] = {"pending", M_COUNT},
+    [CAUGHTUP] = {"caughtup", M_COUNT},
+    [BEGIN] = {"begin", M_STARTED_AT},
+    [END] = {"end", M_COUNT},
+};
+
+static enum kind
+kind_read(struct timerd *t, struct slice line)
+{
+	enum kind k = OTHER;
+	if (record_parse_line(line, &t->record) == 0)
+		for (k = 0; k < OTHER && !record_is(&t->record, M_EVENT, kinds[k].name);)
+			k++;
+	return k;
+}
+
+/* Under the virtual clock: what is due at the event's time fires before it. */
+static void
+clock_move(struct timerd *t, enum kind k)
+{
+	int64_t at;
+	if (t->virtual_clock && k != OTHER && kinds[k].time != M_COUNT &&
+	    record_time(&t->record, kinds[k].time, &at) == 0 && at >= t->now) {
+		fire(t, at, SIZE_MAX);
+		t->now = at;
 	}
 }
-
-static void
-on_end(struct timerd *t, struct slice line)
-{
-	tell(t, line);
-	t->ended = true;
-	t->incomplete = t->incomplete || slice_is(t->record.m[M_COMPLETE], "false");
-}
-
-static void
-on_caughtup(struct timerd *t, struct slice line)
-{
-	(void)line;
-	t->caught_up = true;
-}
-
-/* What is done about each event, and which member of it moves the virtual clock. */
-static const struct {
-	const char *event;
-	void (*handle)(struct timerd *, struct slice);
-	enum member time;
-} events[] = {
-    {"indexed", on_indexed, M_INGESTED_AT},
-    {"ignored", on_ignored, M_INGESTED_AT},
-    {"rejected", on_rejected, M_INGESTED_AT},
-    {"pending", on_pending, M_COUNT},
-    {"caughtup", on_caughtup, M_COUNT},
-    {"begin", on_begin, M_STARTED_AT},
-    {"end", on_end, M_COUNT},
-};
 
 static void
 handle(struct timerd *t, struct slice line)
 {
-	size_t i = 0, n = sizeof events / sizeof *events;
-	if (record_parse_line(line, &t->record) == 0)
-		while (i < n && !record_is(&t->record, M_EVENT, events[i].event))
-			i++;
-	else
-		i = n;
-	if (i == n) {
-		tell(t, line);
-		return;
+	enum kind k = kind_read(t, line);
+	clock_move(t, k);
+	if (k != PENDING && k != CAUGHTUP)
+		emit(t, line);
+	switch (k) {
+	case INDEXED:
+		on_indexed(t);
+		break;
+	case IGNORED:
+		on_ignored(t);
+		break;
+	case REJECTED:
+		t->n.rejected++;
+		break;
+	case PENDING:
+		t->n.restored++;
+		schedule(t, true, true);
+		break;
+	case CAUGHTUP:
+		t->caught_up = true;
+		break;
+	case BEGIN:
+		on_begin(t);
+		break;
+	case END:
+		on_end(t);
+		break;
+	case OTHER:
+		break;
 	}
-	int64_t at;
-	if (t->virtual_clock && events[i].time != M_COUNT && record_time(&t->record, events[i].time, &at) == 0 &&
-	    at >= t->now) {
-		fire(t, at, SIZE_MAX);
-		t->now = at;
-	}
-	events[i].handle(t, line);
 }
 
 static void
@@ -253,7 +284,7 @@ finished(const struct timerd *t)
 	return loop_stopping() || (t->in.eof && (t->no_wait || t->incomplete || timers_count(t->timers) == 0));
 }
 
-/* Whether input broke off: then what it had to say is not known, and nothing may fire. */
+/* Whether input broke off: then what was still to come is not known, and nothing may fire. */
 static bool
 broken_off(const struct timerd *t)
 {
@@ -274,8 +305,8 @@ wait_turn(struct timerd *t, bool held, bool more)
 	    {.fd = t->out.fd},
 	};
 	loop_wait(fds, 2, deadline);
-	if (fds[1].revents & POLLERR) {
-		/* Nobody reads any more: not to be found out only when the next callback is due. */
+	if (fds[1].revents & (POLLERR | POLLHUP)) {
+		/* Nobody reads any more: not to be found out only when the next callback is due. A socket hangs up. */
 		errno = EPIPE;
 		output_failed();
 	}
@@ -287,7 +318,7 @@ run(struct timerd *t)
 {
 	bool more = false;
 	do {
-		/* On the real clock a resumed run fires nothing before it has heard again what was told before. */
+		/* On the real clock a resumed run fires nothing before it has read again what was emitted before. */
 		bool held = t->resume && !t->virtual_clock && !t->caught_up && !t->in.eof;
 		bool ready = wait_turn(t, held, more);
 		int64_t now = clock_now();
@@ -308,94 +339,55 @@ run(struct timerd *t)
 }
 
 static void
-tell_summary(struct timerd *t)
+emit_summary(struct timerd *t)
 {
-	const struct counts *n = &t->n;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} all[] = {
-	    {"indexed", n->indexed},
-	    {"stale", n->stale},
-	    {"duplicate", n->duplicate},
-	    {"conflict", n->conflict},
-	    {"rejected", n->rejected},
-	    {"restored", n->restored},
-	    {"fired", n->fired},
-	    {"cancelled", n->cancelled},
-	    {"pending", timers_count(t->timers)},
-	};
-	t->room.len = 0;
-	buf_text(&t->room, "{\"event\":\"summary\"");
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		buf_printf(&t->room, ",\"%s\":%llu", all[i].name, (unsigned long long)all[i].value);
-	buf_char(&t->room, '}');
-	tell(t, slice_buf(&t->room));
+	t->n.source = slice_buf(&t->source);
+	t->n.pending = timers_count(t->timers);
+	t->line.len = 0;
+	event_summary(&t->line, &t->n);
+	emit(t, slice_buf(&t->line));
 	flush(t);
-}
-
-static int
-epoch_set(const char *text, void *value)
-{
-	return time_parse(slice_of(text), value);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct timerd t = {.in = {.fd = STDIN_FILENO, .max = LINE_BYTES}, .now = INT64_C(946684800000000)};
-	int clock = 0, format = FORMAT_AUTO;
+	struct timerd t = {.in = {.fd = STDIN_FILENO, .max = LINE_BYTES}, .now = OPTION_EPOCH_DEFAULT};
+	int clock = CLOCK_REAL, format = FORMAT_AUTO;
 	const struct option_spec specs[] = {
-	    {.name = "clock",
-		.type = OPTION_CHOICE,
-		.value = &clock,
-		.argument = "real|virtual",
-		.help = "virtual: never wait, the events' own times are the time",
-		.key = "clock"},
-	    {.name = "epoch",
-		.type = OPTION_CUSTOM,
-		.value = &t.now,
-		.set = epoch_set,
-		.argument = "TIME",
-		.help = "where the virtual clock starts (default: 2000-01-01T00:00:00Z)",
-		.key = "epoch"},
+	    OPTION_SPEC_CLOCK(&clock, 0),
+	    OPTION_SPEC_EPOCH(&t.now, 0),
 	    {.name = "resume",
 		.letter = 'r',
 		.type = OPTION_FLAG,
 		.value = &t.resume,
 		.help = "fire nothing before caughtup; input that ends without end is a crash"},
 	    {.name = "no-wait",
-		.letter = 'n',
+		.letter = 'N',
 		.type = OPTION_FLAG,
 		.value = &t.no_wait,
 		.help = "at the end of input leave what is pending"},
-	    {.name = "format",
-		.letter = 'f',
-		.type = OPTION_CHOICE,
-		.value = &format,
-		.argument = "auto|json|text",
-		.help = "what is printed: records, or lines for people (auto: on a terminal)",
-		.key = "format"},
+	    OPTION_SPEC_FORMAT(&format, 0),
 	    {0},
 	};
 	const struct program program = {
 	    .name = "timerd",
 	    .usage = "[options]",
-	    .purpose = "Reads events, passes them on, and tells when each version's callback fires or is cancelled.",
+	    .purpose = "Passes events on, and emits when each version's callback fires or is cancelled.",
 	};
 	int first = options_read(&program, specs, argc, argv);
 	if (first < argc)
-		die(EXIT_PERMANENT, "unexpected argument \"%s\": events are read from standard input", argv[first]);
+		die_usage("unexpected operand \"%s\": events are read from standard input", argv[first]);
 
 	loop_init();
 	metrics_open("timerd");
-	t.virtual_clock = clock == 1;
+	t.virtual_clock = clock == CLOCK_VIRTUAL;
 	t.style = display_style((enum format)format, STDOUT_FILENO);
 	t.timers = timers_new();
 	output_open(&t.out, STDOUT_FILENO);
-	struct sandbox confine;
-	sandbox_begin(&confine, SANDBOX_CALLS);
-	sandbox_end(&confine);
+	struct sandbox sandbox;
+	sandbox_begin(&sandbox, SANDBOX_CALLS);
+	sandbox_end(&sandbox);
 	run(&t);
 
 	int code = EXIT_OK;
@@ -404,12 +396,13 @@ main(int argc, char **argv)
 		log_error("input ended without \"end\": the writer before this program is gone");
 		code = EXIT_TEMPORARY;
 	} else {
-		tell_summary(&t);
+		emit_summary(&t);
 	}
 	timers_free(t.timers);
 	record_free(&t.record);
 	schedule_free(&t.schedule);
-	buf_free(&t.room);
+	buf_free(&t.source);
+	buf_free(&t.line);
 	buf_free(&t.in.buf);
 	buf_free(&t.out.buf);
 	return code;

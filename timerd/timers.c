@@ -1,6 +1,6 @@
 /* A timing wheel for the order and a hash table for the accounts. The table grows by
  * linear hashing (Litwin 1980), a bucket at a time: at ten million callbacks nothing stands still to rehash. A callback
- * is one allocation: 51 bytes, its bucket's 8, malloc's 8 and rounding, and what the record itself brings. */
+ * is one allocation: 59 bytes, its bucket's 8, malloc's 8 and rounding, and what the record itself brings. */
 #include "timers.h"
 
 #include "hash.h"
@@ -37,12 +37,13 @@ timers_free(struct timers *t)
 			next = r->chain;
 			free(r);
 		}
+	wheel_free(&t->wheel);
 	free(t->bucket);
 	free(t);
 }
 
 static struct timer **
-bucket_of(struct timers *t, uint32_t h)
+timers_bucket(struct timers *t, uint32_t h)
 {
 	size_t i = h & (t->half * 2 - 1);
 	return &t->bucket[i < t->buckets ? i : i - t->half];
@@ -50,7 +51,7 @@ bucket_of(struct timers *t, uint32_t h)
 
 /* One bucket more: what belongs there leaves its bucket in the lower half. */
 static void
-table_grow(struct timers *t)
+timers_grow(struct timers *t)
 {
 	if (t->buckets == t->room) {
 		/* For sizes that matter, glibc moves page tables, not bytes. */
@@ -75,9 +76,9 @@ table_grow(struct timers *t)
 
 /* Where the account's callback hangs, or where it would. */
 static struct timer **
-find(struct timers *t, uint32_t h, struct slice id)
+timers_find(struct timers *t, uint32_t h, struct slice id)
 {
-	struct timer **at = bucket_of(t, h);
+	struct timer **at = timers_bucket(t, h);
 	while (*at && ((*at)->hash != h || !slice_same(timer_id(*at), id)))
 		at = &(*at)->chain;
 	return at;
@@ -88,7 +89,7 @@ timers_set(struct timers *t, struct slice id, int64_t version, int64_t due, bool
     struct timer **old)
 {
 	uint32_t h = (uint32_t)hash_bytes(id);
-	struct timer **at = find(t, h, id);
+	struct timer **at = timers_find(t, h, id);
 	*old = *at;
 	if (*old && (*old)->version >= version) {
 		*old = NULL;
@@ -110,20 +111,20 @@ timers_set(struct timers *t, struct slice id, int64_t version, int64_t due, bool
 		wheel_remove(&t->wheel, &(*old)->item);
 	wheel_add(&t->wheel, &r->item);
 	if (!*old && ++t->count > t->buckets)
-		table_grow(t);
+		timers_grow(t);
 	return true;
 }
 
-void
-timers_drop(struct timers *t, struct slice id, int64_t version)
+struct timer *
+timers_take(struct timers *t, struct slice id, int64_t most)
 {
-	struct timer **at = find(t, (uint32_t)hash_bytes(id), id), *r = *at;
-	if (!r || r->version != version)
-		return;
+	struct timer **at = timers_find(t, (uint32_t)hash_bytes(id), id), *r = *at;
+	if (!r || r->version > most)
+		return NULL;
 	*at = r->chain;
 	wheel_remove(&t->wheel, &r->item);
 	t->count--;
-	free(r);
+	return r;
 }
 
 struct timer *
@@ -133,7 +134,7 @@ timers_pop(struct timers *t, int64_t now)
 	if (!item)
 		return NULL;
 	struct timer *r = (struct timer *)((char *)item - offsetof(struct timer, item));
-	struct timer **at = bucket_of(t, r->hash);
+	struct timer **at = timers_bucket(t, r->hash);
 	while (*at != r)
 		at = &(*at)->chain;
 	*at = r->chain;
@@ -142,7 +143,7 @@ timers_pop(struct timers *t, int64_t now)
 }
 
 int64_t
-timers_next(const struct timers *t)
+timers_next(struct timers *t)
 {
 	return wheel_next(&t->wheel);
 }

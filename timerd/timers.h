@@ -1,11 +1,13 @@
 /* The pending callbacks: at most one an account, found by the account's id, taken
  * out in order of due time, equal ones in the order they were set. Knows nothing of
- * records: what a callback will tell is bytes to it. */
+ * records: what a callback will emit is bytes to it. */
 #ifndef ACCTFLOW_TIMERS_H
 #define ACCTFLOW_TIMERS_H
 
 #include "buf.h"
 #include "wheel.h"
+
+#include <stdbool.h>
 
 struct timers;
 
@@ -32,12 +34,14 @@ void timers_free(struct timers *t);
 bool timers_set(struct timers *t, struct slice id, int64_t version, int64_t due, bool recovered, struct slice content,
     struct timer **old);
 
-/* Takes the account's callback away, if it is that version's. */
-void timers_drop(struct timers *t, struct slice id, int64_t version);
+/* What is taken out, here and by timers_pop, belongs to the caller; NULL where there is nothing to take. */
 
-/* See wheel_pop and wheel_next. What is taken out belongs to the caller. */
+/* The account's callback, if its version is at most `most`. */
+struct timer *timers_take(struct timers *t, struct slice id, int64_t most);
+
+/* See wheel_pop and wheel_next. */
 struct timer *timers_pop(struct timers *t, int64_t now);
-int64_t timers_next(const struct timers *t);
+int64_t timers_next(struct timers *t);
 
 uint64_t timers_count(const struct timers *t);
 

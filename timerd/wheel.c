@@ -1,49 +1,36 @@
-/* After Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7,
- * with one change. A level's slots are as wide as all 64 slots below it together; when the time comes to a slot, its
- * items move down. Here a level has 128 slots, for the slot above that is current and for the one behind it, so that
- * a slot can be taken apart little by little before its time comes, and a crowd in it holds up nobody.
+/* A hierarchical timing wheel (Varghese and Lauck 1987, scheme 7) for what is far, a
+ * heap for what is near. A slot of the lowest level is 2^WHEEL_FINE microseconds wide,
+ * one of a level above as wide as all slots below it together. When the time comes to
+ * a slot, its items move down; from the lowest level they move into the heap, which
+ * alone knows their exact order. So nothing depends on the order in which items lie in
+ * a slot or move, and a slot can be taken apart little by little.
  *
- * The wheel's time moves only to what was taken out or apart, never ahead of what was asked for: what is added later
- * and is overdue still comes out in order of due time. Before anything was asked for it is the beginning of time.
- *
- * Invariants, with `at(t, level)` the number of the slot: no slot in use is at at(current, level) but on level 0; the
- * one behind it is being taken apart; while it is in use, what belongs there is put there and not below, so that it
- * overtakes no equal. A slot of a higher level that starts no later than one below is taken apart first. */
+ * Invariants: what is in the heap is due before all slots in use; a slot in use starts behind `current`; while
+ * `moving` holds items, nothing is taken out. */
 #include "wheel.h"
 
-#include <stddef.h>
+#include "buf.h"
 
-enum {
-	MOVES = 512,	 /* most items moved in one call */
-	MOVES_AHEAD = 8, /* of which this many beside taking one out: about thrice what a steady stream needs */
-	WIDE = 3,	 /* from this level on (a quarter of a second) slots are taken apart ahead of their time */
-};
-
-/* The slot that comes first. */
-struct first {
-	int level;
-	bool behind; /* the current one's neighbour: it can be taken apart */
-	uint64_t start;
-	struct wheel_item *list;
-};
+#include <stdbool.h>
+#include <stdlib.h>
 
 /* Signed times in unsigned order. */
 static uint64_t
-key(int64_t t)
+wheel_key(int64_t t)
 {
 	return (uint64_t)t ^ UINT64_C(1) << 63;
 }
 
 static int64_t
-unkey(uint64_t k)
+wheel_time(uint64_t key)
 {
-	return (int64_t)(k ^ UINT64_C(1) << 63);
+	return (int64_t)(key ^ UINT64_C(1) << 63);
 }
 
-static uint64_t
-at(uint64_t k, int level)
+static int
+level_shift(int level)
 {
-	return k >> level * WHEEL_BITS;
+	return WHEEL_FINE + level * WHEEL_BITS;
 }
 
 static void
@@ -53,178 +40,186 @@ list_init(struct wheel_item *list)
 }
 
 static void
-list_insert(struct wheel_item *after, struct wheel_item *item)
+list_append(struct wheel_item *list, struct wheel_item *item)
 {
-	item->prev = after;
-	item->next = after->next;
-	after->next->prev = item;
-	after->next = item;
+	item->prev = list->prev;
+	item->next = list;
+	list->prev->next = item;
+	list->prev = item;
+}
+
+static void
+list_remove(struct wheel_item *item)
+{
+	item->prev->next = item->next;
+	item->next->prev = item->prev;
+}
+
+static bool
+heap_before(const struct wheel_entry *a, const struct wheel_entry *b)
+{
+	return a->due != b->due ? a->due < b->due : a->order < b->order;
+}
+
+static void
+heap_put(struct wheel *w, size_t i, struct wheel_entry e)
+{
+	w->heap[i] = e;
+	e.item->place = i;
+}
+
+/* Puts e where it belongs, starting from the hole at i. */
+static void
+heap_sift(struct wheel *w, size_t i, struct wheel_entry e)
+{
+	for (; i > 0 && heap_before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		heap_put(w, i, w->heap[(i - 1) / 2]);
+	for (size_t child; (child = 2 * i + 1) < w->heap_n; i = child) {
+		child += child + 1 < w->heap_n && heap_before(&w->heap[child + 1], &w->heap[child]);
+		if (!heap_before(&w->heap[child], &e))
+			break;
+		heap_put(w, i, w->heap[child]);
+	}
+	heap_put(w, i, e);
+}
+
+static void
+heap_add(struct wheel *w, struct wheel_item *item)
+{
+	if (w->heap_n == w->heap_cap) {
+		w->heap_cap = w->heap_cap ? 2 * w->heap_cap : 64;
+		w->heap = mem_grow(w->heap, w->heap_cap * sizeof *w->heap);
+	}
+	item->prev = NULL;
+	heap_sift(w, w->heap_n++, (struct wheel_entry){item->due, item->order, item});
+}
+
+static void
+heap_remove(struct wheel *w, size_t i)
+{
+	w->heap_n--;
+	if (i < w->heap_n)
+		heap_sift(w, i, w->heap[w->heap_n]);
 }
 
 void
 wheel_init(struct wheel *w)
 {
 	*w = (struct wheel){0};
-	list_init(&w->late);
+	list_init(&w->moving);
 	for (int level = 0; level < WHEEL_LEVELS; level++)
 		for (int i = 0; i < WHEEL_SLOTS; i++)
 			list_init(&w->slot[level][i]);
 }
 
-static bool
-is_used(const struct wheel *w, int level, uint64_t number)
+void
+wheel_free(struct wheel *w)
 {
-	unsigned i = number % WHEEL_SLOTS;
-	return w->used[level][i / 64] >> i % 64 & 1;
+	free(w->heap);
 }
 
-/* Puts an item on `level` or below. */
+/* Puts an item where its distance from `current` says. */
 static void
-place(struct wheel *w, struct wheel_item *item, int level)
+wheel_place(struct wheel *w, struct wheel_item *item)
 {
-	uint64_t k = key(item->due);
-	while (level > 0 && at(k, level) - at(w->current, level) <= 1 && !is_used(w, level, at(k, level)))
-		level--;
-	unsigned i = at(k, level) % WHEEL_SLOTS;
-	list_insert(w->slot[level][i].prev, item);
+	uint64_t key = wheel_key(item->due), differs = key ^ w->current;
+	if (key < w->current || differs >> WHEEL_FINE == 0) {
+		heap_add(w, item);
+		return;
+	}
+	int level = (63 - __builtin_clzll(differs) - WHEEL_FINE) / WHEEL_BITS;
+	unsigned i = key >> level_shift(level) & (WHEEL_SLOTS - 1);
+	list_append(&w->slot[level][i], item);
 	w->used[level][i / 64] |= UINT64_C(1) << i % 64;
-	/* No caller has a level above the last. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 	w->levels |= 1U << level;
 }
 
 void
 wheel_add(struct wheel *w, struct wheel_item *item)
 {
-	uint64_t k = key(item->due);
-	if (k >= w->current) {
-		uint64_t differs = k ^ w->current;
-		place(w, item, differs ? (63 - __builtin_clzll(differs)) / WHEEL_BITS : 0);
-		return;
-	}
-	/* Its slot is in the past. These are few, and nearly in order. */
-	struct wheel_item *after = w->late.prev;
-	while (after != &w->late && after->due > item->due)
-		after = after->prev;
-	list_insert(after, item);
+	item->order = w->added++;
+	wheel_place(w, item);
 }
 
 void
 wheel_remove(struct wheel *w, struct wheel_item *item)
 {
-	struct wheel_item *list = item->prev;
-	item->prev->next = item->next;
-	item->next->prev = item->prev;
-	if (list->next != list || list == &w->late)
-		return;
-	/* It was the last in its slot, and what is left is the slot itself. */
-	unsigned n = (unsigned)(list - w->slot[0]), level = n / WHEEL_SLOTS, i = n % WHEEL_SLOTS;
-	w->used[level][i / 64] &= ~(UINT64_C(1) << i % 64);
-	if (!(w->used[level][0] | w->used[level][1]))
-		w->levels &= ~(1U << level);
+	if (item->prev)
+		list_remove(item);
+	else
+		heap_remove(w, item->place);
 }
 
-/* How far behind the current slot, the slots being a ring, the first one in use is. The level has one. */
-static unsigned
-distance(const struct wheel *w, int level)
-{
-	unsigned from = at(w->current, level) % WHEEL_SLOTS, shift = from % 64;
-	uint64_t a = w->used[level][from / 64], b = w->used[level][1 - from / 64];
-	uint64_t near = shift ? a >> shift | b << (64 - shift) : a, far = shift ? b >> shift | a << (64 - shift) : b;
-	return near ? (unsigned)__builtin_ctzll(near) : 64 + (unsigned)__builtin_ctzll(far);
-}
-
-/* Finds the slot that comes first; returns false where the wheel has no items but late ones. */
-static bool
-find_first(const struct wheel *w, struct first *f)
-{
-	f->start = UINT64_MAX;
-	for (unsigned left = w->levels; left; left &= left - 1) {
-		int level = __builtin_ctz(left);
-		unsigned d = distance(w, level);
-		uint64_t number = at(w->current, level) + d, start = number << level * WHEEL_BITS;
-		if (start <= f->start) {
-			/* The lists are not const to who may change the wheel. */
-			const struct wheel_item *list = &w->slot[level][number % WHEEL_SLOTS];
-			*f = (struct first){level, d == 1, start, list->next->prev};
-		}
-		/* What is on the levels above starts behind all that is below here. */
-		if (number >> WHEEL_BITS == at(w->current, level) >> WHEEL_BITS)
-			break;
-	}
-	return w->levels != 0;
-}
-
-/* Whether the slot's first item comes first of all: they are all equal, or it is the only one. */
-static bool
-is_sorted(const struct wheel *w, const struct first *f)
-{
-	return f->level == 0 || (f->list->next->next == f->list && !(w->levels & ((1U << f->level) - 1)));
-}
-
-static uint64_t
-slot_before(const struct first *f)
-{
-	return f->start - (UINT64_C(1) << f->level * WHEEL_BITS);
-}
-
-/* Takes the slot behind the current one apart. Returns how many more moves may be made. */
-static int
-take_apart(struct wheel *w, int level, int moves)
-{
-	struct wheel_item *list = &w->slot[level][(at(w->current, level) + 1) % WHEEL_SLOTS], *item;
-	for (; moves > 0 && (item = list->next) != list; moves--) {
-		__builtin_prefetch(item->next);
-		wheel_remove(w, item);
-		place(w, item, level - 1);
-	}
-	return moves;
-}
-
+/* The first slot that has items, and its start; NULL where there is none. Levels do not overlap, so it is on the lowest
+ * level in use. Slots that wheel_remove emptied are found out here. */
 static struct wheel_item *
-take_out(struct wheel *w, struct wheel_item *item)
+slot_first(struct wheel *w, uint64_t *start)
 {
-	w->current = key(item->due);
-	wheel_remove(w, item);
-	int moves = MOVES_AHEAD;
-	for (unsigned left = w->levels & ~1U; left && moves; left &= left - 1)
-		moves = take_apart(w, __builtin_ctz(left), moves);
-	return item;
+	while (w->levels) {
+		int level = __builtin_ctz(w->levels);
+		for (unsigned word = 0; word < WHEEL_SLOTS / 64; word++)
+			for (uint64_t *bits = &w->used[level][word]; *bits; *bits &= *bits - 1) {
+				uint64_t i = word * 64 + (unsigned)__builtin_ctzll(*bits);
+				struct wheel_item *list = &w->slot[level][i];
+				int shift = level_shift(level), above = shift + WHEEL_BITS;
+				if (list->next == list)
+					continue;
+				*start = (above < 64 ? w->current >> above << above : 0) | i << shift;
+				return list;
+			}
+		w->levels &= w->levels - 1;
+	}
+	return NULL;
+}
+
+/* Begins to take the first slot apart if its time has come. Returns whether it did. */
+static bool
+slot_begin(struct wheel *w, uint64_t now)
+{
+	uint64_t start;
+	struct wheel_item *list = slot_first(w, &start);
+	if (!list) {
+		if (now > w->current)
+			w->current = now >> WHEEL_FINE << WHEEL_FINE;
+		return false;
+	}
+	if (start > now)
+		return false;
+	w->current = start;
+	w->moving = *list;
+	w->moving.next->prev = w->moving.prev->next = &w->moving;
+	list_init(list);
+	return true;
 }
 
 struct wheel_item *
 wheel_pop(struct wheel *w, int64_t now)
 {
-	struct wheel_item *item = w->late.next;
-	if (item != &w->late) {
-		if (item->due > now)
-			return NULL;
-		wheel_remove(w, item);
-		return item;
-	}
-	if (!w->levels && key(now) > w->current)
-		w->current = key(now);
-	struct first f;
-	for (int moves = MOVES; moves > 0 && find_first(w, &f);) {
-		if (is_sorted(w, &f))
-			return f.list->next->due <= now ? take_out(w, f.list->next) : NULL;
-		if ((f.level < WIDE ? f.start : f.behind ? 0 : slot_before(&f)) > key(now))
-			return NULL;
-		if (!f.behind)
-			w->current = slot_before(&f);
-		moves = take_apart(w, f.level, moves);
-	}
-	return NULL;
+	int moves = WHEEL_MOVES;
+	do {
+		struct wheel_item *item;
+		for (; (item = w->moving.next) != &w->moving; moves--) {
+			if (moves == 0)
+				return NULL;
+			__builtin_prefetch(item->next);
+			list_remove(item);
+			wheel_place(w, item);
+		}
+	} while (w->heap_n == 0 && slot_begin(w, wheel_key(now)));
+	if (w->heap_n == 0 || w->heap[0].due > now)
+		return NULL;
+	struct wheel_item *first = w->heap[0].item;
+	heap_remove(w, 0);
+	return first;
 }
 
 int64_t
-wheel_next(const struct wheel *w)
+wheel_next(struct wheel *w)
 {
-	struct first f;
-	if (w->late.next != &w->late)
-		return w->late.next->due;
-	if (!find_first(w, &f))
-		return WHEEL_NEVER;
-	if (is_sorted(w, &f))
-		return f.list->next->due;
-	return unkey(f.level < WIDE ? f.start : f.behind ? w->current : slot_before(&f));
+	uint64_t start;
+	if (w->moving.next != &w->moving)
+		return wheel_time(w->current);
+	if (w->heap_n)
+		return w->heap[0].due;
+	return slot_first(w, &start) ? wheel_time(start) : WHEEL_NEVER;
 }

@@ -79,7 +79,7 @@ latency_observe(struct ack *a)
 	int64_t t;
 	if (a->same && time_parse((struct slice){a->ingested, TIME_TEXT - 1}, &t) == 0) {
 		int64_t took = clock_now() - t;
-		metrics_observe(HISTOGRAM_TOLD, took > 0 ? (uint64_t)took : 0, a->same);
+		metrics_observe(HISTOGRAM_EMITTED, took > 0 ? (uint64_t)took : 0, a->same);
 	}
 	a->same = 0;
 }
@@ -334,6 +334,7 @@ record_done(struct ack *a)
 	}
 	if (a->source.token >= 0 && a->recording->acknowledged >= 0)
 		a->acknowledged = a->recording->acknowledged;
+	metrics_add(METRIC_BATCHES, 1);
 	a->until = clock_now() + (a->recording->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 	load_clear(a->recording);
 	a->recording = NULL;
@@ -455,8 +456,8 @@ ack_main(const struct writer_options *o)
 		log_source(o->source);
 	}
 	output_open(&a.out, STDOUT_FILENO);
-	if (o->output_lock)
-		(void)a;
+	if (o->output_lock && output_share(&a.out, o->output_lock) != 0)
+		die(EXIT_PERMANENT, "could not open \"%s\": %m", o->output_lock);
 	ack_loop(&a);
 	bool cut_off = o->resume && !a.ended && !loop_stopping();
 	if (cut_off)

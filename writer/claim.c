@@ -70,7 +70,7 @@ pending_main(const struct writer_options *o)
 	struct source s = {.shard = o->shard, .token = o->token_given ? (int64_t)o->token : -1, .delivered = -1};
 	enum pg_status status = PG_OK;
 	struct output out;
-	struct pg *pg = writer_connect(o, "acctflow pending");
+	struct pg *pg = writer_look(o, "acctflow pending");
 	if (o->pipelines) {
 		status = pg_exec(pg, sql_pipelines_pending, NULL, 0);
 		if (status != PG_OK)

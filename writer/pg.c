@@ -39,7 +39,7 @@ struct pg {
 	bool unreachable;
 	bool copy;	     /* the simple statement under way is a COPY */
 	struct slice piece;
-	int64_t heard;
+	int64_t heard, patience;
 };
 
 struct pg *
@@ -116,10 +116,18 @@ pg_note(struct pg *pg, const PGresult *r)
 	pg->read_only |= state && strcmp(state, "25006") == 0;
 }
 
-/* How long a server may be silent. */
-static int64_t
-pg_silence(void)
+void
+pg_patience(struct pg *pg, uint64_t seconds)
 {
+	pg->patience = (int64_t)seconds * 1000000;
+}
+
+/* How long the server may be silent. */
+static int64_t
+pg_silence(const struct pg *pg)
+{
+	if (pg->patience)
+		return pg->patience;
 	return pg_deadline() > 0 ? pg_deadline() : (int64_t)SILENCE_S * 1000000;
 }
 
@@ -127,15 +135,15 @@ pg_silence(void)
 static enum pg_status
 pg_wait(struct pg *pg, struct pg_wait *wait)
 {
-	if (clock_now() >= pg->heard + pg_silence()) {
+	if (clock_now() >= pg->heard + pg_silence(pg)) {
 		struct buf message = {0};
-		buf_printf(&message, "no word from the server for %lld s", (long long)(pg_silence() / 1000000));
+		buf_printf(&message, "no word from the server for %lld s", (long long)(pg_silence(pg) / 1000000));
 		enum pg_status status = pg_lost(pg, buf_cstr(&message));
 		buf_free(&message);
 		return status;
 	}
 	short events = pg->unsent ? POLLIN | POLLOUT : POLLIN;
-	*wait = (struct pg_wait){PQsocket(pg->conn), events, pg->heard + pg_silence()};
+	*wait = (struct pg_wait){PQsocket(pg->conn), events, pg->heard + pg_silence(pg)};
 	return PG_WAIT;
 }
 
@@ -453,7 +461,7 @@ pg_step(struct pg *pg, struct pg_wait *wait)
 	return pg->status;
 }
 
-/* Waits, and steps, until it is over or, where that is asked for, the program is told to stop. */
+/* Waits, and steps, until it is over or, where that is asked for, the program is asked to stop. */
 static enum pg_status
 pg_block(struct pg *pg, bool stoppable)
 {
@@ -463,7 +471,7 @@ pg_block(struct pg *pg, bool stoppable)
 		if (status != PG_WAIT)
 			return status;
 		if (stoppable && loop_stopping())
-			return pg_lost(pg, "told to stop");
+			return pg_lost(pg, "asked to stop");
 		struct pollfd p = {.fd = wait.fd, .events = wait.events};
 		loop_wait(&p, 1, wait.until);
 	}

@@ -36,7 +36,7 @@ struct pg *pg_new(const char *application);
 void pg_free(struct pg *pg);
 
 /* Starts to make the connection ready for a transaction: rolls back what is open, connects where that fails or there is
- * no connection, tries again with capped, jittered backoff up to the deadline or until told to stop (PG_RETRY). */
+ * no connection, tries again with capped, jittered backoff up to the deadline or until asked to stop (PG_RETRY). */
 void pg_ready(struct pg *pg);
 
 /* How a transaction begins whose statements wait for each other by locks, whatever the server's default is. */
@@ -50,6 +50,9 @@ void pg_ready(struct pg *pg);
 /* Queues a statement for the next pg_start. The SQL text must live until then; the parameters are sent at once. A
  * transaction's first statement gets its search_path fixed and jit off, for the transaction. */
 void pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, int n);
+
+/* How long a running statement of this connection may go without a word from the server, instead of the deadline. */
+void pg_patience(struct pg *pg, uint64_t seconds);
 
 /* Starts what was queued as one pipeline. Once pg_step says PG_OK the results are there, in the order of queueing, until
  * the next pg_queue. After any error the transaction is over; call pg_ready before anything else. */

@@ -274,6 +274,7 @@ commit_turn(struct run *r, struct pg_wait *wait)
 	if (status == COMMIT_DONE && records) {
 		uint64_t us = (uint64_t)(clock_now() - r->commit_started);
 		metrics_add(METRIC_BATCHES, 1);
+		metrics_set(METRIC_COMMITTED, (uint64_t)(r->source.committed + 1));
 		metrics_observe(HISTOGRAM_BATCH, records, 1);
 		metrics_observe(HISTOGRAM_COMMIT, us, 1);
 		log_trace("committed a batch records=%zu us=%llu", records, (unsigned long long)us);

@@ -1,116 +1,211 @@
-/* Migrations run in order, each once, all in one transaction under a transaction's
- * advisory lock, so that any number of programs may start on an empty database at
- * once. */
+/* See schema.h. Migrations run in order, each once, all in one transaction under a transaction's advisory lock, so that
+ * any number of programs may start on an empty database at once. */
 #include "schema.h"
 
+#include "hash.h"
 #include "log.h"
+#include "loop.h"
 #include "sql.h"
+#include "time.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 static const char *const migrations[] = {sql_001_base};
-enum { VERSION = sizeof migrations / sizeof *migrations };
+enum { VERSION = sizeof migrations / sizeof *migrations, PAUSE_US = 200000, LOCK_MS = 900 };
 
 int
-migrate_version(void)
+schema_version(void)
 {
 	return VERSION;
 }
 
 _Noreturn static void
-failed(struct pg *db, enum pg_status status, const char *what)
+schema_failed(struct pg *pg, enum pg_status status, const char *what)
 {
-	if (strcmp(pg_sqlstate(db), "42501") == 0)
+	const char *state = pg_sqlstate(pg);
+	if (loop_stopping())
+		exit(EXIT_OK);
+	if (strcmp(state, "42501") == 0)
 		die(EXIT_PERMANENT,
 		    "this role may not %s (%s); as the schema's or the database's owner run: writer migrate --db …; "
-		    "what "
-		    "roles there are, prints: writer roles",
-		    what, pg_error(db));
-	die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, pg_error(db));
+		    "writer roles prints which roles there are",
+		    what, pg_error(pg));
+	if (strcmp(state, "55P03") == 0)
+		die(EXIT_TEMPORARY, "could not %s within %lld s: another program holds a lock for it", what,
+		    (long long)(pg_deadline() / 1000000));
+	die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not %s: %s", what, pg_error(pg));
 }
 
-/* The schema's version: 0 if there is none. */
-static int
-version_read(struct pg *db)
+static int64_t
+schema_hash(int version)
 {
+	return (int64_t)hash_fnv1a(HASH_FNV1A, slice_of(migrations[version - 1]));
+}
+
+enum pg_status
+schema_read(struct pg *pg, int *version)
+{
+	*version = SCHEMA_NONE;
 	/* Not by to_regclass: it may answer from a cache what was so before another program's migration. */
-	enum pg_status status = pg_exec(db,
-	    "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-	    " WHERE n.nspname = 'acctflow' AND c.relname = 'migrations')",
+	enum pg_status status = pg_exec(pg,
+	    "SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'hash')"
+	    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	    " WHERE n.nspname = 'acctflow' AND c.relname = 'migrations'",
 	    NULL, 0);
-	if (status == PG_OK && slice_is(pg_text(db, 0, 0, 0), "f"))
-		return 0;
-	if (status == PG_OK)
-		status = pg_exec(db, "SELECT coalesce(max(version), 0) FROM acctflow.migrations", NULL, 0);
+	if (status != PG_OK || pg_rows(pg, 0) == 0)
+		return status;
+	*version = SCHEMA_FOREIGN;
+	if (slice_is(pg_text(pg, 0, 0, 0), "f"))
+		return PG_OK;
+	status = pg_exec(pg, "SELECT version, hash FROM acctflow.migrations ORDER BY version", NULL, 0);
 	if (status != PG_OK)
-		failed(db, status, "read the schema's version");
-	return (int)pg_i64(db, 0, 0, 0);
+		return status;
+	int last = SCHEMA_NONE;
+	for (int row = 0; row < pg_rows(pg, 0); row++) {
+		last = (int)pg_i64(pg, 0, row, 0);
+		struct slice hash = pg_text(pg, 0, row, 1);
+		if (last != row + 1 || (last <= VERSION && strtoll(hash.p, NULL, 10) != schema_hash(last)))
+			return PG_OK;
+	}
+	*version = last;
+	return PG_OK;
+}
+
+/* Exits where nothing that this program does could help. */
+static void
+schema_judge(int version)
+{
+	if (version == SCHEMA_FOREIGN)
+		die(EXIT_PERMANENT,
+		    "the schema acctflow was made by an unreleased version; make freshdb drops this database and makes it anew");
+	if (version > VERSION)
+		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version,
+		    VERSION);
+}
+
+void
+schema_check(struct pg *pg)
+{
+	int version;
+	enum pg_status status = schema_read(pg, &version);
+	if (status != PG_OK)
+		schema_failed(pg, status, "read the schema's version");
+	schema_judge(version);
+	if (version == SCHEMA_NONE)
+		die(EXIT_PERMANENT,
+		    "there is nothing in this database yet; is --db or PGHOST right? supervisor run or writer migrate begins");
+	if (version < VERSION)
+		die(EXIT_PERMANENT, "the schema's version is %d, this program needs %d: run writer migrate", version,
+		    VERSION);
 }
 
 static void
-run(struct pg *db, const char *sql)
+schema_check_server(struct pg *pg)
 {
-	enum pg_status status = pg_script(db, sql);
+	if (pg_server_version(pg) < 130000)
+		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer",
+		    pg_server_version(pg) / 10000);
+	enum pg_status status = pg_exec(pg, "SHOW server_encoding", NULL, 0);
 	if (status != PG_OK)
-		failed(db, status, "migrate the schema");
+		schema_failed(pg, status, "ask for the encoding");
+	if (!slice_is(pg_text(pg, 0, 0, 0), "UTF8"))
+		die(EXIT_PERMANENT,
+		    "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 "
+		    "NAME",
+		    pg_text(pg, 0, 0, 0).p);
+}
+
+/* Begins the transaction and waits for the lock; the isolation is so that afterwards it sees what others made. */
+static enum pg_status
+schema_lock(struct pg *pg)
+{
+	struct buf sql = {0};
+	/* Within the deadline, by which a server that says nothing is given up. */
+	int64_t ms = pg_deadline() / 1000 * 9 / 10;
+	buf_printf(&sql,
+	    PG_BEGIN "; SELECT " PG_PATH ", pg_catalog.set_config('lock_timeout', '%lld', true);"
+		     " SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))",
+	    (long long)(ms > LOCK_MS ? ms : LOCK_MS));
+	enum pg_status status = pg_script(pg, buf_cstr(&sql));
+	buf_free(&sql);
+	return status;
 }
 
 /* Becomes the schema's owner for the rest of the transaction, so that all in it has one owner, whoever migrates; or
- * makes the schema. Returns whether its owner is the one of sql/roles.sql. */
-static bool
-owner_become(struct pg *db)
+ * makes the schema. *roles: whether its owner is the one of sql/roles.sql. */
+static enum pg_status
+schema_own(struct pg *pg, bool *roles)
 {
-	enum pg_status status = pg_exec(db,
+	enum pg_status status = pg_exec(pg,
 	    "SELECT set_config('role', r.rolname, true), r.rolname = 'acctflow_owner'"
 	    " FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'acctflow'",
 	    NULL, 0);
 	if (status != PG_OK)
-		failed(db, status, "migrate the schema");
-	if (pg_rows(db, 0) > 0)
-		return slice_is(pg_text(db, 0, 0, 1), "t");
-	run(db, "CREATE SCHEMA acctflow");
-	return false;
+		return status;
+	*roles = pg_rows(pg, 0) > 0 && slice_is(pg_text(pg, 0, 0, 1), "t");
+	return pg_rows(pg, 0) > 0 ? PG_OK : pg_script(pg, "CREATE SCHEMA acctflow");
+}
+
+static enum pg_status
+schema_apply(struct pg *pg, int version)
+{
+	struct pg_param p[2] = {0};
+	enum pg_status status = pg_script(pg, migrations[version - 1]);
+	pg_set_i64(&p[0], version);
+	pg_set_i64(&p[1], schema_hash(version));
+	if (status == PG_OK)
+		status = pg_exec(pg, "INSERT INTO acctflow.migrations (version, hash) VALUES ($1, $2)", p, 2);
+	pg_params_free(p, 2);
+	return status;
+}
+
+/* One attempt at all that is missing. *before: the version that was found. */
+static enum pg_status
+schema_attempt(struct pg *pg, int *before)
+{
+	bool roles = false;
+	enum pg_status status = schema_lock(pg);
+	if (status == PG_OK)
+		status = schema_read(pg, before);
+	if (status != PG_OK)
+		return status;
+	schema_judge(*before);
+	status = schema_own(pg, &roles);
+	if (status == PG_OK && *before == SCHEMA_NONE)
+		status = pg_script(pg, "CREATE TABLE acctflow.migrations (version integer PRIMARY KEY,"
+				       " hash bigint NOT NULL, migrated_at timestamptz NOT NULL DEFAULT now())");
+	for (int version = *before + 1; status == PG_OK && version <= VERSION; version++)
+		status = schema_apply(pg, version);
+	if (status == PG_OK && roles && *before < VERSION)
+		status = pg_script(pg, sql_roles);
+	return status == PG_OK ? pg_script(pg, "COMMIT") : status;
 }
 
 int
-migrate(struct pg *db)
+schema_migrate(struct pg *pg)
 {
-	if (pg_server_version(db) < 130000)
-		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer",
-		    pg_server_version(db) / 10000);
-	enum pg_status status = pg_exec(db, "SHOW server_encoding", NULL, 0);
+	int version;
+	schema_check_server(pg);
+	enum pg_status status = schema_read(pg, &version);
 	if (status != PG_OK)
-		failed(db, status, "ask for the encoding");
-	if (!slice_is(pg_text(db, 0, 0, 0), "UTF8"))
-		die(EXIT_PERMANENT,
-		    "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 "
-		    "NAME",
-		    pg_text(db, 0, 0, 0).p);
-	int version = version_read(db);
-	if (version > VERSION)
-		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version,
-		    VERSION);
+		schema_failed(pg, status, "read the schema's version");
+	schema_judge(version);
 	if (version == VERSION)
 		return 0;
-
-	run(db, "BEGIN; SELECT " PG_PATH "; SELECT pg_advisory_xact_lock(hashtext('acctflow.migrations'))");
-	version = version_read(db);
-	bool roles = owner_become(db);
-	if (version == 0)
-		run(db, "CREATE TABLE acctflow.migrations"
-			" (version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())");
-	for (int i = version; i < VERSION; i++) {
-		struct pg_param p[1] = {0};
-		run(db, migrations[i]);
-		pg_set_i64(&p[0], i + 1);
-		status = pg_exec(db, "INSERT INTO acctflow.migrations (version) VALUES ($1)", p, 1);
-		pg_params_free(p, 1);
+	/* What passes is tried again: another's lock, an idle transaction that the server ended. */
+	int64_t limit = clock_now() + pg_deadline();
+	while ((status = schema_attempt(pg, &version)) == PG_RETRY && strcmp(pg_sqlstate(pg), "55P03") != 0 &&
+	       clock_now() < limit && !loop_stopping()) {
+		log_warn("could not migrate the schema, trying again: %s", pg_error(pg));
+		int64_t until = clock_now() + PAUSE_US;
+		while (clock_now() < until && !loop_stopping())
+			loop_wait(NULL, 0, until);
+		status = pg_connect(pg);
 		if (status != PG_OK)
-			failed(db, status, "migrate the schema");
+			break;
 	}
-	if (roles && version < VERSION)
-		run(db, sql_roles);
-	run(db, "COMMIT");
+	if (status != PG_OK)
+		schema_failed(pg, status, "migrate the schema");
 	if (version < VERSION)
 		log_info("migrated the schema from version %d to %d", version, VERSION);
 	return VERSION - version;

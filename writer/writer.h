@@ -21,16 +21,19 @@ struct writer_options {
 	int format;
 };
 
-/* A new connection with the schema checked, and migrated where that is allowed. Exits where that
- * fails. */
+/* Says where the database is, and how long it is tried. */
+void writer_configure(const struct writer_options *o, uint64_t deadline);
+
+/* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
 struct pg *writer_connect(const struct writer_options *o, const char *application);
+
+/* The same for a verb that only looks: it migrates nothing, and exits where there is nothing to look at. */
+struct pg *writer_look(const struct writer_options *o, const char *application);
 
 /* The verbs: each returns the exit code. */
 int run_main(const struct writer_options *o);
 int ack_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
-int watch_main(const struct writer_options *o);
-int show_main(const struct writer_options *o, const char *sql, const char *argument);
 
 #endif

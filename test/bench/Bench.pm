@@ -10,7 +10,7 @@ use File::Temp qw(tempdir);
 use POSIX ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw($root $bin $dir dir_make setting note tool install pipeline spawn ended turns median quantile ratios
+our @EXPORT = qw($root $bin $dir dir_make setting note tool install pipeline pipelines spawn ended turns median quantile ratios
     file_lines pg_start pg_settings pg_cpu db_fresh db_drop db_conninfo psql sql json_write table_print number);
 
 our $root = abs_path(dirname(__FILE__) . '/../..');
@@ -108,14 +108,13 @@ sub ended {
 	die "$name failed: exit code " . ($? >> 8) . ", signal " . ($? & 127) . "\n" if $?;
 }
 
-# pipeline in => PATH, out => PATH, stages => [[COMMAND…], …]: returns {wall, cpu, stage => [{cpu, rss}, …]}, in seconds
-# and bytes. Each stage runs under time(1), whose small process keeps our own memory out of the peak.
-sub pipeline {
-	my %o = (in => '/dev/null', out => '/dev/null', @_);
+# pipeline_start TAG, in => PATH, out => PATH, stages => [[COMMAND…], …]: the pids. Each stage runs under time(1), whose small
+# process keeps our own memory out of the peak.
+sub pipeline_start {
+	my ($tag, %o) = (shift, in => '/dev/null', out => '/dev/null', @_);
 	my $time = tool('time') // die "time(1) is missing; install package time\n";
 	my @stages = @{$o{stages}};
 	my ($in, @pids) = ($o{in});
-	my $start = time;
 	for my $i (0 .. $#stages) {
 		my ($read, $out);
 		if ($i == $#stages) {
@@ -123,19 +122,37 @@ sub pipeline {
 		} else {
 			pipe $read, $out or die "could not make a pipe: $!\n";
 		}
-		push @pids, spawn($in, $out, $time, '-q', '-f', '%U %S %M', '-o', "$dir/time.$i", @{$stages[$i]});
+		push @pids, spawn($in, $out, $time, '-q', '-f', '%U %S %M', '-o', "$dir/time.$tag.$i", @{$stages[$i]});
 		$in = $read;
 	}
-	undef $in;
-	ended($pids[$_], $stages[$_][0]) for 0 .. $#pids;
-	my %result = (wall => time - $start, cpu => 0, stage => []);
-	for my $i (0 .. $#stages) {
-		open my $file, '<', "$dir/time.$i" or die "time.$i: $!\n";
-		my ($user, $system, $kilobytes) = split ' ', <$file> // '';
-		push @{$result{stage}}, {cpu => $user + $system, rss => $kilobytes * 1024};
-		$result{cpu} += $user + $system;
+	return \@pids;
+}
+
+# pipelines {…}, …: these at once. Returns {wall, cpu, all => [{cpu, stage => [{cpu, rss}, …]}, …]}, in seconds and bytes.
+sub pipelines {
+	my @each = @_;
+	my $start = time;
+	my @pids = map { pipeline_start($_, %{$each[$_]}) } 0 .. $#each;
+	for my $k (0 .. $#each) { ended($pids[$k][$_], $each[$k]{stages}[$_][0]) for 0 .. $#{$pids[$k]} }
+	my %result = (wall => time - $start, cpu => 0, all => []);
+	for my $k (0 .. $#each) {
+		my %one = (cpu => 0, stage => []);
+		for my $i (0 .. $#{$pids[$k]}) {
+			open my $file, '<', "$dir/time.$k.$i" or die "time.$k.$i: $!\n";
+			my ($user, $system, $kilobytes) = split ' ', <$file> // '';
+			push @{$one{stage}}, {cpu => $user + $system, rss => $kilobytes * 1024};
+			$one{cpu} += $user + $system;
+		}
+		push @{$result{all}}, \%one;
+		$result{cpu} += $one{cpu};
 	}
 	return \%result;
+}
+
+# pipeline in => PATH, out => PATH, stages => …: one of them: {wall, cpu, stage => [{cpu, rss}, …]}.
+sub pipeline {
+	my $r = pipelines({@_});
+	return {wall => $r->{wall}, cpu => $r->{cpu}, stage => $r->{all}[0]{stage}};
 }
 
 # --- turns and medians ------------------------------------------------------------
@@ -191,7 +208,11 @@ sub pg_start {
 	local $ENV{ACCTFLOW_HOME} = $home;
 	local $ENV{ACCTFLOW_LOG_LEVEL} = 'warn';
 	my $start = sub {
-		system("$root/supervisor postgres >/dev/null") == 0 or die "Postgres does not start\n";
+		# A list, not a shell's line: the path may have a space.
+		open(my $out, '>&', \*STDOUT) and open(STDOUT, '>', '/dev/null') or die "standard output: $!\n";
+		my $failed = system "$root/supervisor", 'postgres';
+		open STDOUT, '>&', $out or die "standard output: $!\n";
+		$failed == 0 or die "Postgres does not start\n";
 		open my $file, '<', "$home/run/db" or die "$home/run/db: $!\n";
 		($socket) = <$file> =~ /host=(\S+)/ or die "no socket in $home/run/db\n";
 		@ENV{qw(PGHOST PGPORT PGUSER)} = ($socket, 5432, 'acctflow');

@@ -136,6 +136,7 @@ wheel_fire(void)
 static void
 wheel_end(void)
 {
+	wheel_free(&wheel);
 	free(items);
 }
 

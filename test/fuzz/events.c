@@ -1,7 +1,7 @@
 // with: timerd/callback.c timerd/timers.c timerd/wheel.c
 /* timerd's reader of events, on the virtual clock: the program itself but for its main.
  * The same comes out however the input is cut into reads. All that comes in is passed on,
- * byte for byte and in order, but for what is between writer and timerd; what is told in
+ * byte for byte and in order, but for what is between writer and timerd; what is emitted in
  * between are records of `fired`, at their due time, and of `cancelled`, at times that
  * never go back, no more than there were versions; and in the end nothing is pending. */
 int timerd_main(int, char **);
@@ -37,7 +37,8 @@ run_events(struct buf *out, struct slice stream, uint64_t cuts)
 	timers_free(t.timers);
 	record_free(&t.record);
 	schedule_free(&t.schedule);
-	buf_free(&t.room);
+	buf_free(&t.source);
+	buf_free(&t.line);
 	buf_free(&t.in.buf);
 	buf_free(&t.out.buf);
 }

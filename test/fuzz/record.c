@@ -1,14 +1,13 @@
-// with: reader/tell.c
 /* The record scanner on any bytes. Both its entries say the same. A prefix of JSON is
  * unfinished, never bad. What it takes without reserve cJSON takes too, and reads the same
- * with white space and without. An update that is told reads back as itself, what is
- * rejected is told as a record, with the beginning of its text exact, and nothing of
+ * with white space and without. An update that is emitted reads back as itself, what is
+ * rejected is emitted as a record, with the beginning of its text exact, and nothing of
  * either can act on a terminal. */
 #include "fuzz.h"
 
+#include "display.h"
+#include "event.h"
 #include "log.h"
-#include "reader/tell.h"
-#include "record.h"
 #include "utf8.h"
 
 #include <cjson/cJSON.h>
@@ -65,36 +64,35 @@ check_value(struct slice value, const struct json_scan *s)
 }
 
 static void
-check_told(struct slice told)
+check_emitted(struct slice emitted)
 {
-	check(!memchr(told.p, '\n', told.n) && record_parse_line(told, &again) == 0);
+	check(!memchr(emitted.p, '\n', emitted.n) && record_parse_line(emitted, &again) == 0);
 	second.len = 0;
-	display_record(&second, (struct display_style){.people = true}, told);
+	display_record(&second, (struct display_style){.people = true}, emitted);
 	check(second.len && second.p[second.len - 1] == '\n');
 	check(fuzz_is_safe((struct slice){second.p, second.len - 1}));
 }
 
 static void
-tell(struct buf *b, const struct update *update, const struct record *record)
+emit(struct buf *b, const struct update *update, const struct record *record)
 {
 	b->len = 0;
-	buf_text(b, "{\"source\":\"s\",\"offset\":7");
-	tell_body(b, update, record);
-	tell_stamp(b, update->arrive_ms);
-	tell_tail(b, update);
+	event_update_begin(b, SLICE("\"s\""), 7);
+	event_update_body(b, update, record);
+	event_update_end(b, update->trace, update->arrive_ms);
 }
 
 static void
 check_update(void)
 {
-	tell(&line, &u, &r);
-	check_told(slice_buf(&line));
+	emit(&line, &u, &r);
+	check_emitted(slice_buf(&line));
 	check(update_read(&again, &v, &reason) == 0);
 	check(slice_same(u.id, v.id) && slice_same(u.account_type, v.account_type) && slice_same(u.data, v.data));
 	check(slice_same(u.trace, v.trace) && u.tokens == v.tokens && u.callback_ms == v.callback_ms);
 	check(u.version == v.version && u.arrive_ms == v.arrive_ms && v.offset == 7);
 	check(!again.spaced[M_DATA]);
-	tell(&second, &v, &again);
+	emit(&second, &v, &again);
 	check(slice_same(slice_buf(&line), slice_buf(&second)));
 }
 
@@ -112,9 +110,10 @@ check_rejected(struct slice text)
 {
 	uint64_t total = 0;
 	line.len = 0;
-	buf_text(&line, "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":7");
-	tell_rejected(&line, slice_buf(&reason), 3, text, text.n);
-	check_told(slice_buf(&line));
+	struct reject j = {.reason = slice_buf(&reason), .line = 3};
+	reject_raw(&j, text, text.n, &room);
+	event_rejected(&line, SLICE("\"s\""), 7, &j, -1, NO_TIME, false);
+	check_emitted(slice_buf(&line));
 	check(record_integer(&again, M_RAW_BYTES, UINT64_MAX, &total) == 0 && total == text.n);
 	struct slice raw = record_text(&again, M_RAW, &room);
 	if (record_is(&again, M_RAW_ENCODING, "utf8")) {

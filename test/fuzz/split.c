@@ -1,6 +1,6 @@
 // with: reader/split.c
 /* The input splitter. What comes out of a stream is the same however read(2) cuts it,
- * and where it is saved and loaded again at any cut, as the spool does. It is also what
+ * and where another splitter goes on behind any record, as the spool's readers do. It is also what
  * the stream holds by a plain second reading: lines between newlines, or elements between
  * brackets and commas, each where the one before it ended. */
 #include "fuzz.h"
@@ -13,14 +13,14 @@
 
 static const char ended[] = "end\n", empty[] = "empty\n";
 
-/* Writes down all that comes out. `reload`: goes on in a new splitter after every so many reads; 0 for never. */
+/* Writes down all that comes out. `reload`: goes on in a new splitter behind every so many records; 0 for never. */
 static void
 transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts, unsigned reload)
 {
 	struct split s = {0}, other = {0};
-	struct buf rest = {0}, next = {0};
+	struct place place;
 	enum split_status status;
-	unsigned reads = 0;
+	unsigned records = 0;
 	out->len = 0;
 	feed_start(stream, cuts);
 	split_start(&s, FEED_FD, lines_only);
@@ -35,28 +35,17 @@ transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts,
 			buf_text(out, "\n=");
 			buf_slice(out, s.raw);
 			buf_char(out, '\n');
+			if (reload && ++records % reload == 0 && split_place(&s, &place)) {
+				/* As one does that begins at an entry of a spool's index. */
+				size_t at = stream.n - feed_rest().n - split_left(&s);
+				bool array = split_is_array(&s);
+				feed_start((struct slice){stream.p + at, stream.n - at}, cuts += 1 + records);
+				split_start_at(&other, FEED_FD, array, &place);
+				struct split old = s;
+				s = other;
+				other = old;
+			}
 			continue;
-		}
-		if (reload && ++reads % reload == 0 && !s.in.eof) {
-			uint64_t state[SPLIT_STATE];
-			struct slice partial;
-			size_t unread = feed_rest().n;
-			split_save(&s, state, &partial);
-			next.len = 0;
-			buf_slice(&next, partial);
-			buf_slice(&next, feed_rest());
-			struct buf swap = rest;
-			rest = next;
-			next = swap;
-			feed_start(slice_buf(&rest), 0);
-			check(split_load(&other, FEED_FD, lines_only, state) >= 0);
-			feed_start(feed_rest(), cuts += 1 + reads);
-			struct split old = s;
-			s = other;
-			other = old;
-			/* What was seen before comes again first. */
-			while (feed_rest().n > unread)
-				check(split_read(&s) > 0);
 		}
 		check(split_read(&s) >= 0);
 	}
@@ -72,8 +61,6 @@ transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts,
 	check(split_next(&s) == status);
 	split_free(&s);
 	split_free(&other);
-	buf_free(&rest);
-	buf_free(&next);
 }
 
 /* Takes "LINE TOTAL SHOWN …\n=RAW\n" off the front of what was written down. Returns false where there is no more
@@ -112,13 +99,20 @@ lines_before(const char *p, const char *at)
 	return n;
 }
 
+static size_t
+mark_length(struct slice stream)
+{
+	return stream.n >= 3 && memcmp(stream.p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 static void
 check_lines(struct slice stream, struct slice written)
 {
 	uint64_t number, total;
 	struct slice raw;
 	const char *end = stream.p + stream.n, *p = stream.p;
-	/* White space before the first record is none of it. */
+	/* A byte order mark and white space before the first record are none of it. */
+	p += mark_length(stream);
 	while (is_space(*p))
 		p++;
 	while (p < end) {
@@ -200,7 +194,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	transcribe(&cut, stream, lines_only, cuts + 1, 1 + (data[0] >> 1) % 8);
 	check_same(&whole, &cut);
 
-	const char *p = stream.p, *end = p + stream.n;
+	const char *p = stream.p + mark_length(stream), *end = stream.p + stream.n;
 	while (p < end && is_space(*p))
 		p++;
 	buf_cstr(&whole);

@@ -1,10 +1,11 @@
-// with: reader/spool.c reader/split.c reader/input.c
-/* What reader reads from its own disk: the head of a spool's segment, and what it says
- * about where in the stream the segment's bytes are. A damaged one ends the program with
- * a message; one that is taken is gone on with to an end. */
+// with: reader/spool.c reader/split.c
+/* What reader reads from its own disk: the index of a spool, damaged or not. Each entry
+ * that is taken is one that stands there; a reader that begins at the last one gets to an
+ * end, whatever the entry says. */
 #include "fuzz.h"
 
 #include "log.h"
+#include "reader/split.h"
 #include "reader/spool.h"
 
 #include <fcntl.h>
@@ -13,55 +14,84 @@
 #include <unistd.h>
 
 static char folder[] = "/tmp/acctflow-fuzz.XXXXXX";
-static char segment[sizeof folder + 21];
+static const char data[] = "[1, 2,\n3, 4]\n{\"a\":1}\nrubbish\n";
 static struct spool spool;
-static struct spool_head head;
 static struct split split;
+
+static void
+file_write(const char *name, struct slice text)
+{
+	char path[64];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	check(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
+	close(fd);
+}
 
 static void
 clean(void)
 {
-	unlink(segment);
+	static const char *const names[] = {"data", "index", "end", "read.0"};
+	char path[64];
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		unlink(path);
+	}
 	rmdir(folder);
 }
 
 static void
 go_on(void)
 {
+	struct spool_entry e;
 	enum split_status status;
-	if (split_load(&split, spool.in, false, head.split) < 0)
+	if (!spool_find(&spool, UINT64_MAX, &e))
 		return;
-	while ((status = split_next(&split)) == SPLIT_RECORD || status == SPLIT_MORE)
-		if (status == SPLIT_MORE)
-			check(split_read(&split) >= 0);
-		else
+	check(spool.at == e.byte && e.byte < sizeof data && spool.input <= e.byte && e.line > 0);
+	if (e.kind == SPOOL_INPUT)
+		split_start(&split, spool.data, false);
+	else
+		split_start_at(&split, spool.data, e.kind == SPOOL_ARRAY,
+		    &(struct place){e.line, e.byte - spool.input, e.line_start});
+	while ((status = split_next(&split)) == SPLIT_RECORD || status == SPLIT_MORE) {
+		int64_t more = status == SPLIT_MORE ? spool_more(&spool) : 1;
+		check(more >= 0 && more < (int64_t)sizeof data);
+		if (status == SPLIT_RECORD) {
 			split_line(&split);
+		} else if (more == 0) {
+			split_end(&split);
+		} else {
+			split.in.most = (size_t)more;
+			ssize_t n = split_read(&split);
+			check(n > 0);
+			spool.at += (uint64_t)n;
+		}
+	}
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static bool made;
-	log_set(LOG_ERROR, false);
+	log_set(LOG_ERROR + 0, false);
 	if (!made) {
 		check(mkdtemp(folder) != NULL);
-		snprintf(segment, sizeof segment, "%s/%020d", folder, 0);
 		atexit(clean);
+		file_write("data", (struct slice){data, sizeof data - 1});
+		file_write("end", SLICE(""));
 		made = true;
 	}
-	int fd = open(segment, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	check(fd >= 0 && write(fd, data, size) == (ssize_t)size);
-	close(fd);
-
-	spool = (struct spool){.path = folder, .limit = 1, .in = -1, .out = -1, .folder = -1};
+	file_write("index", (struct slice){(const char *)bytes, size});
+	spool = (struct spool){.path = folder};
 	fuzz_catches = true;
 	if (setjmp(fuzz_died) == 0) {
 		spool_open(&spool);
-		check(spool_find(&spool, 0, &head));
+		spool_enter(&spool, 0);
 		go_on();
 	}
 	fuzz_catches = false;
 	split_free(&split);
+	split = (struct split){0};
 	spool_close(&spool);
 	return 0;
 }

@@ -19,7 +19,8 @@ const PATIENCE = 60_000; // ms until a condition that does not come true is a fa
 let browser; // one for all pages
 
 export async function open(url, {width = 1280, dark = false, clock = false, answer = null} = {}) {
-	browser ??= await chromium.launch({executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-gpu']});
+	browser ??= await chromium.launch({executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
+		'--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']});
 	const context = await browser.newContext({viewport: {width, height: 800}, colorScheme: dark ? 'dark' : 'light'});
 	context.setDefaultTimeout(PATIENCE);
 	const page = await context.newPage(), said = [], strangers = [], origin = new URL(url).origin;
@@ -73,7 +74,7 @@ export function close() {
 	return browser.close();
 }
 
-// Until the verdict is in that state (good, bad, gone), with text in its sentence or reasons.
+// Until the verdict is in that state (good, idle, bad, gone), with text in its sentence or reasons.
 export function verdict(page, state, text = '') {
 	return until(page, `verdict ${state} ${text}`, ([state, text]) => {
 		const verdict = document.querySelector('#verdict');

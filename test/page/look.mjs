@@ -1,40 +1,45 @@
-// The page's looks, on an answer of every kind of text that could do harm: light and dark, wide and on a phone; what a
-// keyboard reaches, what axe finds, that no text acts, hides, or leaves its place.
-import {open, close, verdict, rows, axe, assert} from './browser.mjs';
+// The page's looks, on an answer with every kind of harmful text: light and dark, wide and on a phone; what a keyboard
+// reaches, what axe finds, that no text acts, hides, or leaves its place.
+import {open, close, until, verdict, rows, axe, assert} from './browser.mjs';
 
 const [url] = process.argv.slice(2);
-const now = Date.now(), at = ago => new Date(now - ago * 1000).toISOString();
+const now = Date.now(), at = ago => (now - ago * 1000) * 1000, iso = ago => new Date(now - ago * 1000).toISOString();
 const script = '<script>alert(1)</script><img src=x onerror=alert(2)>';
 const bidi = '\u202egnirts\u2066\u200b\u3164\u0007\ud800';
 const long = 'x'.repeat(100) + 'é'.repeat(77) + 'w'; // 255 bytes
-const wave = high => Array.from({length: 600}, (unused, i) => i < 60 ? null : Math.round(high * (1 + Math.sin(i / 40))));
-const answer = {
-	version: '0.1.0', time: at(0), ready: false, reasons: [`no ${script}`, bidi, 'x'.repeat(5000)],
-	database: {reachable: false, schema: 1, error: script, askedAt: at(1)},
-	programs: ['reader', 'writer', 'timerd', 'ack'].map((name, i) => ({
-		name, state: ['running', 'stopped', 'stalled', 'running'][i], pid: i === 1 ? null : 4000000 + i, startedAt: at(90), tickAt: at(i === 2 ? 30 : 0), restarts: 1,
+const wave = high => Array.from({length: 600}, (unused, i) => i < 60 ? -1 : Math.round(high * (1 + Math.sin(i / 40))));
+const total = perSecond => Array.from({length: 600}, (unused, i) => i < 60 ? -1 : Math.round(perSecond * i * (1 + i / 600)));
+const histogram = [[100, 0], [200, 50], [500, 48], [1000, 2], [0, 0]];
+const pipeline = (source, shard, states) => ({
+	source, shard, progress: {reading: true, emitted: 20, bytes: 700, size: 1000, rate: 12.4, left: 200}, lagRecords: 1, lagSeconds: 0.25,
+	overdue: 0, programs: ['reader', 'writer', 'timerd', 'ack'].map((name, i) => ({
+		name, state: states[i], pid: states[i] === 'stopped' ? 0 : 4000000 + i, startedAt: at(90),
+		tickAt: at(states[i] === 'stalled' ? 30 : 0),
 	})),
+});
+const answer = {
+	version: '0.1.0', time: at(0), ready: false, running: true, ending: false, reasons: [`no ${script}`, bidi, 'x'.repeat(5000)],
+	database: {reachable: false, schema: 1, answeredAt: at(1)},
+	pipelines: [pipeline(script, '0/2', ['running', 'stopped', 'stalled', 'running']),
+		pipeline(bidi, '1/2', ['running', 'stopped', 'running', 'running'])],
+	progress: {reading: true, emitted: 20, bytes: 700, size: 1000, rate: 12.4, left: 200},
 	totals: {
 		read: 20, indexed: 10, stale: 1, duplicate: 2, conflict: 3, rejected: 4, fired: 5, cancelled: 2, pending: 3, retries: 0,
 		restarts: 1,
 	},
 	sources: [{
 		name: long, read: 20, indexed: 10, stale: 1, duplicate: 2, conflict: 3, rejected: 4, committedOffset: 19,
-		deliveredOffset: null, updatedAt: at(100_000),
+		deliveredOffset: null, updatedAt: iso(100_000),
 	}],
-	lag: {records: 1, seconds: 0.25},
-	latency: {commit: {p50: 0.001, p99: 0.002}, arrivalToTold: {p50: null, p99: null}, lateness: {p50: 0.1, p99: 90}},
 	series: {
-		step: 1, end: at(0), read: wave(9000), indexed: wave(7000), fired: wave(20), rejected: wave(0), lag: wave(100),
-		pending: wave(1e9), latenessP99: wave(3),
+		read: total(9000), indexed: total(7000), fired: total(20), rejected: total(1), lag: wave(100), pending: wave(1e9),
+		overdue: wave(1), latenessSum: total(3), latenessCount: total(20),
 	},
-	pendingByDue: [0, 1, 10, 60, 600, 3600, 86400, null].map((seconds, i) => ({seconds, count: i ? 0 : 3})),
+	histograms: {batch: histogram, commit: histogram, emitted: histogram, lateness: histogram},
+	pendingByDue: [0, 1, 10, 60, 600, 3600, 86400, null].map((seconds, i) => ({seconds, count: [3, 9, 0, 0, 0, 0, 0, 0][i]})),
 	richest: [{accountType: bidi, id: script, tokens: '18446744073709551615', version: 1},
 		{accountType: 'a', id: long, tokens: script, version: 2}],
-	events: [script, bidi, long].map((id, i) => ({
-		event: 'rejected', reason: script, id, version: i, accountType: long, at: at(i), source: script, offset: i,
-	})),
-	rejects: [{source: bidi, offset: 3, reason: script, at: at(3), raw: '"'.repeat(200)}],
+	rejects: Array.from({length: 30}, (unused, i) => ({source: bidi, offset: i, reason: script, count: 900 - i, at: iso(3), raw: '"'.repeat(200)})),
 	restarts: [{program: 'writer', cause: 'signal 9', at: at(50)}], spoolBytes: 1, diskFreeBytes: 5e9,
 };
 
@@ -53,16 +58,39 @@ for (const width of [1280, 360]) {
 
 		// The figures are where they belong.
 		assert.deepEqual((await rows(page, 'due'))[0].slice(0, 2), ['overdue', '3']);
+		const bars = await page.$$eval('#due .meter', all => all.slice(0, 3).map(bar => {
+			const outer = bar.getBoundingClientRect(), inner = bar.firstChild.getBoundingClientRect();
+			return [Math.abs(outer.height - inner.height) < 1 && Math.abs(outer.top - inner.top) < 1, Math.round(100 * inner.width / outer.width)];
+		}));
+		assert.deepEqual(bars, [[true, 25], [true, 75], [true, 0]], 'bars fill their tracks');
+		assert.match(await page.locator('#reading').textContent(), /2 sources.*70 % read, 12 \/s, 3 min left/s);
+		assert.deepEqual((await rows(page, 'pipelines'))[0].slice(1, 5), ['0/2', 'writer stopped, timerd stalled', '70 %', '3 min']);
+		const rejects = await rows(page, 'rejects');
+		assert.equal(rejects.length, 8);
+		assert.equal(rejects[0][1], '900');
+		assert.equal(await page.locator('#rejects + p').textContent(), 'and 22 more');
 		assert.deepEqual(await page.$$eval('#stages > li', all => all.map(card => card.dataset.state)),
 			['good', 'idle', 'bad', 'good', 'bad', 'good']);
 		assert.match(await page.locator('#stages > li').nth(2).textContent(), /stalled for 30 s/);
 		const captions = await page.$$eval('#plots figcaption', all => all.map(caption => caption.textContent));
 		assert.equal(captions.length, 4);
-		assert.match(captions[0], /read [\d,]+ \/s, at most 18,000 \/s/);
+		assert.match(captions[0], /read 26,[\d,]+ \/s, at most 26,[\d,]+ \/s/);
 		assert.equal(await page.$$eval('#plots canvas', all => all.filter(canvas => canvas.getContext('2d')
 			.getImageData(0, 0, canvas.width, canvas.height).data.some(byte => byte)).length), 4, 'plots that show something');
 
-		// It fits: no sideways scroll, nothing beyond the edge.
+		// One cursor: over one plot, all captions are of that moment; a restart is marked in each.
+		if (width > 1000) {
+			await page.locator('.plot').nth(1).scrollIntoViewIfNeeded();
+			const box = await page.locator('.plot').nth(1).boundingBox();
+			await page.mouse.move(box.x + box.width - 60, box.y + 40);
+			await page.mouse.move(box.x + box.width - 62, box.y + 40);
+			await page.waitForFunction(() => Array.from(document.querySelectorAll('#plots figcaption li'))
+				.every(line => / at \d\d:\d\d:\d\d$/.test(line.textContent)));
+			await page.mouse.move(0, 0);
+		}
+
+		// It fits: no sideways scroll, nothing beyond the edge, and a phone's page has an end.
+		assert.ok(await page.evaluate(() => document.documentElement.scrollHeight) < (width > 1000 ? 3000 : 5500), 'the page is short');
 		const sizes = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
 		assert.ok(sizes[0] <= sizes[1], `page is ${sizes[0]} wide in ${sizes[1]}`);
 		const back = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
@@ -127,6 +155,19 @@ for (const width of [1280, 360]) {
 	await verdict(page, 'bad', 'Not ready');
 	now = {...answer, ready: true, reasons: []};
 	await verdict(page, 'good', 'Ready');
+	now = {...now, running: false};
+	await verdict(page, 'idle', 'Ready, no run is on');
+	// statusd ends with the run: nothing is wrong.
+	now = {...now, ending: true};
+	await until(page, 'the last answer', () => true);
+	await page.waitForTimeout(1500);
+	now = 500;
+	await verdict(page, 'idle', 'Run ended at ');
+	await verdict(page, 'idle', '3 callbacks are pending');
+	now = {...answer, ready: true, reasons: [], running: false, ending: true, totals: {...answer.totals, pending: 0}};
+	await page.waitForTimeout(1500);
+	now = 500;
+	await verdict(page, 'idle', 'Run finished at ');
 	await end(/status of 500/);
 }
 

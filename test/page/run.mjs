@@ -16,11 +16,10 @@ await until(page, 'stages run', () => Array.from(document.querySelectorAll('#sta
 	'good,good,good,good,good,good');
 assert.deepEqual(await rows(page, 'richest'), [['t', '<script>alert(1)</script>', '9,007,199,254,740,993', '9,007,199,254,740,993']]);
 const [reject] = await rows(page, 'rejects');
-assert.match(reject[1], /tokens/);
-assert.match(reject[2], /<img src=x onerror=alert\(2\)>/);
-const events = await rows(page, 'events');
-assert.equal(events.length, 20);
-assert.deepEqual(events[0].slice(1, 4), ['fired', '<script>alert(1)</script>', '9,007,199,254,740,993']);
+assert.match(reject[0], /tokens/);
+assert.equal(reject[1], '1');
+assert.match(reject[3], /<img src=x onerror=alert\(2\)>/);
+assert.match(await page.locator('#reading').textContent(), /live.*read/s);
 await until(page, 'pending by time due', () => Array.from(document.querySelectorAll('#due tbody tr'), row => row.cells[1].textContent)
 	.join() === '0,0,0,0,0,99,1,0');
 assert.match((await rows(page, 'sources'))[0].join(), /^live,204,202,1,0,0,1,203,/);
@@ -29,8 +28,6 @@ act(PAGE_KILL);
 await until(page, 'the kill', () => /writer *signal 9/.test(document.querySelector('#restarts tbody').innerText.replace(/\s+/g, ' ')));
 act('printf "%s\\n" "$PAGE_MORE" >>"$PAGE_INPUT"');
 await totals(['205', '203', '1', '0', '0', '1', '101', null, '100', '1']);
-await until(page, 'the newest event', () => Array.from(document.querySelectorAll('#events tbody tr'),
-	row => Array.from(row.cells, cell => cell.textContent).slice(1, 5).join()).includes('cancelled,ID4,4,superseded by 5'));
 await verdict(page, 'good', 'Ready');
 
 act(PAGE_STOP);

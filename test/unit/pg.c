@@ -175,6 +175,34 @@ steps(struct pg *a, struct pg *b)
 	tap_ok(clock_now() - start < 5000000, "side by side");
 }
 
+/* A session that is read only is given up, once writing was refused in it. */
+static void
+read_only(struct pg *other)
+{
+	struct pg *pg = pg_new("read only");
+	struct buf sql = {0};
+	pg_exec(other, "SELECT current_database()", NULL, 0);
+	buf_printf(&sql, "ALTER DATABASE %s SET default_transaction_read_only = on", pg_text(other, 0, 0, 0).p);
+	pg_exec(other, buf_cstr(&sql), NULL, 0);
+	pg_connect(pg);
+	tap_ok(pg_exec(pg, "CREATE TABLE public.written ()", NULL, 0) == PG_RETRY && strcmp(pg_sqlstate(pg), "25006") == 0,
+	    "nothing can be written: %s", pg_error(pg));
+	pg_ready(pg);
+	struct pg_wait wait;
+	for (int i = 0; i < 6 && pg_step(pg, &wait) == PG_WAIT; i++) {
+		struct pollfd p = {.fd = wait.fd, .events = wait.events};
+		loop_wait(&p, 1, wait.until);
+	}
+	sql.len = 0;
+	pg_exec(other, "SELECT current_database()", NULL, 0);
+	buf_printf(&sql, "ALTER DATABASE %s RESET default_transaction_read_only", pg_text(other, 0, 0, 0).p);
+	pg_exec(other, buf_cstr(&sql), NULL, 0);
+	tap_ok(pg_finish(pg) == PG_OK && pg_exec(pg, "CREATE TABLE public.written ()", NULL, 0) == PG_OK,
+	    "until the server can be written to");
+	buf_free(&sql);
+	pg_free(pg);
+}
+
 /* A server that is there and silent: with a deadline of a second. */
 static void
 silence(struct pg *pg)
@@ -205,6 +233,7 @@ main(int argc, char **argv)
 	errors(pg);
 	losses(pg, other);
 	steps(pg, other);
+	read_only(other);
 	pg_configure(argc > 1 ? argv[1] : "", NULL, 1, false);
 	silence(pg);
 	pg_free(pg);

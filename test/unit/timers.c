@@ -200,6 +200,54 @@ test_equal(void)
 	timers_free(t);
 }
 
+/* A crowd that is due at one moment comes out piece by piece: no call does much, and few do nothing. */
+static void
+test_crowd(void)
+{
+	enum { N = 1000000 };
+	struct timers *t = timers_new();
+	struct timer *old, *r;
+	const int64_t now = INT64_C(1766000000000000);
+	uint64_t empty = 0, wrong = 0;
+	free(timers_pop(t, now));
+	for (uint64_t i = 0; i < N; i++)
+		set(t, i, 1, now + 1000000, &old);
+	for (uint64_t i = 0; timers_count(t);) {
+		wrong += timers_next(t) > now + 1000000;
+		r = timers_pop(t, now + 1000000);
+		empty += !r;
+		wrong += r && !is(r, i++, 1, now + 1000000);
+		free(r);
+	}
+	tap_ok(wrong == 0 && empty > 0 && empty <= 3 * N / WHEEL_MOVES + 3,
+	    "a crowd of %d comes out with %" PRIu64 " empty calls", N, empty);
+	timers_free(t);
+}
+
+static void
+test_take(void)
+{
+	struct timers *t = timers_new();
+	struct timer *old, *r;
+	for (uint64_t i = 0; i < 100; i++)
+		set(t, i, 5, (int64_t)i * 100, &old);
+	tap_ok(!timers_take(t, SLICE("\"account-7\""), 4) && timers_count(t) == 100, "a newer one is not taken");
+	r = timers_take(t, SLICE("\"account-7\""), 5);
+	tap_ok(r && is(r, 7, 5, 700) && timers_count(t) == 99, "an older one is");
+	free(r);
+	tap_ok(!timers_take(t, SLICE("\"account-7\""), 9), "once");
+	bool good = true;
+	for (uint64_t i = 0; i < 100; i++) {
+		if (i == 7)
+			continue;
+		r = pop(t, 10000);
+		good = good && r && is(r, i, 5, (int64_t)i * 100);
+		free(r);
+	}
+	tap_ok(good && timers_count(t) == 0, "the others come out as before");
+	timers_free(t);
+}
+
 static void
 test_late(void)
 {
@@ -288,6 +336,8 @@ main(void)
 {
 	test_random();
 	test_equal();
+	test_crowd();
+	test_take();
 	test_late();
 	test_far();
 	test_many();

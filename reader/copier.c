@@ -1,0 +1,461 @@
+/* See copier.h. A pipe is moved by splice(2), a file by sendfile(2): its bytes leave it
+ * when they are in the file, in one system call that a SIGKILL does not cut in two. A
+ * terminal or a socket can only be read, then written: what was read is held until it is.
+ *
+ * The index is written from what is in the data already, so that the data are all that a new copier has to know: it
+ * counts on from the last entry. Of a followed file DIR/from says which it is, `DEVICE INODE HEAD_BYTES HEAD_HASH
+ * SPOOL_BYTE FILE_BYTE`: the data's byte SPOOL_BYTE is its byte FILE_BYTE. It is replaced whole, before anything of the
+ * file is moved. */
+#include "copier.h"
+
+#include "follow.h"
+#include "log.h"
+#include "loop.h"
+#include "sandbox.h"
+#include "split.h"
+#include "spool.h"
+#include "time.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	MOVE_BYTES = 128 << 10,
+	ENTRY_BYTES = 1 << 20,
+	FULL_US = 200000,
+	LOOK_US = 1000000,
+	FROM_NUMBERS = 6,
+	ALONE = 3
+};
+
+struct copier {
+	const struct copier_options *options;
+	struct spool spool; /* `at` is how far its records were counted */
+	int out, in;
+	uint64_t size; /* of the data */
+	struct split split;
+	struct update update;
+	struct buf text;
+	uint64_t ordinal, arrived;
+	uint64_t entry, index_end; /* the byte of the last entry; the end of the index */
+	bool done;		   /* nothing more of the input is needed */
+	bool full;		   /* was said */
+	bool fresh;		   /* the last entry is an input's */
+	uint64_t slowest;	   /* how far the readers are that live */
+	unsigned alone;		   /* how often it was waited for readers, and none lived */
+	struct follow follow;
+	struct file_mark mark; /* as DIR/from has it */
+};
+
+/* After a write that failed. Returns where the disk is full: then it is tried again in a while. */
+static void
+disk_wait(struct copier *c, const char *name)
+{
+	if (errno != ENOSPC && errno != EDQUOT)
+		die(EXIT_TEMPORARY, "could not write \"%s/%s\": %m", c->options->folder, name);
+	if (loop_stopping() && strcmp(name, "data") != 0)
+		die(EXIT_TEMPORARY, "could not write \"%s/%s\" before the end: %m", c->options->folder, name);
+	if (!c->full)
+		log_error("could not write \"%s/%s\": %m; waiting for room, nothing is lost", c->options->folder, name);
+	c->full = true;
+	loop_wait(NULL, 0, clock_now() + FULL_US);
+}
+
+static void
+disk_ok(struct copier *c)
+{
+	if (c->full)
+		log_info("there is room again in \"%s\"", c->options->folder);
+	c->full = false;
+}
+
+/* Writes all of it at `at`, waiting for room, but not where it may be `left` out. */
+static bool
+write_at(struct copier *c, int fd, const char *name, struct slice text, uint64_t at, bool left)
+{
+	for (size_t done = 0; done < text.n;) {
+		ssize_t n = pwrite(fd, text.p + done, text.n - done, (off_t)(at + done));
+		if (n < 0 && errno != EINTR) {
+			if (left && (errno == ENOSPC || errno == EDQUOT))
+				return false;
+			disk_wait(c, name);
+		}
+		done += n > 0 ? (size_t)n : 0;
+	}
+	disk_ok(c);
+	return true;
+}
+
+/* Makes a small file with that text, at once. */
+static void
+file_make(struct copier *c, const char *name)
+{
+	int fd;
+	while ((fd = openat(c->spool.folder, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0)
+		disk_wait(c, "new");
+	write_at(c, fd, "new", slice_buf(&c->text), 0, false);
+	close(fd);
+	while (renameat(c->spool.folder, "new", c->spool.folder, name) != 0)
+		disk_wait(c, name);
+}
+
+static void
+entry_write(struct copier *c, uint64_t byte, enum spool_kind kind, const struct place *place)
+{
+	static const char *const kinds[] = {"array", "lines", "input"};
+	c->text.len = 0;
+	buf_printf(&c->text, "%llu %llu %llu %llu %llu %s\n", (unsigned long long)c->ordinal, (unsigned long long)byte,
+	    (unsigned long long)place->line, (unsigned long long)place->line_start, (unsigned long long)c->arrived,
+	    kinds[kind]);
+	c->entry = byte;
+	c->fresh = kind == SPOOL_INPUT;
+	if (write_at(c, c->spool.index, "index", slice_buf(&c->text), c->index_end, kind != SPOOL_INPUT))
+		c->index_end += c->text.len;
+}
+
+/* Counts a record, and notes where the next one starts if that was not noted for long. */
+static void
+record_count(struct copier *c)
+{
+	struct split *s = &c->split;
+	struct place place;
+	uint64_t byte = c->spool.at - split_left(s);
+	if (!s->reason.len && !record_has(&s->record, M_EVENT) &&
+	    update_read(&s->record, &c->update, &s->reason) == 0 && c->update.arrive_ms > (int64_t)c->arrived)
+		c->arrived = (uint64_t)c->update.arrive_ms;
+	c->ordinal++;
+	if (byte - c->entry >= ENTRY_BYTES && split_place(s, &place))
+		entry_write(c, byte, split_is_array(s) ? SPOOL_ARRAY : SPOOL_LINES, &place);
+}
+
+/* Counts the records of what is in the data. `all`: it is the whole input. */
+static void
+count(struct copier *c, bool all)
+{
+	for (;;) {
+		switch (split_next(&c->split)) {
+		case SPLIT_RECORD:
+			record_count(c);
+			break;
+		case SPLIT_MORE:
+			if (c->spool.at == c->size && !all)
+				return;
+			ssize_t n = split_read(&c->split);
+			if (n < 0)
+				die(EXIT_TEMPORARY, "could not read \"%s/data\": %m", c->options->folder);
+			c->spool.at += (uint64_t)n;
+			break;
+		case SPLIT_BROKEN:
+			if (c->options->follow)
+				die(EXIT_PERMANENT, "\"%s\" %s", c->options->follow, buf_cstr(&c->split.error));
+			c->done = true;
+			return;
+		case SPLIT_END:
+		case SPLIT_EMPTY:
+			return;
+		}
+	}
+}
+
+/* Begins an input where the data end, unless one does already. */
+static void
+input_begin(struct copier *c)
+{
+	if (!c->fresh || c->entry != c->size)
+		entry_write(c, c->size, SPOOL_INPUT, &(struct place){.line = 1});
+	/* It is only now that the one before it may not be taken for the end any more. */
+	if (renameat(c->spool.folder, "end", c->spool.folder, "new") != 0 && errno != ENOENT)
+		die(EXIT_TEMPORARY, "could not rename \"%s/end\": %m", c->options->folder);
+	c->spool.at = c->size;
+	if (lseek(c->spool.data, (off_t)c->size, SEEK_SET) < 0)
+		die(EXIT_TEMPORARY, "could not read \"%s/data\": %m", c->options->folder);
+	split_start(&c->split, c->spool.data, c->options->follow != NULL);
+}
+
+/* Cuts half a line off the end of the index. */
+static void
+index_mend(struct copier *c)
+{
+	struct spool_entry e;
+	struct stat st;
+	while (spool_index_next(&c->spool, &e))
+		continue;
+	c->index_end = c->spool.index_at;
+	if (fstat(c->spool.index, &st) != 0 ||
+	    ((uint64_t)st.st_size > c->index_end && ftruncate(c->spool.index, (off_t)c->index_end) != 0))
+		die(EXIT_TEMPORARY, "could not mend \"%s/index\": %m", c->options->folder);
+}
+
+/* Goes on counting where the copier before this one was, or begins. */
+static void
+records_start(struct copier *c)
+{
+	struct spool *s = &c->spool;
+	struct spool_entry e;
+	index_mend(c);
+	c->ordinal = c->options->from;
+	if (!spool_find(s, UINT64_MAX, &e)) {
+		entry_write(c, 0, SPOOL_INPUT, &(struct place){.line = 1});
+		split_start(&c->split, s->data, c->options->follow != NULL);
+		return;
+	}
+	c->ordinal = e.ordinal;
+	c->arrived = e.arrived;
+	c->entry = e.byte;
+	c->fresh = e.kind == SPOOL_INPUT;
+	struct place place = {e.line, e.byte - s->input, e.line_start};
+	if (e.kind == SPOOL_INPUT)
+		split_start(&c->split, s->data, c->options->follow != NULL);
+	else
+		split_start_at(&c->split, s->data, e.kind == SPOOL_ARRAY, &place);
+}
+
+/* Writes DIR/from, if it does not say so already. `at`: the byte of the file that comes next. */
+static void
+from_write(struct copier *c)
+{
+	const struct file_mark *m = &c->follow.mark;
+	if (memcmp(m, &c->mark, sizeof *m) == 0)
+		return;
+	c->mark = *m;
+	c->text.len = 0;
+	buf_printf(&c->text, "%llu %llu %llu %llu %llu %llu\n", (unsigned long long)m->device,
+	    (unsigned long long)m->inode, (unsigned long long)m->bytes, (unsigned long long)m->hash,
+	    (unsigned long long)c->size, (unsigned long long)c->follow.got);
+	file_make(c, "from");
+}
+
+/* Reads it. Returns false where there is none. */
+static bool
+from_read(struct copier *c, uint64_t *spool_byte, uint64_t *file_byte)
+{
+	char text[256];
+	uint64_t *numbers[FROM_NUMBERS] = {
+	    &c->mark.device, &c->mark.inode, &c->mark.bytes, &c->mark.hash, spool_byte, file_byte};
+	int fd = openat(c->spool.folder, "from", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd < 0)
+		return false;
+	close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	const char *p = text;
+	for (int i = 0; i < FROM_NUMBERS; i++, p++) {
+		size_t digits = strspn(p, "0123456789");
+		if (json_integer((struct slice){p, digits}, UINT64_MAX, numbers[i]) != 0 || !p[digits])
+			die(EXIT_PERMANENT, "\"%s/from\" is damaged; remove the folder to give up what it holds",
+			    c->options->folder);
+		p += digits;
+	}
+	return *spool_byte <= c->size;
+}
+
+/* Opens the followed file where it was left. */
+static void
+follow_start(struct copier *c, bool ended)
+{
+	uint64_t spool_byte = 0, file_byte = 0;
+	if (from_read(c, &spool_byte, &file_byte)) {
+		struct file_mark mark = c->mark;
+		follow_open(&c->follow, c->options->follow, &mark, file_byte + c->size - spool_byte);
+		/* It was written, and the input's entry was not. */
+		if (file_byte == 0 && c->spool.input < spool_byte) {
+			count(c, true);
+			input_begin(c);
+		}
+	} else {
+		follow_open(&c->follow, c->options->follow, NULL, 0);
+		if (ended) {
+			count(c, true);
+			input_begin(c);
+		}
+	}
+	renameat(c->spool.folder, "end", c->spool.folder, "new");
+	from_write(c);
+}
+
+/* Reads, then writes: for what can do no better. */
+static ssize_t
+move_by_hand(struct copier *c)
+{
+	c->text.len = 0;
+	buf_reserve(&c->text, MOVE_BYTES);
+	ssize_t n = read(c->in, c->text.p, MOVE_BYTES);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		die(EXIT_TEMPORARY, "could not read standard input: %m");
+	if (n > 0)
+		write_at(c, c->out, "data", (struct slice){c->text.p, (size_t)n}, c->size, false);
+	return n;
+}
+
+/* Moves some bytes. Returns how many; 0 at the end; -1 where there are none now. */
+static ssize_t
+move(struct copier *c)
+{
+	struct stat st;
+	bool regular = fstat(c->in, &st) == 0 && S_ISREG(st.st_mode);
+	off_t at = (off_t)c->follow.got;
+	if (lseek(c->out, (off_t)c->size, SEEK_SET) < 0)
+		die(EXIT_TEMPORARY, "could not write \"%s/data\": %m", c->options->folder);
+	ssize_t n = regular ? sendfile(c->out, c->in, c->options->follow ? &at : NULL, MOVE_BYTES)
+			    : splice(c->in, NULL, c->out, NULL, MOVE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n < 0 && errno == EINVAL)
+		n = move_by_hand(c);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		disk_wait(c, "data");
+	if (n > 0) {
+		c->size += (uint64_t)n;
+		disk_ok(c);
+		count(c, false);
+	}
+	return n;
+}
+
+/* How far the slowest reader is that lives; if none does, the slowest of all. */
+static uint64_t
+slowest(struct copier *c)
+{
+	int fd = openat(c->spool.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *all = fd < 0 ? NULL : fdopendir(fd);
+	uint64_t alive = UINT64_MAX, least = UINT64_MAX;
+	for (struct dirent *d; all && (d = readdir(all));) {
+		char text[32] = "";
+		int own = strncmp(d->d_name, "read.", 5) == 0 ? openat(fd, d->d_name, O_RDONLY | O_CLOEXEC) : -1;
+		if (own < 0)
+			continue;
+		uint64_t at = read(own, text, sizeof text - 1) > 0 ? strtoull(text, NULL, 10) : 0;
+		least = at < least ? at : least;
+		if (flock(own, LOCK_SH | LOCK_NB) != 0)
+			alive = at < alive ? at : alive;
+		close(own);
+	}
+	if (all)
+		closedir(all);
+	c->alone = alive == UINT64_MAX ? c->alone + 1 : 0;
+	return alive != UINT64_MAX ? alive : least != UINT64_MAX ? least : 0;
+}
+
+/* Whether the copier is too far ahead of the readers: then it has waited for a moment. */
+static bool
+too_far(struct copier *c)
+{
+	char events[4096];
+	uint64_t ahead = c->options->ahead;
+	if (!ahead || c->size - c->slowest < ahead)
+		return false;
+	while (read(c->spool.inotify, events, sizeof events) > 0)
+		continue;
+	uint64_t at = slowest(c);
+	c->slowest = at < c->size ? at : c->size;
+	if (c->size - c->slowest < ahead)
+		return false;
+	if (c->alone == ALONE)
+		log_info("%llu bytes are not read of \"%s\": waiting for a `reader --spool`",
+		    (unsigned long long)(c->size - c->slowest), c->options->folder);
+	struct pollfd p = {.fd = c->spool.inotify, .events = POLLIN};
+	loop_wait(&p, 1, clock_now() + LOOK_US);
+	return true;
+}
+
+/* Moves what there is of a followed file, or waits for more. */
+static void
+step_follow(struct copier *c)
+{
+	struct follow *f = &c->follow;
+	struct pollfd p = {.fd = f->inotify, .events = POLLIN};
+	switch (follow_look(f)) {
+	case FOLLOW_WAIT:
+		loop_wait(&p, 1, follow_until(f));
+		break;
+	case FOLLOW_GREW:
+		c->in = f->fd;
+		from_write(c);
+		ssize_t n = move(c);
+		if (n > 0)
+			follow_count(f, (size_t)n);
+		/* The head that was read now is what it is recognised by. */
+		from_write(c);
+		break;
+	case FOLLOW_MOVED:
+		count(c, true);
+		follow_next(f);
+		from_write(c);
+		input_begin(c);
+		break;
+	}
+}
+
+static void
+step(struct copier *c)
+{
+	struct pollfd p = {.fd = c->in, .events = POLLIN};
+	if (loop_wait(&p, 1, -1) > 0 && move(c) == 0)
+		c->done = true;
+}
+
+/* Opens the folder, for one copier at a time, before the rights are given up. */
+static void
+folder_open(struct copier *c)
+{
+	struct stat st;
+	char own[32];
+	spool_open(&c->spool);
+	if (flock(c->spool.folder, LOCK_EX | LOCK_NB) != 0)
+		die(EXIT_TEMPORARY, "another copier fills the spool \"%s\"", c->options->folder);
+	c->out = openat(c->spool.folder, "data", O_WRONLY | O_CLOEXEC);
+	if (c->out < 0 || fstat(c->out, &st) != 0)
+		die(EXIT_TEMPORARY, "could not open \"%s/data\": %m", c->options->folder);
+	c->size = (uint64_t)st.st_size;
+	snprintf(own, sizeof own, "/proc/self/fd/%d", c->spool.folder);
+	inotify_add_watch(c->spool.inotify, own, IN_MODIFY | IN_CREATE);
+}
+
+int
+copier_run(const struct copier_options *options)
+{
+	struct copier c = {.options = options, .spool.path = options->folder};
+	struct sandbox sandbox;
+	signal(SIGXFSZ, SIG_IGN);
+	folder_open(&c);
+	records_start(&c);
+	bool ended = faccessat(c.spool.folder, "end", F_OK, 0) == 0;
+	sandbox_begin(&sandbox, SANDBOX_CALLS);
+	sandbox_write(&sandbox, options->folder);
+	if (options->follow)
+		follow_sandbox(&sandbox, options->follow);
+	sandbox_end(&sandbox);
+
+	count(&c, false);
+	if (options->follow) {
+		follow_start(&c, ended);
+	} else if (ended) {
+		count(&c, true);
+		c.done = false;
+		input_begin(&c);
+	}
+	while (!c.done && !loop_stopping())
+		if (!too_far(&c)) {
+			if (options->follow)
+				step_follow(&c);
+			else
+				step(&c);
+		}
+	c.text.len = 0;
+	buf_text(&c.text, c.done ? "" : "cut\n");
+	file_make(&c, "end");
+	spool_close(&c.spool);
+	if (options->follow)
+		follow_close(&c.follow);
+	split_free(&c.split);
+	update_free(&c.update);
+	buf_free(&c.text);
+	return EXIT_OK;
+}

@@ -1,0 +1,271 @@
+/* See pipelines.h. */
+#include "pipelines.h"
+
+#include "time.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+	LOOK_US = 100000,
+	DISK_US = 5000000,
+	STALLED_US = 5000000,
+	RATE_US = 30000000, /* rate and time left are of the last half minute */
+	PATH_BYTES = 4200,
+};
+
+const char *const program_names[PROGRAMS] = {"reader", "writer", "timerd", "ack"};
+const char *const program_states[] = {"stopped", "stalled", "running"};
+
+/* Reads a whole small file; a file that does not exist is empty. */
+static void
+pipelines_file(const char *path, struct buf *b)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 0;
+	b->len = 0;
+	do {
+		b->len += (size_t)n;
+		buf_reserve(b, 4096);
+	} while (fd >= 0 && (n = read(fd, b->p + b->len, 4095)) > 0);
+	b->p[b->len] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+restarts_look(struct pipelines *ps)
+{
+	char path[PATH_BYTES];
+	struct buf text = {0};
+	snprintf(path, sizeof path, "%s/run/restarts", ps->home);
+	pipelines_file(path, &text);
+	ps->restarts = 0;
+	for (char *line = text.p, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		struct restart r = {0};
+		*end = '\0';
+		if (sscanf(line, "%" SCNd64 " %31s %31[^\n]", &r.at, r.program, r.cause) != 3)
+			continue;
+		if ((ps->restarts & (ps->restarts - 1)) == 0) /* full at each power of two */
+			ps->restart = mem_grow(ps->restart, (ps->restarts ? 2 * ps->restarts : 1) * sizeof r);
+		ps->restart[ps->restarts++] = r;
+	}
+	buf_free(&text);
+}
+
+/* The disk blocks of a folder's files, as a spool's beginning may be a hole. */
+static uint64_t
+folder_bytes(char *path)
+{
+	char *const paths[] = {path, NULL};
+	uint64_t sum = 0;
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	for (FTSENT *e; tree && (e = fts_read(tree)) != NULL;)
+		if (e->fts_info == FTS_F)
+			sum += (uint64_t)e->fts_statp->st_blocks * 512;
+	if (tree)
+		fts_close(tree);
+	return sum;
+}
+
+static void
+disk_look(struct pipelines *ps)
+{
+	struct statvfs fs;
+	char path[PATH_BYTES];
+	if (ps->disk_at && ps->now - ps->disk_at < DISK_US)
+		return;
+	ps->disk_at = ps->now;
+	snprintf(path, sizeof path, "%s/spool", ps->home);
+	ps->spool_bytes = folder_bytes(path);
+	ps->disk_free = statvfs(ps->home, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+}
+
+/* The mark of that age in marks, 0 the newest; NULL: there is none. The oldest one may be overwritten as it is read. */
+static const struct metrics_mark *
+mark_at(const struct metrics *m, uint32_t age)
+{
+	return age < m->marks && age + 1 < METRICS_MARKS ? &m->mark[(m->marks - 1 - age) % METRICS_MARKS] : NULL;
+}
+
+/* Rate and time left, from the last half minute without the time in which reader skipped. */
+static void
+progress_look(struct pipeline *p, int64_t now)
+{
+	const struct watched *w = &p->program[READER];
+	const struct metrics *m = &w->metrics;
+	struct progress *g = &p->progress;
+	*g = (struct progress){.known = w->state != STOPPED, .rate = -1, .left = -1};
+	if (!g->known)
+		return;
+	g->emitted = m->value[METRIC_EMITTED];
+	g->bytes = m->value[METRIC_BYTES];
+	g->size = m->value[METRIC_SIZE];
+	const struct metrics_mark *first = NULL, *mark, *oldest = mark_at(m, m->marks - 1);
+	for (uint32_t age = 0; (mark = mark_at(m, age)) != NULL && now - mark->at <= RATE_US; age++) {
+		first = mark;
+		if (oldest && mark->emitted == oldest->emitted)
+			break;
+	}
+	if (!first || now - first->at < 1000000)
+		return;
+	g->rate = (double)(g->emitted - first->emitted) / ((double)(now - first->at) / 1e6);
+	/* Offsets and bytes are both of the whole input, so that skipped records count for the size of one, too. */
+	if (g->size > g->bytes && g->bytes > 0 && g->rate > 0)
+		g->left = (double)(g->size - g->bytes) * (double)g->emitted / (double)g->bytes / g->rate;
+}
+
+static void
+lag_look(struct pipeline *p, int64_t now)
+{
+	const struct watched *r = &p->program[READER], *w = &p->program[WRITER];
+	p->lag_records = -1;
+	p->lag_seconds = 0;
+	if (!r->known || !w->known || (r->state == STOPPED && w->state == STOPPED))
+		return;
+	uint64_t emitted = r->metrics.value[METRIC_EMITTED], committed = w->metrics.value[METRIC_COMMITTED];
+	p->lag_records = emitted > committed ? (int64_t)(emitted - committed) : 0;
+	if (p->lag_records == 0)
+		return;
+	/* Since the newest moment at which nothing had been emitted that is not committed by now. */
+	const struct metrics_mark *mark;
+	int64_t since = r->metrics.started;
+	for (uint32_t age = 0; (mark = mark_at(&r->metrics, age)) != NULL; age++) {
+		since = mark->at;
+		if (mark->emitted <= committed)
+			break;
+	}
+	p->lag_seconds = (double)(now - since) / 1e6;
+}
+
+/* The name that the supervisor gave, "SOURCE I/N"; by hand what reader says. */
+static void
+name_look(struct pipeline *p, const char *folder)
+{
+	const struct metrics *m = &p->program[READER].metrics;
+	char path[PATH_BYTES];
+	struct buf text = {0};
+	if (snprintf(path, sizeof path, "%s/name", folder) >= (int)sizeof path)
+		return;
+	pipelines_file(path, &text);
+	text.p[strcspn(text.p, "\n")] = '\0';
+	char *space = strrchr(text.p, ' ');
+	if (space) {
+		*space = '\0';
+		snprintf(p->shard, sizeof p->shard, "%s", space + 1);
+		snprintf(p->source, sizeof p->source, "%s", text.p);
+	} else if (p->program[READER].known) {
+		snprintf(p->shard, sizeof p->shard, "%u/%u", m->shard, m->shards ? m->shards : 1);
+		snprintf(p->source, sizeof p->source, "%.*s", (int)m->source_n, m->source);
+	}
+	buf_free(&text);
+}
+
+static void
+pipeline_look(struct pipeline *p, const char *folder, int64_t now)
+{
+	*p = (struct pipeline){0};
+	for (int i = 0; i < PROGRAMS; i++) {
+		struct watched *w = &p->program[i];
+		int found = metrics_read(folder, program_names[i], &w->metrics);
+		w->known = found >= 0;
+		if (!w->known)
+			memset(&w->metrics, 0, sizeof w->metrics);
+		w->state = found < 1 ? STOPPED : now - w->metrics.tick > STALLED_US ? STALLED : RUNNING;
+	}
+	name_look(p, folder);
+	progress_look(p, now);
+	lag_look(p, now);
+	int64_t due = (int64_t)p->program[TIMERD].metrics.value[METRIC_NEXT_DUE];
+	if (p->program[TIMERD].state != STOPPED && due > 0 && due < now)
+		p->overdue = (double)(now - due) / 1e6;
+}
+
+static int
+is_pipeline(const struct dirent *e)
+{
+	return e->d_name[0] >= '0' && e->d_name[0] <= '9';
+}
+
+void
+pipelines_look(struct pipelines *ps)
+{
+	struct dirent **entry = NULL;
+	char path[PATH_BYTES], folder[PATH_BYTES + 300];
+	int64_t now = clock_now();
+	if (now - ps->now < LOOK_US)
+		return;
+	ps->now = now;
+	snprintf(path, sizeof path, "%s/run/pipelines", ps->home);
+	int n = scandir(path, &entry, is_pipeline, versionsort);
+	ps->n = n > 0 ? (size_t)n : 0;
+	if (ps->n)
+		ps->all = mem_grow(ps->all, ps->n * sizeof *ps->all);
+	for (size_t i = 0; i < ps->n; i++) {
+		snprintf(folder, sizeof folder, "%s/%s", path, entry[i]->d_name);
+		pipeline_look(&ps->all[i], folder, now);
+		free(entry[i]);
+	}
+	free(entry);
+	restarts_look(ps);
+	disk_look(ps);
+}
+
+bool
+pipelines_running(const struct pipelines *ps)
+{
+	for (size_t i = 0; i < ps->n * PROGRAMS; i++)
+		if (ps->all[i / PROGRAMS].program[i % PROGRAMS].state != STOPPED)
+			return true;
+	return false;
+}
+
+uint64_t
+pipelines_sum(const struct pipelines *ps, enum program_index program, enum metrics_value which)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < ps->n; i++)
+		sum += ps->all[i].program[program].metrics.value[which];
+	return sum;
+}
+
+struct progress
+pipelines_progress(const struct pipelines *ps)
+{
+	struct progress all = {.rate = -1, .left = -1};
+	bool sized = true;
+	for (size_t i = 0; i < ps->n; i++) {
+		const struct progress *g = &ps->all[i].progress;
+		const char *slash = strchr(ps->all[i].shard, '/');
+		uint64_t shards = slash ? strtoull(slash + 1, NULL, 10) : 1;
+		shards = shards ? shards : 1;
+		if (!g->known)
+			continue;
+		all.known = true;
+		all.emitted += g->emitted / shards;
+		all.bytes += g->bytes;
+		all.size += g->size;
+		sized = sized && g->size > 0;
+		if (g->rate >= 0)
+			all.rate = (all.rate < 0 ? 0 : all.rate) + g->rate / (double)shards;
+		all.left = g->left > all.left ? g->left : all.left;
+	}
+	all.size = sized ? all.size : 0;
+	return all;
+}
+
+void
+pipelines_label(const struct pipelines *ps, const struct pipeline *p, struct buf *b)
+{
+	if (ps->n < 2)
+		return;
+	buf_safe(b, slice_of(p->source));
+	buf_printf(b, " %s: ", p->shard);
+}

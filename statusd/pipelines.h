@@ -1,0 +1,66 @@
+/* The pipelines of a run, as their files in the state folder show them: run/pipelines/K for each, with the metrics files
+ * of its programs and its `name`; run/restarts; and the disk. Folders may come and go. */
+#ifndef ACCTFLOW_PIPELINES_H
+#define ACCTFLOW_PIPELINES_H
+
+#include "metrics.h"
+
+enum program_index { READER, WRITER, TIMERD, ACK, PROGRAMS };
+extern const char *const program_names[PROGRAMS];
+
+enum program_state { STOPPED, STALLED, RUNNING };
+extern const char *const program_states[];
+
+struct watched {
+	bool known; /* there is a metrics file */
+	enum program_state state;
+	struct metrics metrics;
+};
+
+/* How far reader is. What it skipped when it resumed does not count as work done. */
+struct progress {
+	bool known;
+	uint64_t emitted, bytes, size; /* size 0: unknown */
+	double rate, left;	       /* records per second; seconds; -1: unknown */
+};
+
+struct pipeline {
+	char source[METRICS_SOURCE_BYTES], shard[24];
+	struct watched program[PROGRAMS];
+	struct progress progress;
+	int64_t lag_records; /* emitted by reader and not committed; -1: unknown */
+	double lag_seconds;  /* how long the oldest of them has been waiting */
+	double overdue;	     /* seconds by which the oldest callback is overdue; 0: none is */
+};
+
+struct restart {
+	int64_t at;
+	char program[32], cause[32];
+};
+
+struct pipelines {
+	const char *home;
+	int64_t now; /* when all this was looked at */
+	struct pipeline *all;
+	size_t n;
+	struct restart *restart; /* of this run, the oldest first */
+	size_t restarts;
+	uint64_t spool_bytes, disk_free;
+	int64_t disk_at;
+};
+
+/* Looks again, unless that was less than a tenth of a second ago. */
+void pipelines_look(struct pipelines *ps);
+
+/* Whether any program runs. */
+bool pipelines_running(const struct pipelines *ps);
+
+uint64_t pipelines_sum(const struct pipelines *ps, enum program_index program, enum metrics_value which);
+
+/* All pipelines as one: records of the shards of a source count once. */
+struct progress pipelines_progress(const struct pipelines *ps);
+
+/* Appends "SOURCE I/N: " if there is more than one pipeline. */
+void pipelines_label(const struct pipelines *ps, const struct pipeline *p, struct buf *b);
+
+#endif

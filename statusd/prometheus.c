@@ -1,0 +1,177 @@
+/* See prometheus.h. */
+#include "prometheus.h"
+
+#include "options.h"
+
+#include <inttypes.h>
+
+static void
+prometheus_head(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_printf(b, "# HELP acctflow_%s %s\n# TYPE acctflow_%s %s\n", name, help, name, type);
+}
+
+static void
+prometheus_gauge(struct buf *b, const char *name, const char *help, double v)
+{
+	prometheus_head(b, name, "gauge", help);
+	buf_printf(b, "acctflow_%s %.17g\n", name, v);
+}
+
+/* Appends NAME="VALUE", escaped. */
+static void
+prometheus_label(struct buf *b, const char *name, const char *value)
+{
+	struct buf safe = {0};
+	buf_safe(&safe, slice_of(value));
+	buf_printf(b, "%s=\"", name);
+	for (size_t i = 0; i < safe.len; i++) {
+		if (safe.p[i] == '\\' || safe.p[i] == '"')
+			buf_char(b, '\\');
+		buf_char(b, safe.p[i]);
+	}
+	buf_char(b, '"');
+	buf_free(&safe);
+}
+
+/* Begins a sample of a pipeline: NAMESUFFIX{source="…",shard="…" */
+static void
+prometheus_begin(struct buf *b, const char *name, const char *suffix, const struct pipeline *p)
+{
+	buf_printf(b, "acctflow_%s%s{", name, suffix);
+	prometheus_label(b, "source", p->source);
+	buf_char(b, ',');
+	prometheus_label(b, "shard", p->shard);
+}
+
+static void
+prometheus_sample(struct buf *b, const char *name, const char *suffix, const struct pipeline *p, double v)
+{
+	prometheus_begin(b, name, suffix, p);
+	buf_printf(b, "} %.17g\n", v);
+}
+
+static void
+prometheus_histogram(struct buf *b, const struct pipelines *ps, enum program_index owner, enum histogram which,
+    double unit, const char *name, const char *help)
+{
+	prometheus_head(b, name, "histogram", help);
+	for (size_t p = 0; p < ps->n; p++) {
+		const struct metrics_histogram *h = &ps->all[p].program[owner].metrics.histogram[which];
+		uint64_t sum = 0;
+		for (int i = 0; i < METRICS_BUCKETS; i++) {
+			sum += h->count[i];
+			prometheus_begin(b, name, "_bucket", &ps->all[p]);
+			if (i < METRICS_BUCKETS - 1)
+				buf_printf(b, ",le=\"%g\"} %" PRIu64 "\n", (double)metrics_bounds[which][i] / unit, sum);
+			else
+				buf_printf(b, ",le=\"+Inf\"} %" PRIu64 "\n", sum);
+		}
+		prometheus_sample(b, name, "_sum", &ps->all[p], (double)h->sum / unit);
+		prometheus_sample(b, name, "_count", &ps->all[p], (double)sum);
+	}
+}
+
+static void
+prometheus_database(const struct database *db, struct buf *b)
+{
+	const int64_t *n = db->number;
+	static const struct {
+		enum db_number which;
+		const char *name, *labels, *help; /* no help: of the same metric as the one before */
+	} counts[] = {{DB_READ, "read_total", "", "Records committed, of all sources."},
+	    {DB_INDEXED, "indexed_total", "", "Updates indexed."},
+	    {DB_STALE, "ignored_total", "{reason=\"stale\"}", "Updates that changed nothing, by reason."},
+	    {DB_DUPLICATE, "ignored_total", "{reason=\"duplicate\"}", NULL},
+	    {DB_CONFLICT, "ignored_total", "{reason=\"conflict\"}", NULL},
+	    {DB_FIRED, "fired_total", "", "Callbacks recorded as fired."},
+	    {DB_CANCELLED, "cancelled_total", "", "Callbacks cancelled by a newer version."}};
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		if (n[counts[i].which] < 0)
+			continue;
+		if (counts[i].help)
+			prometheus_head(b, counts[i].name, "counter", counts[i].help);
+		buf_printf(b, "acctflow_%s%s %" PRIi64 "\n", counts[i].name, counts[i].labels, n[counts[i].which]);
+	}
+	if (n[DB_PENDING] >= 0)
+		prometheus_gauge(b, "pending_callbacks", "Callbacks that have neither fired nor been cancelled.",
+		    (double)n[DB_PENDING]);
+	if (db->kinds)
+		prometheus_head(b, "rejected_total", "counter", "Records rejected, by what was wrong.");
+	for (size_t i = 0; i < db->kinds; i++) {
+		buf_text(b, "acctflow_rejected_total{");
+		prometheus_label(b, "reason", db->kind[i].name);
+		buf_printf(b, "} %" PRIi64 "\n", db->kind[i].n);
+	}
+}
+
+/* Each cause once, with how often. */
+static void
+prometheus_restarts(const struct pipelines *ps, struct buf *b)
+{
+	prometheus_head(b, "restarts_total", "counter", "Restarts of the programs in this run, by cause.");
+	for (size_t i = 0; i < ps->restarts; i++) {
+		const struct restart *r = &ps->restart[i];
+		size_t before = 0, all = 0;
+		for (size_t k = 0; k < ps->restarts; k++) {
+			const struct restart *o = &ps->restart[k];
+			bool same = strcmp(r->program, o->program) == 0 && strcmp(r->cause, o->cause) == 0;
+			before += same && k < i;
+			all += same;
+		}
+		if (before)
+			continue;
+		buf_text(b, "acctflow_restarts_total{");
+		prometheus_label(b, "program", r->program);
+		buf_char(b, ',');
+		prometheus_label(b, "cause", r->cause);
+		buf_printf(b, "} %zu\n", all);
+	}
+}
+
+static void
+prometheus_pipelines(const struct pipelines *ps, struct buf *b)
+{
+	static const char *const shown[][3] = {{"batches_total", "counter", "Batches committed."},
+	    {"database_retries_total", "counter", "Database work that was tried again."},
+	    {"oldest_due_seconds", "gauge", "By how much the oldest pending callback is overdue."},
+	    {"lag_records", "gauge", "Records emitted by reader that the database has not committed."},
+	    {"lag_seconds", "gauge", "How long the oldest of them has been waiting."}};
+	for (size_t s = 0; s < sizeof shown / sizeof *shown; s++) {
+		prometheus_head(b, shown[s][0], shown[s][1], shown[s][2]);
+		for (size_t i = 0; i < ps->n; i++) {
+			const struct pipeline *p = &ps->all[i];
+			const _Atomic uint64_t *w = p->program[WRITER].metrics.value, *a = p->program[ACK].metrics.value;
+			const double v[] = {(double)w[METRIC_BATCHES], (double)(w[METRIC_RETRIES] + a[METRIC_RETRIES]),
+			    p->overdue, (double)p->lag_records, p->lag_records < 0 ? -1 : p->lag_seconds};
+			if (v[s] >= 0)
+				prometheus_sample(b, shown[s][0], "", p, v[s]);
+		}
+	}
+	prometheus_head(b, "up", "gauge", "Whether the program runs.");
+	for (size_t i = 0; i < ps->n * PROGRAMS; i++) {
+		prometheus_begin(b, "up", "", &ps->all[i / PROGRAMS]);
+		buf_printf(b, ",program=\"%s\"} %d\n", program_names[i % PROGRAMS],
+		    ps->all[i / PROGRAMS].program[i % PROGRAMS].state != STOPPED);
+	}
+}
+
+void
+prometheus_write(const struct pipelines *ps, const struct database *db, bool ready, struct buf *b)
+{
+	prometheus_head(b, "build_info", "gauge", "The version that answers; always 1.");
+	buf_printf(b, "acctflow_build_info{version=\"%s\"} 1\n", acctflow_version);
+	prometheus_gauge(b, "ready", "Whether /readyz answers 200.", ready);
+	prometheus_database(db, b);
+	prometheus_restarts(ps, b);
+	prometheus_pipelines(ps, b);
+	prometheus_gauge(b, "spool_bytes", "Disk used for spooled input.", (double)ps->spool_bytes);
+	prometheus_gauge(b, "disk_free_bytes", "Room on the disk of the state folder.", (double)ps->disk_free);
+	prometheus_histogram(b, ps, WRITER, HISTOGRAM_BATCH, 1, "batch_updates", "Updates in a batch.");
+	prometheus_histogram(
+	    b, ps, WRITER, HISTOGRAM_COMMIT, 1e6, "commit_seconds", "From handing a batch to the database to its commit.");
+	prometheus_histogram(b, ps, ACK, HISTOGRAM_EMITTED, 1e6, "arrival_to_emitted_seconds",
+	    "From an update's arrival at writer to its event being emitted.");
+	prometheus_histogram(b, ps, TIMERD, HISTOGRAM_LATENESS, 1e6, "callback_lateness_seconds",
+	    "From when a callback was due to when it fired.");
+}

@@ -1,0 +1,138 @@
+# What the options, the environment and the configuration file say: settled once, exported for the programs.
+# shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
+
+declare -A config=() # the configuration file's top level, as `writer --print-config` reads it
+
+version_print() {
+	local version=''
+	[[ ! -r $here/Makefile ]] || version=$(sed -n 's/^VERSION *= *//p' "$here/Makefile")
+	[[ $version ]] || version=$("$(program writer)" --version | sed 's/.* //')
+	printf 'supervisor (acctflow) %s\n' "$version"
+}
+
+# program NAME: its path.
+program() {
+	local dir
+	for dir in ${ACCTFLOW_BIN:+"$ACCTFLOW_BIN"} "$here/bin" "$here"; do
+		if [[ -f $dir/$1 && -x $dir/$1 ]]; then
+			printf '%s\n' "$dir/$1"
+			return 0
+		fi
+	done
+	fail $PERMANENT "program \"$1\" is not built; run make build in $here"
+}
+
+# Sets ACCTFLOW_CONFIG. A file that nobody named is left alone where it cannot be read, as in another's clone.
+config_find() {
+	local file
+	if [[ ${opt[config]-}${ACCTFLOW_CONFIG-} ]]; then
+		ACCTFLOW_CONFIG=${opt[config]:-$ACCTFLOW_CONFIG}
+		[[ -r $ACCTFLOW_CONFIG ]] || fail $PERMANENT "could not read configuration file \"$ACCTFLOW_CONFIG\""
+		ACCTFLOW_CONFIG=$(realpath -- "$ACCTFLOW_CONFIG")
+	else
+		for file in "$here/config.yaml" "$PWD/config.yaml" /dev/null; do
+			[[ ! -r $file ]] || { ACCTFLOW_CONFIG=$file && break; }
+		done
+	fi
+	export ACCTFLOW_CONFIG
+}
+
+# The programs read the file; this asks one of them, so that there is one reader of YAML.
+config_read() {
+	local line lines
+	config=()
+	[[ -s $ACCTFLOW_CONFIG ]] || return 0
+	lines=$("$(program writer)" --config "$ACCTFLOW_CONFIG" --print-config) || exit $PERMANENT
+	while IFS= read -r line; do
+		[[ $line != *=* ]] || config[${line%%=*}]=${line#*=}
+	done <<<"$lines"
+}
+
+# An empty variable is one that is not set, for us, for libpq and for whoever looks.
+environment_clean() {
+	local name
+	for name in ACCTFLOW_DB "${!PG@}"; do
+		[[ ${!name-} ]] || unset "$name"
+	done
+}
+
+# Whether no database is configured, so that the private one is meant.
+db_private() {
+	[[ -z ${ACCTFLOW_DB-}${PGHOST-}${PGHOSTADDR-}${PGSERVICE-}${PGDATABASE-}${config[database]-} ]]
+}
+
+# Sets configuration, log and state folder, and exports what the programs are to agree on. A conninfo travels by the
+# environment, where other users cannot read it. The private Postgres is reached without any PG* variable.
+settings_read() {
+	local home
+	environment_clean
+	config_find
+	if [[ $verb != packages ]]; then config_read; fi
+	log_level=${opt["log-level"]:-${ACCTFLOW_LOG_LEVEL:-${config["log-level"]:-info}}}
+	log_format=${opt["log-format"]:-${ACCTFLOW_LOG_FORMAT:-${config["log-format"]:-text}}}
+	one_of "$log_level" "${LEVELS[@]}" ||
+		misused "--log-level: expected one of error|warn|info|debug|trace, not \"$log_level\""
+	one_of "$log_format" text json || misused "--log-format: expected one of text|json, not \"$log_format\""
+	export ACCTFLOW_LOG_LEVEL=$log_level ACCTFLOW_LOG_FORMAT=$log_format
+	[[ -z ${opt[db]-} ]] || export ACCTFLOW_DB=${opt[db]}
+	[[ -z ${opt[listen]-} ]] || export ACCTFLOW_LISTEN=${opt[listen]}
+	if db_private; then unset "${!PG@}"; fi
+
+	home=${ACCTFLOW_HOME:-${config[home]-}}
+	[[ $home ]] || if [[ -e $here/Makefile && -d $here/common ]]; then home=$here/var; else home=./var; fi
+	ACCTFLOW_HOME=$(realpath -m -- "$home") || fail $PERMANENT "could not find the state folder \"$home\""
+	export ACCTFLOW_HOME
+	run=$ACCTFLOW_HOME/run
+}
+
+# Makes the state folder, for verbs that keep something there.
+home_make() {
+	(mkdir -p -- "$ACCTFLOW_HOME" && umask 077 && mkdir -p -- "$run") 2>/dev/null || :
+	[[ -d $run && -w $run && -x $run ]] || fail $PERMANENT \
+		"could not write the state folder \"$ACCTFLOW_HOME\" as user $(id -un); set ACCTFLOW_HOME to one of your own"
+}
+
+# --- one run a state folder
+
+# Takes the supervisor's lock, held by a descriptor for as long as we live. `stop` and `health` look at it by taking it, so
+# there is a moment's patience.
+lock_take() {
+	local lock status=0
+	home_make
+	exec {lock}<>"$run/lock" || fail $TEMPORARY "could not open \"$run/lock\""
+	flock -w 1 -E 75 "$lock" || status=$?
+	((status != 75)) || fail $PERMANENT "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid $(lock_holder); wait for its end, or set ACCTFLOW_HOME to another folder"
+	((status == 0)) || fail $TEMPORARY "could not lock \"$run/lock\": flock exited $status"
+	locked=true
+	state_write '>>' "$run/lock" "$$"
+}
+
+# The last line, should an earlier one's have been left.
+lock_holder() {
+	local pid=''
+	pid=$(tail -n 1 "$run/lock" 2>/dev/null) || :
+	printf '%s\n' "${pid:-unknown}"
+}
+
+# Whether a run is on.
+lock_held() {
+	[[ -e $run/lock ]] || return 1
+	local status=0
+	flock -n -E 75 -s "$run/lock" true || status=$?
+	((status == 75))
+}
+
+# One anchor for all programs of all rounds. /proc/uptime counts hundredths: read when it ticks, it is exact, but for what
+# comes in between; that only makes the anchor later, so that the earliest of a few is the best.
+anchor_set() {
+	local uptime ticked now this best='' try
+	[[ -z ${ACCTFLOW_ANCHOR-} ]] || return 0
+	for try in 1 2 3 4; do
+		read -r uptime _ </proc/uptime
+		while read -r ticked _ </proc/uptime && [[ $ticked == "$uptime" ]]; do :; done
+		now=$EPOCHREALTIME
+		this=$((${now/./} - ${ticked%.*} * 1000000 - 10#${ticked#*.} * 10000))
+		((try > 1 && this > best)) || best=$this
+	done
+	export ACCTFLOW_ANCHOR=$best
+}

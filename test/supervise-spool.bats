@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# What cannot be read twice goes by way of a spool, and a file that has changed since it was read: with programs made up.
+
+load helper
+load fakes
+
+setup() {
+	fakes=$BATS_TEST_TMPDIR/fakes
+	fake_all
+	input=$BATS_TEST_TMPDIR/in
+	cd "$BATS_TEST_TMPDIR"
+}
+
+# claims NAME=VALUE...: what the claim says besides.
+claims() {
+	printf '%s\n' "$@" >"$fakes/claim.more"
+}
+
+@test "standard input that has a name goes on behind what was read" {
+	claims committed=9 delivered=9 complete=true
+	: >"$fakes/done"
+	ok "$supervisor" run --source s - <in
+	[[ $(<"$fakes/copier.args") == "--copy-to $ACCTFLOW_HOME/spool/s-"*' --copy-from 10 -' ]]
+	[[ $(<"$fakes/reader.args") == *'--from 10 '* ]]
+	same "$(ls "$ACCTFLOW_HOME/spool")" ''
+}
+
+@test "what is not finished is kept, and a second input is queued behind it" {
+	claims committed=4 delivered=2 complete=false
+	: >"$fakes/done"
+	sed -i 's/echo done=true/echo done=false/' "$fakes/writer"
+	ok "$supervisor" run --source s - <<<one
+	err_has 'what was read of source "s" and is not finished is kept; run takes it up'
+	ok "$supervisor" run --source s - <<<two
+	same "$(cat "$ACCTFLOW_HOME"/spool/s-*/data)" $'one\ntwo'
+	[[ $(tail -n 1 "$fakes/copier.args") != *--copy-from* ]]
+	rm "$fakes/reader.args"
+	sed -i 's/echo done=false/echo done=true/' "$fakes/writer"
+	claims committed=9 delivered=9 complete=true
+	echo '' >"$fakes/pipelines"
+	ok "$supervisor" run
+	err_has 'source "s": finishing what was read of it before'
+	grep -q -- "--catch-up-to 9223372036854775806 --spool $ACCTFLOW_HOME/spool/s-" "$fakes/reader.args"
+	same "$(ls "$ACCTFLOW_HOME/spool")" ''
+}
+
+@test "a named pipe, /dev/stdin and <(…) are spooled too" {
+	mkfifo pipe
+	{ sleep 1 && cat in; } >pipe &
+	ok "$supervisor" run pipe
+	[[ $(<"$fakes/reader.args") == "--source $PWD/pipe "*" --spool "* ]]
+	rm "$fakes/done"
+	ok bash -c "cat in | '$supervisor' run /dev/stdin"
+	rm "$fakes/done"
+	ok bash -c "'$supervisor' run <(cat in)"
+	same "$(grep -c '^--source stdin-' "$fakes/reader.args")" 2
+	same "$(ls "$ACCTFLOW_HOME/spool")" ''
+}
+
+@test "standard input that is closed" {
+	fails 100 bash -c "'$supervisor' run - <&-"
+	err_has 'input "-" is closed'
+	[[ ! -e $ACCTFLOW_HOME ]]
+}
+
+@test "a copier that is killed is started again on the same input; shards have one" {
+	echo KILL >"$fakes/deaths-copier"
+	claims committed=0 delivered=0 complete=true
+	sed -i 's|^"$state/die" reader.*|until [[ -e $state/done \|\| -e "${*: -1}/end" ]]; do sleep 0.05; done|' "$fakes/reader"
+	ok "$supervisor" run --shards 2 - <in
+	same "$(wc -l <"$fakes/copier.args")" 2
+	[[ $stderr =~ the\ copier\[[0-9]+\]\ of\ source\ \"stdin-[^\"]*\"\ was\ killed\ by\ signal\ 9\;\ starting\ again ]]
+}
+
+@test "delivered bytes are given back" {
+	source "$supervisor"
+	mkdir d
+	head -c 3000000 /dev/zero | tr '\0' x >d/data
+	printf '%s\n' '0 0 1 lines input' '100 1048576 101 lines' '200 2097152 201 lines' >d/index
+	fallocate --punch-hole --offset 0 --length 4096 d/data 2>/dev/null || skip 'no holes in this file system'
+	spool[0]=d trimmed[0]=0
+	before=$(stat -c %b d/data)
+	spool_trim 0 98
+	same "${trimmed[0]}" 0
+	spool_trim 0 150
+	same "${trimmed[0]}" 1048576
+	(($(stat -c %b d/data) < before))
+	same "$(stat -c %s d/data)" 3000000
+	same "$(tail -c +1048577 d/data | head -c 3)" xxx
+}
+
+@test "a file that was read before: the same, grown, changed" {
+	claims committed=9 delivered=9 complete=true fingerprint=100:ab arrival=gap
+	: >"$fakes/done"
+	echo 'same 100 100 lines' >"$fakes/compared"
+	ok "$supervisor" run --source s in
+	err_has 'source "s" was read to its end and nothing is pending; --again reads it anew'
+	[[ ! -e $fakes/reader.args ]]
+	echo 'grown 100 130 lines' >"$fakes/compared"
+	ok "$supervisor" run --source s in
+	err_has 'source "s" has grown since it was read (100 to 130 bytes): reading on'
+	[[ $(<"$fakes/reader.args") == *'--from 10 '*'--fingerprint 100:ab '* ]]
+	for how in 'changed 100 80 lines' 'grown 100 130 array'; do
+		echo "$how" >"$fakes/compared"
+		fails 100 "$supervisor" run --source s in
+		err_has 'its file has changed since (100 to '
+		err_has '--again reads it anew'
+	done
+	claims committed=9 delivered=9 complete=true fingerprint=100:ab arrival=offset
+	echo 'grown 100 130 lines' >"$fakes/compared"
+	fails 100 "$supervisor" run --source s in
+}
+
+@test "an array that broke off is read anew once it has changed" {
+	claims committed=1 delivered=1 complete=false broken=true fingerprint=100:ab
+	: >"$fakes/done"
+	sed -i 's|\[\[ ! -e $state/done \]\] .*|case $* in *"#2"*) [[ ! -e $state/reader.args ]] \|\| echo done=true ;; esac|; s|cat "$state/claim.more".*|[[ $* == *"#2"* ]] \|\| cat "$state/claim.more"|' "$fakes/writer"
+	echo 'changed 100 101 array' >"$fakes/compared"
+	ok "$supervisor" run --source s in
+	err_has 'source "s" broke off, and its file has changed since (100 to 101 bytes): it is read anew as "s#2"'
+	[[ $(<"$fakes/reader.args") == '--source s#2 '* ]]
+}

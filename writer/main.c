@@ -1,0 +1,213 @@
+/* writer: updates in, events out, each emitted only after its commit. The verbs beside
+ * that look at what is stored, or keep the source's books. */
+#include "loop.h"
+#include "writer.h"
+
+#include "log.h"
+#include "query.h"
+#include "sandbox.h"
+#include "schema.h"
+#include "source.h"
+#include "sql.h"
+#include "watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+static struct writer_options options = {
+    .shard = {0, 1}, .batch = 30000, .deadline = 60, .home = "var", .epoch = OPTION_EPOCH_DEFAULT};
+
+static int roles_main(const struct writer_options *o);
+static int migrate_main(const struct writer_options *o);
+static int status_main(const struct writer_options *o);
+
+/* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
+enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, PENDING, CLAIM };
+#define BIT(verb) (1u << (verb))
+#define PIPELINE_BITS (BIT(RUN) | BIT(ACK) | BIT(PENDING) | BIT(CLAIM))
+#define SOURCE_BITS (PIPELINE_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(REJECTED))
+
+static const struct option_verb verbs[] = {
+    [RUN] = {"run", NULL, "updates in, events out (default)"},
+    [ACK] = {"ack", NULL, "events in, events out; records which callbacks fired and how far events were passed on"},
+    [MIGRATE] = {"migrate", NULL, "make the schema, or bring it up to date"},
+    [ROLES] = {"roles", NULL, "print SQL for roles that own, write and read the schema: writer roles | psql"},
+    [STATUS] = {"status", NULL, "counts, offsets and callbacks of each source and shard"},
+    [SOURCES] = {"sources", NULL, "the same for each source without its callbacks: fast, however large the history"},
+    [RICHEST] = {"richest", NULL, "the account with the most tokens of each account type"},
+    [HISTORY] = {"history", "ID", "all versions of an account"},
+    [REJECTED] = {"rejected", NULL, "rejected records, and why"},
+    [PENDING] = {"pending", NULL, "callbacks that are pending, as events"},
+    [CLAIM] = {"claim", NULL, "take a source's shard over from whoever holds it, and print where it stands"},
+    {0},
+};
+
+static int (*const mains[])(const struct writer_options *) = {
+    [RUN] = run_main,
+    [ACK] = ack_main,
+    [MIGRATE] = migrate_main,
+    [ROLES] = roles_main,
+    [STATUS] = status_main,
+    [SOURCES] = query_sources,
+    [RICHEST] = query_richest,
+    [HISTORY] = query_history,
+    [REJECTED] = query_rejected,
+    [PENDING] = pending_main,
+    [CLAIM] = claim_main,
+};
+
+static const struct option_spec specs[] = {
+    {.name = "db", .letter = 'd', .type = OPTION_TEXT, .value = &options.database, .argument = "CONNINFO",
+	.help = "connection string or URI (default: the PG* variables, else `database` of the configuration file, else "
+		"the private Postgres of ACCTFLOW_HOME)"},
+    {.name = "database", .type = OPTION_TEXT, .value = &options.config_database, .key = "database"},
+    {.name = "password-file", .type = OPTION_TEXT, .value = &options.password_file, .argument = "FILE",
+	.key = "password-file", .help = "passwords, in the form of ~/.pgpass"},
+    {.name = "home", .type = OPTION_TEXT, .value = &options.home, .argument = "DIR", .key = "home",
+	.help = "the supervisor's state folder (default: var)"},
+    OPTION_SPEC_SOURCE(&options.source, "this source only", SOURCE_BITS),
+    {.name = "shard", .type = OPTION_CUSTOM, .value = &options.shard, .set = shard_set, .argument = "I/N",
+	.verbs = PIPELINE_BITS, .help = "this shard of the source (default: 0/1)"},
+    {.name = "resume", .letter = 'r', .type = OPTION_FLAG, .value = &options.resume, .verbs = BIT(RUN) | BIT(ACK),
+	.help = "go on where the source was left; input that stops without `end` is a crash (exit 111)"},
+    {.name = "token", .type = OPTION_COUNT, .value = &options.token, .argument = "N", .max = INT64_MAX,
+	.given = &options.token_given, .verbs = BIT(RUN) | BIT(ACK) | BIT(PENDING),
+	.help = "the claim, as the verb claim printed it"},
+    {.name = "batch", .letter = 'b', .type = OPTION_COUNT, .value = &options.batch, .argument = "N", .min = 1,
+	.max = 100000, .verbs = BIT(RUN), .help = "most records in a batch (default: 30000)"},
+    {.name = "strict", .type = OPTION_FLAG, .value = &options.strict, .verbs = BIT(RUN),
+	.help = "exit 1 if anything was rejected"},
+    {.name = "output-lock", .type = OPTION_TEXT, .value = &options.output_lock, .argument = "FILE", .verbs = BIT(ACK),
+	.help = "several pipelines share standard output, by a lock on that file"},
+    {.name = "pipelines", .type = OPTION_ACTION, .value = &options.pipelines, .verbs = BIT(PENDING),
+	.help = "list the pipelines that have callbacks pending and that nobody works for"},
+    {.name = "type", .letter = 't', .type = OPTION_TEXT, .value = &options.type, .argument = "TYPE",
+	.verbs = BIT(RICHEST), .help = "this account type only"},
+    {.name = "interval", .type = OPTION_COUNT, .value = &options.interval, .argument = "SECONDS", .min = 1,
+	.max = 3600, .verbs = BIT(STATUS), .help = "again and again, as name=value lines, for statusd"},
+    {.name = "deadline", .type = OPTION_COUNT, .value = &options.deadline, .argument = "SECONDS", .max = 31536000,
+	.help = "how long an unreachable database is tried again (default: 60)"},
+    OPTION_SPEC_CLOCK(&options.clock, BIT(RUN)),
+    OPTION_SPEC_EPOCH(&options.epoch, BIT(RUN)),
+    OPTION_SPEC_FORMAT(&options.format, 0),
+    {0},
+};
+
+static int verb;
+static const struct program program = {
+    .name = "writer",
+    .usage = "[options] [VERB]",
+    .purpose = "Indexes updates from standard input into Postgres, and emits each one's outcome once it is committed.",
+    .verbs = verbs,
+    .verb = &verb,
+};
+
+/* Finds the connection string: option or environment; else PG*; else configuration file; else the private Postgres that
+ * runs; else libpq's own. */
+static const char *
+conninfo_find(const struct writer_options *o)
+{
+	static const char *const variables[] = {"PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE", "PGUSER"};
+	if (o->database)
+		return o->database;
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+		if (getenv(variables[i]) && *getenv(variables[i])) /* empty is as if it were not set, to libpq too */
+			return "";
+	if (o->config_database && *o->config_database)
+		return o->config_database;
+	char path[4096];
+	static char line[4096];
+	snprintf(path, sizeof path, "%s/run/db", o->home);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return "";
+	bool read = fgets(line, sizeof line, f) != NULL;
+	fclose(f);
+	line[read ? strcspn(line, "\n") : 0] = '\0';
+	return line;
+}
+
+void
+writer_configure(const struct writer_options *o, uint64_t deadline)
+{
+	pg_configure(conninfo_find(o), o->password_file, deadline, o->resume);
+}
+
+/* Connects, or says why not and exits. */
+static struct pg *
+writer_open(const struct writer_options *o, const char *application)
+{
+	static struct pg *pg; /* found by a leak checker where we end here */
+	sandbox_privileges();
+	writer_configure(o, o->deadline);
+	pg = pg_new(application);
+	enum pg_status status = pg_connect(pg);
+	if (status == PG_OK)
+		return pg;
+	if (loop_stopping())
+		exit(EXIT_OK);
+	if (status == PG_RETRY && pg_absent(pg) && !o->resume)
+		die(EXIT_TEMPORARY,
+		    "no Postgres runs here: %s; supervisor postgres starts the private one of ACCTFLOW_HOME (%s), --db "
+		    "names another",
+		    pg_error(pg), o->home);
+	if (status == PG_FATAL)
+		die(EXIT_PERMANENT, "could not connect to the database: %s", pg_error(pg));
+	die(EXIT_TEMPORARY,
+	    "could not connect to the database within %llu s: %s; is it running, and is --db or PGHOST right?",
+	    (unsigned long long)o->deadline, pg_error(pg));
+}
+
+struct pg *
+writer_connect(const struct writer_options *o, const char *application)
+{
+	struct pg *pg = writer_open(o, application);
+	schema_migrate(pg);
+	return pg;
+}
+
+struct pg *
+writer_look(const struct writer_options *o, const char *application)
+{
+	struct pg *pg = writer_open(o, application);
+	schema_check(pg);
+	return pg;
+}
+
+static int
+migrate_main(const struct writer_options *o)
+{
+	struct pg *pg = writer_connect(o, "acctflow migrate");
+	log_info("the schema is at version %d", schema_version());
+	pg_free(pg);
+	return EXIT_OK;
+}
+
+/* For an administrator, who reads it first. It connects to nothing. */
+static int
+roles_main(const struct writer_options *o)
+{
+	(void)o;
+	if (printf("\\set ON_ERROR_STOP on\nBEGIN;\nSELECT " PG_PATH " \\g /dev/null\n\n%s\nCOMMIT;\n", sql_roles) <
+		0 ||
+	    fflush(stdout) != 0)
+		die(EXIT_TEMPORARY, "could not write standard output: %m");
+	return EXIT_OK;
+}
+
+static int
+status_main(const struct writer_options *o)
+{
+	return o->interval ? watch_main(o) : query_status(o);
+}
+
+int
+main(int argc, char **argv)
+{
+	loop_init();
+	int at = options_read(&program, specs, argc, argv);
+	options.operand = at < argc ? argv[at] : NULL;
+	return mains[verb](&options);
+}
