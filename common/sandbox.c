@@ -120,9 +120,8 @@ sandbox_write(struct sandbox *s, const char *path)
 struct call {
 	int number;
 	enum { ALWAYS, IF_READS, IF_WRITES } when;
-	uint32_t action,
-	    argument;	      /* argument N: only if the low word of argument N - 1, masked, has the value; 0: any */
-	uint32_t mask, value; /* mask 0: has our process id */
+	uint32_t action, argument; /* 0: any; N: only if the low word of argument N - 1, masked, has the value */
+	uint32_t mask, value;	   /* mask 0: has our process id */
 };
 /* clang-format off */
 #define ALLOW(name) {SYS_##name, ALWAYS, SECCOMP_RET_ALLOW, 0, 0, 0}

@@ -28,7 +28,7 @@ static void
 restarts_look(struct pipelines *ps)
 {
 	char path[PATH_BYTES], line[128];
-	struct restart r;
+	struct restart r = {0};
 	snprintf(path, sizeof path, "%s/run/restarts", ps->home);
 	FILE *f = fopen(path, "re");
 	ps->restarts = 0;
@@ -38,6 +38,10 @@ restarts_look(struct pipelines *ps)
 		if ((ps->restarts & (ps->restarts - 1)) == 0) /* full at each power of two */
 			ps->restart = mem_grow(ps->restart, (ps->restarts ? 2 * ps->restarts : 1) * sizeof r);
 		ps->restart[ps->restarts++] = r;
+		struct restart *first = ps->restart;
+		while (strcmp(first->program, r.program) != 0 || strcmp(first->cause, r.cause) != 0)
+			first++;
+		first->same++;
 	}
 	if (f)
 		fclose(f);

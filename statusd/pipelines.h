@@ -35,6 +35,7 @@ struct pipeline {
 struct restart {
 	int64_t at;
 	char program[32], cause[32];
+	size_t same; /* how many restarts are like this one, which is the first of them; else 0 */
 };
 
 struct pipelines {

@@ -117,20 +117,13 @@ prometheus_restarts(const struct pipelines *ps, struct buf *b)
 	prometheus_head(b, "restarts_total", "counter", "Restarts of the programs in this run, by cause.");
 	for (size_t i = 0; i < ps->restarts; i++) {
 		const struct restart *r = &ps->restart[i];
-		size_t before = 0, all = 0;
-		for (size_t k = 0; k < ps->restarts; k++) {
-			const struct restart *o = &ps->restart[k];
-			bool same = strcmp(r->program, o->program) == 0 && strcmp(r->cause, o->cause) == 0;
-			before += same && k < i;
-			all += same;
-		}
-		if (before)
+		if (!r->same)
 			continue;
 		buf_text(b, "acctflow_restarts_total{");
 		prometheus_label(b, "program", r->program);
 		buf_char(b, ',');
 		prometheus_label(b, "cause", r->cause);
-		buf_printf(b, "} %zu\n", all);
+		buf_printf(b, "} %zu\n", r->same);
 	}
 }
 
