@@ -716,7 +716,7 @@ static const struct option_spec specs[] = {
 	.argument = "gap|offset|recorded|none",
 	.help = "random gaps; a random time each; their arriveMs; at once (default: gap)"},
     {.name = "delay-ms", .letter = 'D', .type = OPTION_CUSTOM, .value = &reader.arrival.delay, .set = delay_set,
-	.argument = "MIN:MAX", .form = "two whole numbers of milliseconds, MIN:MAX, the first not larger",
+	.argument = "MIN:MAX", .form = "MIN:MAX, two numbers of milliseconds, the first not larger",
 	.help = "the random time's range (default: 0:1000)"},
     {.name = "speed", .letter = 'x', .type = OPTION_CUSTOM, .value = &reader.arrival.speed, .set = speed_set,
 	.argument = "X", .form = "a decimal number above 0", .help = "times as fast (default: 1)"},

@@ -252,7 +252,7 @@ element(struct split *s)
 			record_reason(&s->reason, &s->record, p);
 		return SPLIT_RECORD;
 	case JSON_BAD:
-		record_fault(&s->reason, &s->record);
+		record_reason(&s->reason, &s->record, NULL);
 		return broken(s, s->record.fault.at, buf_cstr(&s->reason));
 	case JSON_DEEP:
 		skip_start(s, too_deep);

@@ -84,10 +84,10 @@ rejects() {
 	refuses 'option "--seed" wants a value' --seed
 	refuses '--arrival: expected one of gap|offset|recorded|none, not "x"' -a x f
 	for d in 5 5:1 1:2:3 -1:2 : 1:x 0.0000001:1 1e3:2e3 0:99999999999; do
-		refuses "--delay-ms: expected MIN:MAX, not \"$d\"" --delay-ms "$d" f
+		refuses "--delay-ms: expected MIN:MAX, two numbers of milliseconds, the first not larger, not \"$d\"" --delay-ms "$d" f
 	done
 	for x in 0 -1 x 1x 0.0000001 . 1. ''; do
-		refuses "--speed: expected X, not \"$x\"" --speed "$x" f
+		refuses "--speed: expected a decimal number above 0, not \"$x\"" --speed "$x" f
 	done
 	refuses '--seed: expected a whole number from 0 to 18446744073709551615' --seed 18446744073709551616 f
 	refuses '--seed: expected a whole number' --seed -1 f
@@ -95,7 +95,7 @@ rejects() {
 	refuses '--count: expected a whole number' --count -1 f
 	refuses '--catch-up-to: expected a whole number' --catch-up-to -1 f
 	refuses '--clock: expected one of real|virtual' --clock x f
-	refuses '--epoch: expected TIME' --epoch 2000-13-01T00:00:00Z f
+	refuses '--epoch: expected a time such as 2000-01-01T00:00:00Z' --epoch 2000-13-01T00:00:00Z f
 	refuses '--format: expected one of auto|json|text' --format x f
 	refuses '--fingerprint: expected BYTES:HASH' --fingerprint 12 f
 	refuses '--fingerprint: expected BYTES:HASH' --fingerprint 4097:0123456789abcdef f
