@@ -52,8 +52,8 @@ log_source(const char *source)
 	log_source_name = source ? strdup(source) : NULL;
 }
 
-/* What repeats is limited by where in the program it is said, which its format tells: so many lines in a window, the
- * rest is counted. */
+/* Repeated lines are limited by their place in the program, which the format string stands for: so many in a window,
+ * the rest is counted. */
 enum { SITES = 16, BURST = 20, WINDOW_US = 10000000 };
 static struct site {
 	const char *format;

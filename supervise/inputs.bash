@@ -97,7 +97,7 @@ same_setting() {
 	esac
 }
 
-# What a source was begun with holds until it is done. Settles keep[]; says in clash what contradicts.
+# What a source was begun with holds until it is done. Sets keep[]; says in clash what contradicts.
 settings_keep() {
 	local i=$1 k=$2 name old new
 	clash=''

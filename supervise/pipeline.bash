@@ -18,7 +18,7 @@ verdict=()          # of the round: ok, strict, temporary, permanent; empty wher
 after=()            # the verdict that the claim is to confirm
 failing=()          # the child that ended badly first
 cause=()            # in words
-told=()             # whether it was told to stop
+told=()             # whether it was asked to stop
 step=()             # how often those that linger were hinted to end
 away=()             # since when the claim fails
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
@@ -30,7 +30,7 @@ pipeline_add() {
 	verdict[k]='' failing[k]='' cause[k]='' told[k]='' step[k]=0 away[k]=''
 }
 
-# backoff TRY: settles delay, in ms: 100 doubling to 10,000, the upper half of it at random.
+# backoff TRY: sets delay, in ms: 100 doubling to 10,000, the upper half of it at random.
 backoff() {
 	local most=10000
 	(($1 > 6)) || most=$((100 << $1))
@@ -86,7 +86,7 @@ pipeline_claimed() {
 		pipeline_finish "$k" $PERMANENT
 		return
 	elif [[ $ended == ok || $ended == strict ]]; then
-		# Each program says it is done: then so it must be, or reader was told to end.
+		# Each program says it is done: then so it must be, or reader was asked to end.
 		if pipeline_over "$k" || [[ ${claim[$k.complete]-} != true || $stopping ]]; then
 			pipeline_finish "$k" 0
 			return
@@ -295,8 +295,8 @@ pipeline_due() {
 	fi
 }
 
-# Tells it to stop, once: its head, and the rest sees the end of its input. Where the head has read all already it is timerd
-# that waits, and that is told when nothing more comes to it.
+# Asks it to stop, once: its head, and the rest sees the end of its input. Where the head has read all already it is timerd
+# that waits, and that is asked when nothing more comes to it.
 pipeline_stop() {
 	local k=$1 name
 	case ${state[k]} in

@@ -461,7 +461,7 @@ pg_step(struct pg *pg, struct pg_wait *wait)
 	return pg->status;
 }
 
-/* Waits, and steps, until it is over or, where that is asked for, the program is told to stop. */
+/* Waits, and steps, until it is over or, where that is asked for, the program is asked to stop. */
 static enum pg_status
 pg_block(struct pg *pg, bool stoppable)
 {
@@ -471,7 +471,7 @@ pg_block(struct pg *pg, bool stoppable)
 		if (status != PG_WAIT)
 			return status;
 		if (stoppable && loop_stopping())
-			return pg_lost(pg, "told to stop");
+			return pg_lost(pg, "asked to stop");
 		struct pollfd p = {.fd = wait.fd, .events = wait.events};
 		loop_wait(&p, 1, wait.until);
 	}

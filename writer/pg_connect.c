@@ -16,7 +16,7 @@
 enum {
 	SECOND = 1000000,
 	HOSTS_US = 10 * SECOND, /* the most for one round over all hosts, where the deadline leaves it */
-	STOPPED_US = SECOND,	/* told to stop: as long for a host that answers */
+	STOPPED_US = SECOND,	/* asked to stop: as long for a host that answers */
 	PAUSE_FIRST = 50000,
 	PAUSE_LAST = 4 * SECOND,
 	NAMES = 64, /* libpq 17 has some 50 keywords */
@@ -291,7 +291,7 @@ dial_classify(const PGconn *conn, struct pg_fault *f)
 		}
 	}
 	pg_fault_keep(f, message, NULL);
-	/* No answer from a server: not there (yet), or a wrong name or file, which only a person can tell apart. But no
+	/* No answer from a server: not there (yet), or a wrong name or file, between which only a person can decide. But no
 	 * password, or one side's TLS settings or certificate not to the other's liking: that stays so. */
 	static const char *const lasting[] = {"fe_sendauth", "certificate verify failed", "certificate file",
 	    "server certificate for", "private key file", "SSL was required", "alert unknown ca", "alert certificate"};

@@ -36,7 +36,7 @@ struct pg_dial {
 	short events;		  /* what it waits for */
 	int host, hosts;	  /* the one that is tried, of how many */
 	bool standby;		  /* this round looks for a standby first */
-	bool told;		  /* somebody was told of a failure */
+	bool told;		  /* a failure was logged */
 	int64_t start, limit;	  /* of all rounds */
 	int64_t until, pause;	  /* of this state; the next pause */
 	enum pg_status worst;	  /* of this round: PG_FATAL only where all hosts are */
@@ -45,7 +45,7 @@ struct pg_dial {
 
 void pg_dial_start(struct pg_dial *d);
 
-/* PG_WAIT; PG_OK: d->conn is made, and the caller's, who sets it NULL; PG_RETRY past the deadline or when told to stop;
+/* PG_WAIT; PG_OK: d->conn is made, and the caller's, who sets it NULL; PG_RETRY past the deadline or when asked to stop;
  * PG_FATAL where trying again cannot help. */
 enum pg_status pg_dial_step(struct pg_dial *d, struct pg_wait *wait);
 void pg_dial_end(struct pg_dial *d);
