@@ -104,10 +104,10 @@ check_has() {
 	same "$status" "$wanted"
 }
 
-# metric NAME: its value now.
+# metric NAME: its value now. A label may have spaces.
 metric() {
 	get /metrics
-	awk -v name="acctflow_$1" '$1 == name { print $2 }' <<<"$page"
+	NAME=acctflow_$1 awk '{ value = $NF; sub(/ [^ ]*$/, "") } $0 == ENVIRON["NAME"] { print value }' <<<"$page"
 }
 
 metric_is() {
