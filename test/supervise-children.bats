@@ -45,6 +45,19 @@ setup() {
 	same "$ended" 'x 137;y 137;'
 }
 
+@test "an event of which half has come when the time is over is not lost" {
+	source "$supervisor"
+	events_open
+	live[s.x]=''
+	child_started() { seen="$1 ${live[$1]}"; }
+	seen=''
+	printf 's.x star' >&"$events"
+	event_wait 0.1
+	printf 'ted 77\n' >&"$events"
+	event_wait 5
+	same "$seen" 's.x 77'
+}
+
 @test "a child's list comes with its exit code behind it, whatever is in it" {
 	source "$supervisor"
 	events_open
