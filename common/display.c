@@ -122,7 +122,7 @@ say_end(struct line *l)
 {
 	member(l, M_SOURCE, 300);
 	word(l, " (", M_READ, " read");
-	buf_text(l->out, slice_is(l->r->m[M_COMPLETE], "false") ? ", told to stop)" : ")");
+	buf_text(l->out, slice_is(l->r->m[M_COMPLETE], "false") ? ", stopped)" : ")");
 }
 
 /* How each event is said: the colour is an ANSI attribute. */

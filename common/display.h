@@ -11,7 +11,7 @@ struct display_style {
 	bool color;
 };
 
-/* Settles format and colour (a terminal, and not with NO_COLOR) for fd. */
+/* Decides format and colour (a terminal, and not with NO_COLOR) for fd. */
 struct display_style display_style(enum format format, int fd);
 
 /* Appends one record's line, with its newline: as it is, or for people. The record is parsed only for people. */

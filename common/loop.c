@@ -53,7 +53,7 @@ signals_read(void)
 		if (stopping)
 			_exit(128 + (int)info.ssi_signo);
 		stopping = true;
-		log_at(LOG_DEBUG, "told to stop by signal %u", info.ssi_signo);
+		log_at(LOG_DEBUG, "stopping: signal %u", info.ssi_signo);
 	}
 }
 

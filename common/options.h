@@ -16,7 +16,7 @@ enum option_type {
 	OPTION_FLAG,   /* bool *value; in file and environment true, false, yes, no, 1, 0 */
 	OPTION_ACTION, /* the same, on the command line only */
 	OPTION_TEXT,   /* const char **value, kept for the program's life */
-	OPTION_COUNT,  /* uint64_t *value, min..max; *given tells 0 from absent where it matters */
+	OPTION_COUNT,  /* uint64_t *value, min..max; *given: whether it was set, where that matters */
 	OPTION_CHOICE, /* int *value, the index in argument "one|two|three" */
 	OPTION_OUTPUT, /* the same; file and environment do not hold where standard output is a pipe: the middle of a
 			* pipeline hands on records */

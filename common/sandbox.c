@@ -156,7 +156,7 @@ static const struct call calls[] = {
     {.number = SYS_mprotect, .argument = 3, .mask = PROT_EXEC}, KILL(mprotect),
     /* time */
     ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
-    ALLOW(restart_syscall),
+    ALLOW(restart_syscall), ALLOW(timerfd_settime),
     /* the process itself; tgkill only for abort(3), and limits only to be asked for */
     ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(getpid), ALLOW(gettid), ALLOW(futex),
     ALLOW(sched_yield), ALLOW(rseq), ALLOW(set_robust_list), ALLOW(getrandom), ALLOW(exit), ALLOW(exit_group),

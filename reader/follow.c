@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { HEAD_BYTES = 4096, LINKS = 40 };
-/* How long the old file must not have grown before its successor is gone on with: a producer that is told of the
+/* How long the old file must not have grown before its successor is gone on with: a producer that notices the
  * rotation late goes on writing to it. And how long a successor may be impossible to open. */
 enum { LOOK_US = 1000000, REST_US = 1000000, DEADLINE_US = 30000000 };
 

@@ -117,7 +117,7 @@ progress_look(struct pipeline *p, int64_t now)
 	if (!first || now - first->at < 1000000)
 		return;
 	g->rate = (double)(g->emitted - first->emitted) / ((double)(now - first->at) / 1e6);
-	/* Offsets and bytes are both of the whole input, so that what was skipped tells how large a record is. */
+	/* Offsets and bytes are both of the whole input, so that skipped records count for the size of one, too. */
 	if (g->size > g->bytes && g->bytes > 0 && g->rate > 0)
 		g->left = (double)(g->size - g->bytes) * (double)g->emitted / (double)g->bytes / g->rate;
 }

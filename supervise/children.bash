@@ -291,7 +291,7 @@ logs_end() {
 
 # --- signals
 
-# call COMMAND...: one program, waited for; a signal that we get goes on to it. Settles status.
+# call COMMAND...: one program, waited for; a signal that we get goes on to it. Sets status.
 call() {
 	local before in
 	exec {in}<&0

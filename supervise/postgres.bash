@@ -22,7 +22,7 @@ as_db() {
 	(cd / && descriptors_close && exec setsid --wait "${as[@]}" "$@") </dev/null
 }
 
-# Settles cluster (real path, "" if there is none), db_user and db_bin.
+# Sets cluster (real path, "" if there is none), db_user and db_bin.
 db_find() {
 	cluster='' db_user=''
 	db_bin=$(db_binaries)
@@ -77,7 +77,7 @@ db_init() {
 	cluster=$(realpath -- "$place")
 }
 
-# Settles socket, the folder of Postgres's socket: within the cluster, or a short one under /tmp that the cluster links
+# Sets socket, the folder of Postgres's socket: within the cluster, or a short one under /tmp that the cluster links
 # to, where the path is too long for a socket or holds what would need quoting.
 db_socket() {
 	local link=$cluster/socket
@@ -94,7 +94,7 @@ db_socket() {
 	fi
 }
 
-# Whether it runs; then settles socket. The pid file alone does not say so: it outlives a kill -9.
+# Whether it runs; then sets socket. The pid file alone does not say so: it outlives a kill -9.
 db_running() {
 	local lines=() words=()
 	[[ ${cluster-} && -r $cluster/postmaster.pid ]] || return 1
@@ -142,7 +142,7 @@ db_ready() {
 	[[ $found ]] || db_admin -c 'CREATE DATABASE acctflow' 2>/dev/null
 }
 
-# What it is told at each start. Only a lack of room hinders that.
+# Its settings at each start. Only a lack of room hinders that.
 db_configure() {
 	printf '%s\n' "listen_addresses = ''" 'port = 5432' "unix_socket_directories = '$socket'" \
 		'unix_socket_permissions = 0700' 'wal_writer_delay = 10ms' "cluster_name = 'acctflow-$(db_name)'" \

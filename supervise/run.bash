@@ -1,7 +1,7 @@
 # The verb run: all inputs and their pipelines, the one loop, and what it came to.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-# Tells all that read to stop; the rest ends by the end of its input.
+# Asks all that read to stop; the rest ends by the end of its input.
 run_stop() {
 	local i k
 	for i in "${!source[@]}"; do child_signal TERM "i$i.copier" "i$i.compare"; done

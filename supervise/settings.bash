@@ -21,7 +21,7 @@ programs() {
 	done
 }
 
-# Settles ACCTFLOW_CONFIG. A file that nobody named is left alone where it cannot be read, as in another's clone.
+# Sets ACCTFLOW_CONFIG. A file that nobody named is left alone where it cannot be read, as in another's clone.
 config_find() {
 	local file
 	if [[ ${opt[config]-}${ACCTFLOW_CONFIG-} ]]; then
@@ -61,7 +61,7 @@ db_private() {
 	[[ -z ${ACCTFLOW_DB-}${PGHOST-}${PGHOSTADDR-}${PGSERVICE-}${PGDATABASE-}${config[database]-} ]]
 }
 
-# Settles configuration, log and state folder, and exports what the programs are to agree on. A conninfo travels by the
+# Sets configuration, log and state folder, and exports what the programs are to agree on. A conninfo travels by the
 # environment, where other users cannot read it. The private Postgres is reached without any PG* variable.
 settings_read() {
 	local home

@@ -4,7 +4,7 @@
 #
 # A fenced block marked `sh` in README.md, data/README.md or doc/*.md is run here, from a folder that looks like the checkout,
 # with a private Postgres; an indented block, or a fence without `sh`, is not.
-# shellcheck disable=SC2154,SC2164 # helper sets root, bin and supervisor; a cd that fails ends the test
+# shellcheck disable=SC2154,SC2164,SC2016,SC2013 # helper sets root, bin and supervisor; a cd that fails ends the test; patterns
 load helper
 
 setup() {
@@ -31,7 +31,7 @@ blocks() {
 follow() {
 	blocks "$1" >commands
 	[ -s commands ]
-	ok bash -euo pipefail -c '. ./commands'
+	ok timeout 300 bash -euo pipefail -c '. ./commands'
 }
 
 documents() {
@@ -47,7 +47,8 @@ manuals() {
 	./supervisor run data/challenge-input.json >first.out 2>first.err &
 	first=$!
 	retry 600 grep -q '"event":"indexed"' first.out
-	kill -INT "$first"
+	# Not INT, which a shell's background commands ignore.
+	kill -TERM "$first"
 	wait "$first" || {
 		cat first.err
 		false
@@ -64,6 +65,25 @@ manuals() {
 	for file in "$root"/doc/*.md "$root/data/README.md"; do
 		[[ -z $(blocks "$file") ]] || follow "$file"
 	done
+}
+
+@test "writer(1): two pipelines on one file, by hand, and what its other examples ask" {
+	local i
+	./supervisor postgres
+	for i in 1 2 3 4 5 6; do
+		echo "{\"id\":\"K$i\",\"accountType\":\"mint\",\"tokens\":$i,\"callbackTimeMs\":100,\"version\":1}"
+	done >input.ndjson
+	echo '{"id":1}' >>input.ndjson
+	sed -n '/^for i in 0 1; do$/,/^wait$/p' "$root/writer/writer.1" >commands
+	ok bash -euo pipefail -c '. ./commands'
+	same "$(grep -c '"event":"fired"' events.ndjson)" 6
+	same "$(wc -l <events.ndjson)" 19
+	ok writer richest --type mint
+	has '"id":"K6"'
+	ok bash -o pipefail -c 'writer rejected --format json | grep -o "\"reason\":[^,]*"'
+	same "$output" '"reason":"id: not a string"'
+	ok writer claim --source "$PWD/input.ndjson" --shard 0/2
+	has 'done=true'
 }
 
 @test "doc/architecture.md names files and functions that are there, and all of the programs' files" {
@@ -95,15 +115,22 @@ manuals() {
 	same "$wrong" ''
 }
 
+# pairs: options as `-x --name`, of --help or of a manual page.
+help_options() {
+	perl -ne 'print $1 // "", " $2\n" while /(?:(-\w), +)?(--[a-z][a-z-]+)/g' | sort -u
+}
+
+page_options() {
+	grep -E '^\.It Fl' "$1" | sed -E 's/Fl Fl /--/g; s/Fl (.) ,/-\1,/g' | help_options
+}
+
 @test "manual pages have the options that --help prints, and no others" {
 	local program page help wrong=''
 	for program in reader writer timerd statusd supervisor; do
 		page=$root/$program/$program.1
 		[[ -e $page ]] || page=$root/$program.1
-		help=$("$root/supervisor" --help)
-		[[ $program == supervisor ]] || help=$("$bin/$program" --help)
-		wrong+=$(diff <(grep -oE -- '--[a-z][a-z-]+' <<<"$help" | sort -u) \
-			<(grep -E '^\.(It|Op|Cm|Ar)' "$page" | grep -oE 'Fl Fl [a-z][a-z-]+' | sed 's/Fl Fl /--/' | sort -u) | sed -n "s/^[<>]/$program: &/p") || :
+		if [[ $program == supervisor ]]; then help=$("$supervisor" --help); else help=$("$bin/$program" --help); fi
+		wrong+=$(diff <(grep -E '^  +-|^  +--' <<<"$help" | help_options) <(page_options "$page") | sed -n "s/^[<>]/$program: &/p") || :
 	done
 	same "$wrong" ''
 }
@@ -148,14 +175,17 @@ spoken() {
 
 # Where a retired word is right: fixed strings of the line, each with its reason.
 exceptions=(
+	'writer/query.c:0:' # none so far; this line keeps the list from being empty
 )
 
 @test "retired words are gone from comments, messages and documents" {
-	local file
+	local file files
+	mapfile -t files < <(documents && manuals)
 	{
 		for file in "$root"/{common,reader,writer,timerd,statusd,data}/*.[ch]; do spoken "$file"; done
-		# A heading or member such as settled_at is no such word.
-		grep -nHE . $(documents) $(manuals) "$root"/config.yaml "$root"/sql/*.sql "$root"/statusd/page.html
-	} | sed "s,^$root/,," | grep -wiE 'tell|tells|telling|told|settle|settles|settling' | grep -vF "${exceptions[@]/#/-e}" | cut -c1-160 >wrong || :
+		grep -nHE '^[[:space:]]*#' "$supervisor" "$root"/supervise/*.bash
+		grep -nHE . "${files[@]}" "$root"/config.yaml "$root"/sql/*.sql "$root"/statusd/page.html
+	} | sed "s,^$root/,," | grep -wiE 'tell|tells|telling|told|settle|settles|settling' |
+		grep -vF "${exceptions[@]/#/-e}" | cut -c1-160 >wrong || :
 	same "$(<wrong)" ''
 }

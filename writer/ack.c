@@ -419,9 +419,9 @@ ack_loop(struct ack *a)
 			continue;
 		}
 		if (load_empty(a->next)) {
-			bool full = a->next->events >= MOST_HELD;
+			bool more = a->blocked || a->next->events >= MOST_HELD;
 			a->next->events = 0;
-			if (full)
+			if (more)
 				continue;
 			if (a->stopped || (a->in.eof && a->in.at >= a->in.buf.len))
 				return;

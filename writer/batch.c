@@ -1,9 +1,5 @@
-/* See batch.h. The tables are open addressing with linear probing: at most twice as
- * large as the batch, touched once an item, and filled while the batch before is
- * being committed. */
+/* See batch.h. */
 #include "batch.h"
-
-#include "hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +10,10 @@ void
 batch_committed(struct batch *b)
 {
 	free(b->accounts);
-	free(b->account_slots);
-	free(b->version_slots);
+	free(b->order);
 	b->accounts = NULL;
-	b->account_slots = NULL;
-	b->version_slots = NULL;
-	b->accounts_n = b->slots = 0;
+	b->order = NULL;
+	b->accounts_n = b->order_n = 0;
 }
 
 void
@@ -28,7 +22,7 @@ batch_clear(struct batch *b)
 	batch_committed(b);
 	b->n = 0;
 	b->text.len = b->source.len = b->token.len = 0;
-	b->begins = b->ends = b->partial = false;
+	b->begins = b->ends = false;
 	while (b->kept_n)
 		free(b->kept[--b->kept_n]);
 	/* Memory that one giant record took is given back. */
@@ -72,118 +66,91 @@ batch_source(struct batch *b, struct slice source)
 		buf_json(&b->token, source);
 }
 
-/* Where in account_slots the id is, or would be. */
-static size_t
-account_slot(const struct batch *b, struct slice id, uint64_t hash)
+struct sorted {
+	uint64_t prefix; /* the id's first eight bytes as a number */
+	uint32_t item;
+};
+
+static int
+id_compare(struct slice s, struct slice t)
 {
-	size_t at = hash & (b->slots - 1);
-	for (uint64_t v; (v = b->account_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
-		if (v >> 32 == hash >> 32 && slice_same(b->accounts[(uint32_t)v - 1].id, id))
-			break;
-	return at;
+	int c = memcmp(s.p, t.p, s.n < t.n ? s.n : t.n);
+	return c ? c : (s.n > t.n) - (s.n < t.n);
 }
 
-struct account *
-batch_account(const struct batch *b, struct slice id)
+static int
+sorted_compare(const void *x, const void *y, void *batch)
 {
-	uint32_t i = b->slots ? (uint32_t)b->account_slots[account_slot(b, id, hash_bytes(id))] : 0;
-	return i ? &b->accounts[i - 1] : NULL;
+	const struct sorted *a = x, *b = y;
+	const struct batch *in = batch;
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	const struct item *i = &in->items[a->item], *j = &in->items[b->item];
+	int c = id_compare(item_id(in, i), item_id(in, j));
+	if (c || i->version != j->version)
+		return c ? c : i->version < j->version ? -1 : 1;
+	return (a->item > b->item) - (a->item < b->item);
 }
 
-/* Where in version_slots the first item of this item's account and version is, or would be. */
-static size_t
-version_slot(const struct batch *b, const struct item *it)
+static uint64_t
+id_prefix(struct slice id)
 {
-	uint64_t mix = (b->accounts[it->account].hash ^ (uint64_t)it->version) * 0x9e3779b97f4a7c15u;
-	size_t at = (mix ^ mix >> 32) & (b->slots - 1);
-	for (uint32_t j; (j = b->version_slots[at]) != 0; at = (at + 1) & (b->slots - 1))
-		if (b->items[j - 1].account == it->account && b->items[j - 1].version == it->version)
-			break;
-	return at;
+	uint64_t prefix = 0;
+	for (size_t k = 0; k < 8; k++)
+		prefix = prefix << 8 | (k < id.n ? (unsigned char)id.p[k] : 0);
+	return prefix;
 }
 
-/* The first item of this item's account and version, which is itself if there was none. An update that was refused left
+/* Puts the next item in order into its account, and finds the first one of its version. An update that was refused left
  * nothing behind that another could repeat. */
-static uint32_t
-version_add(struct batch *b, uint32_t i)
-{
-	if (b->items[i].refused)
-		return i;
-	uint32_t *slot = &b->version_slots[version_slot(b, &b->items[i])];
-	if (!*slot)
-		*slot = i + 1;
-	return *slot - 1;
-}
-
-/* Sees to it that the tables are twice as large as so many items; those before `upto` are in them. */
 static void
-tables_size(struct batch *b, size_t items, size_t upto)
-{
-	size_t slots = 64;
-	while (slots < 2 * items)
-		slots *= 2;
-	if (slots <= b->slots)
-		return;
-	b->slots = slots;
-	b->accounts = mem_grow(b->accounts, slots / 2 * sizeof *b->accounts);
-	b->account_slots = mem_grow(b->account_slots, slots * sizeof *b->account_slots);
-	b->version_slots = mem_grow(b->version_slots, slots * sizeof *b->version_slots);
-	memset(b->account_slots, 0, slots * sizeof *b->account_slots);
-	memset(b->version_slots, 0, slots * sizeof *b->version_slots);
-	for (size_t i = 0; i < b->accounts_n; i++) {
-		uint64_t hash = b->accounts[i].hash;
-		size_t at = hash & (slots - 1);
-		while (b->account_slots[at])
-			at = (at + 1) & (slots - 1);
-		b->account_slots[at] = hash >> 32 << 32 | (i + 1);
-	}
-	for (size_t i = 0; i < upto; i++)
-		if (b->items[i].kind == ITEM_UPDATE && b->items[i].first == i &&
-		    b->accounts[b->items[i].account].several)
-			b->version_slots[version_slot(b, &b->items[i])] = (uint32_t)i + 1;
-}
-
-/* Finds an item's account, and the first item of its version. */
-static void
-look_up(struct batch *b, uint32_t i)
+index_add(struct batch *b, uint32_t i, uint32_t *first)
 {
 	struct item *it = &b->items[i];
-	struct slice id = item_id(b, it);
-	uint64_t hash = hash_bytes(id), *slot = &b->account_slots[account_slot(b, id, hash)];
-	it->first = i;
-	if (!*slot) {
-		struct account *a = &b->accounts[b->accounts_n++];
-		*a = (struct account){.id = id, .hash = hash, .last = i};
-		for (size_t k = 0; k < 8; k++)
-			a->prefix = a->prefix << 8 | (k < id.n ? (unsigned char)id.p[k] : 0);
-		*slot = hash >> 32 << 32 | b->accounts_n;
-		it->account = (uint32_t)b->accounts_n - 1;
-		return;
+	struct account *a = b->accounts_n ? &b->accounts[b->accounts_n - 1] : NULL;
+	if (!a || !slice_same(a->id, item_id(b, it))) {
+		a = &b->accounts[b->accounts_n++];
+		*a = (struct account){.id = item_id(b, it), .from = (uint32_t)b->order_n};
+		*first = NOTHING;
 	}
-	it->account = (uint32_t)*slot - 1;
-	struct account *a = &b->accounts[it->account];
-	if (!a->several) {
-		a->several = true;
-		version_add(b, a->last);
-	}
-	it->first = version_add(b, i);
-	a->last = i;
+	if (*first != NOTHING && b->items[*first].version != it->version)
+		*first = NOTHING;
+	if (*first == NOTHING && !it->refused)
+		*first = i;
+	it->first = it->refused ? i : *first;
+	it->account = (uint32_t)b->accounts_n - 1;
+	b->order[b->order_n++] = i;
+	a->n++;
 }
 
 void
 batch_index(struct batch *b, size_t from, size_t to)
 {
-	bool whole = to == b->n && !b->partial;
-	for (size_t i = 0; i < from && whole; i++)
-		whole = b->items[i].kind != ITEM_UPDATE;
-	if (whole)
-		return;
+	size_t n = 0;
+	uint32_t first = NOTHING;
 	batch_committed(b);
-	b->partial = true;
-	tables_size(b, to - from, 0);
+	struct sorted *sorted = mem_alloc((to - from) * sizeof *sorted);
 	for (size_t i = from; i < to; i++)
 		if (b->items[i].kind == ITEM_UPDATE)
-			look_up(b, (uint32_t)i);
+			sorted[n++] = (struct sorted){id_prefix(item_id(b, &b->items[i])), (uint32_t)i};
+	qsort_r(sorted, n, sizeof *sorted, sorted_compare, b);
+	b->accounts = mem_alloc(n * sizeof *b->accounts);
+	b->order = mem_alloc(n * sizeof *b->order);
+	for (size_t i = 0; i < n; i++)
+		index_add(b, sorted[i].item, &first);
+	free(sorted);
+}
+
+static int
+account_compare(const void *id, const void *account)
+{
+	return id_compare(*(const struct slice *)id, ((const struct account *)account)->id);
+}
+
+struct account *
+batch_account(const struct batch *b, struct slice id)
+{
+	return b->accounts_n ? bsearch(&id, b->accounts, b->accounts_n, sizeof *b->accounts, account_compare) : NULL;
 }
 
 static struct item *
@@ -246,9 +213,6 @@ batch_add_update(struct batch *b, const struct update *u)
 	it->has_tokens = u->has_tokens;
 	it->tokens = u->tokens;
 	it->callback_ms = u->callback_ms;
-	/* Now, while the database works on the batch before. */
-	tables_size(b, b->n, b->n - 1);
-	look_up(b, (uint32_t)b->n - 1);
 	return it;
 }
 

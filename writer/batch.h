@@ -32,7 +32,6 @@ struct item {
 	uint32_t account; /* index into accounts */
 	uint32_t first;	  /* the first item of this account and version among those that are decided together */
 	uint32_t known;	  /* index into the verdict's knowns; NOTHING: not known from the database */
-	uint32_t next;	  /* the account's next item; NOTHING: none */
 	int64_t offset;	  /* -1: none */
 	int64_t ingested_at;
 	int64_t due_at;	   /* NO_TIME: as ingested_at says */
@@ -42,8 +41,9 @@ struct item {
 		uint64_t line; /* reject: in the input */
 	};
 	union {
-		int64_t current;     /* not INDEXED: the account's version */
-		int64_t settled_at;  /* INDEXED: when its outcome was recorded by an earlier process; NO_TIME: it was not */
+		int64_t current; /* not INDEXED: the account's version */
+		int64_t
+		    settled_at; /* INDEXED: when its outcome was recorded by an earlier process; NO_TIME: it was not */
 		uint64_t raw_bytes; /* reject */
 	};
 	uint64_t tokens;
@@ -53,33 +53,28 @@ struct item {
 
 struct account {
 	struct slice id;
-	uint64_t hash;
-	uint64_t prefix;      /* the id's first eight bytes as a number, to sort by */
-	uint32_t items, last; /* its first item and its last */
-	uint32_t highest;     /* the item of its highest version to be written; NOTHING: none */
-	uint32_t replay;      /* its first item that is replayed; NOTHING: none */
-	bool several;	      /* it has more than one item */
-	bool won;	      /* the guard let that version in */
-	int64_t base;	      /* its version before; -1: none */
-	int64_t before;	      /* its version before that first replayed item came to an earlier process; -1: none */
-	int64_t current;      /* while deciding */
+	uint32_t from, n; /* its items in the batch's order */
+	uint32_t highest; /* the item of its highest version to be written; NOTHING: none */
+	uint32_t replay;  /* its first item that is replayed; NOTHING: none */
+	bool won;	  /* the guard let that version in */
+	int64_t base;	  /* its version before; -1: none */
+	int64_t before;	  /* its version before that first replayed item came to an earlier process; -1: none */
+	int64_t current;  /* while deciding */
 };
 
 struct batch {
 	struct item *items;
 	size_t n, cap;
-	struct buf source;   /* of all its records, as text; empty: none */
-	struct buf token;    /* the same as a JSON string */
-	bool begins, ends;   /* it is one ITEM_BEGIN; it closes with ITEM_END */
-	struct buf text;     /* one block that does not move while there are items */
-	char **kept;	     /* other text that lives as long as the items */
+	struct buf source; /* of all its records, as text; empty: none */
+	struct buf token;  /* the same as a JSON string */
+	bool begins, ends; /* it is one ITEM_BEGIN; it closes with ITEM_END */
+	struct buf text;   /* one block that does not move while there are items */
+	char **kept;	   /* other text that lives as long as the items */
 	size_t kept_n;
+	/* Of the items that were indexed: their accounts by id, and they themselves by account, version and place. */
 	struct account *accounts;
-	size_t accounts_n;
-	uint64_t *account_slots; /* index + 1, and above it the upper half of the hash */
-	uint32_t *version_slots; /* item + 1, by account and version; where an account has several */
-	size_t slots;
-	bool partial; /* the tables are of some items only, or what they were made by has changed */
+	uint32_t *order;
+	size_t accounts_n, order_n;
 };
 
 void batch_clear(struct batch *b); /* empties it; memory is kept */
@@ -137,10 +132,12 @@ item_trace(const struct batch *b, const struct item *it)
 static inline int64_t
 item_due(const struct item *it)
 {
-	return it->callback_ms < 0 ? NO_TIME : it->due_at != NO_TIME ? it->due_at : it->ingested_at + it->callback_ms * 1000;
+	return it->callback_ms < 0     ? NO_TIME
+	       : it->due_at != NO_TIME ? it->due_at
+				       : it->ingested_at + it->callback_ms * 1000;
 }
 
-/* Brings the tables up to date with the items [from, to): each one's account, and of each version the first item. */
+/* Sorts the updates among the items [from, to). */
 void batch_index(struct batch *b, size_t from, size_t to);
 
 /* The account of that id among those; NULL if there is none. */

@@ -1,5 +1,6 @@
 /* See commit.h. A try takes two or three round trips:
- *   1. lock the pipeline's row, upsert each account's highest version: this locks the accounts, decides who won, against what;
+ *   1. lock the pipeline's row, upsert each account's highest version: this locks the accounts, decides who won,
+ * against what;
  *   2. where something was not newer: the accounts' versions, and whether the old versions are known;
  *   3. history, rejects, counts and offset, COMMIT.
  * Accounts are locked in the order of their ids, so that several writers do not deadlock. */
@@ -16,46 +17,6 @@
 #include <string.h>
 
 enum { COPY_FROM = 256 }; /* items from which on their history is worth a COPY */
-
-struct order {
-	uint64_t prefix;
-	uint32_t account;
-};
-
-static int
-order_compare(const void *x, const void *y, void *accounts)
-{
-	const struct order *a = x, *b = y;
-	if (a->prefix != b->prefix)
-		return a->prefix < b->prefix ? -1 : 1;
-	struct slice s = ((struct account *)accounts)[a->account].id, t = ((struct account *)accounts)[b->account].id;
-	int c = memcmp(s.p, t.p, s.n < t.n ? s.n : t.n);
-	return c ? c : s.n < t.n ? -1 : s.n > t.n;
-}
-
-/* Finds the range's accounts, in the order of their ids. */
-static void
-accounts_order(struct commit *c)
-{
-	struct batch *b = c->b;
-	size_t n = 0;
-	verdict_begin(b, &c->knowns, c->range.from, c->range.to);
-	if (b->accounts_n >= c->order_cap) {
-		c->order_cap = b->accounts_n + 1;
-		c->order = mem_grow(c->order, c->order_cap * sizeof *c->order);
-		c->accounts = mem_grow(c->accounts, c->order_cap * sizeof *c->accounts);
-	}
-	for (size_t i = 0; i < b->accounts_n; i++)
-		/* Nothing is left of an account whose only update was refused. */
-		if (b->accounts[i].items != NOTHING)
-			c->order[n++] = (struct order){b->accounts[i].prefix, (uint32_t)i};
-	if (n)
-		qsort_r(c->order, n, sizeof *c->order, order_compare, b->accounts);
-	for (size_t i = 0; i < n; i++)
-		c->accounts[i] = c->order[i].account;
-	c->range.accounts = c->accounts;
-	c->range.accounts_n = n;
-}
 
 static bool
 is_record(const struct item *it)
@@ -93,8 +54,8 @@ times_set(struct commit *c)
 	}
 }
 
-/* Starts on a range of items. Records that an earlier process committed are apart from new ones: what is committed at once
- * has one time. */
+/* Starts on a range of items. Records that an earlier process committed are apart from new ones: what is committed at
+ * once has one time. */
 static void
 range_start(struct commit *c, size_t from, size_t to)
 {
@@ -132,7 +93,7 @@ commit_start(struct commit *c, struct batch *b)
 static void
 guard_start(struct commit *c)
 {
-	accounts_order(c);
+	verdict_begin(c->b, &c->knowns, c->range.from, c->range.to);
 	c->state = COMMIT_GUARD;
 	pg_queue(c->pg, PG_BEGIN, NULL, 0);
 	pg_queue(c->pg, "SELECT pg_current_xact_id()::text", NULL, 0);
@@ -153,10 +114,12 @@ lookup_start(struct commit *c)
 	if (c->lookups >= 20)
 		pg_queue(c->pg,
 		    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ($1::xid8)::xid", p, 1);
-	/* A server that crashed may give the same number again, to a transaction of somebody else's: the row has ours. */
+	/* A server that crashed may give the same number again, to a transaction of somebody else's: the row has ours.
+	 */
 	pg_queue(c->pg,
 	    "SELECT pg_xact_status($1::xid8), "
-	    "$2::integer < 0 OR EXISTS (SELECT FROM acctflow.pipelines WHERE pipeline = $2::integer AND xid = $1::xid8)",
+	    "$2::integer < 0 OR EXISTS (SELECT FROM acctflow.pipelines WHERE pipeline = $2::integer AND xid = "
+	    "$1::xid8)",
 	    p, 2);
 	pg_start(c->pg);
 }
@@ -245,7 +208,6 @@ range_halve(struct commit *c)
 	}
 	it->refused = batch_keep(c->b, slice_of(pg_error(c->pg)));
 	it->kind = ITEM_REJECTED;
-	c->b->partial = true;
 	range_start(c, from, from + 1);
 	return COMMIT_WAIT;
 }
@@ -324,7 +286,6 @@ range_decide(struct commit *c)
 	}
 	c->state = COMMIT_COPYING;
 	c->copy_at = 0;
-	c->copy_item = NOTHING;
 	pg_copy_start(c->pg, sql_history_copy);
 }
 
@@ -350,7 +311,7 @@ guard_done(struct commit *c)
 static void
 copy_go_on(struct commit *c)
 {
-	struct slice piece = statements_copy(&c->statements, &c->range, &c->copy_at, &c->copy_item);
+	struct slice piece = statements_copy(&c->statements, &c->range, &c->copy_at);
 	if (piece.n) {
 		pg_copy_piece(c->pg, piece);
 		return;
@@ -438,6 +399,4 @@ commit_free(struct commit *c)
 	statements_free(&c->statements);
 	buf_free(&c->xid);
 	free(c->knowns.known);
-	free(c->order);
-	free(c->accounts);
 }

@@ -43,10 +43,7 @@ struct commit {
 	struct buf xid;
 	struct statements statements;
 	struct knowns knowns;
-	struct order *order;
-	uint32_t *accounts;
-	size_t order_cap, copy_at;
-	uint32_t copy_item;
+	size_t copy_at;
 };
 
 /* Begins with a batch that has items. */

@@ -36,7 +36,7 @@ struct pg *pg_new(const char *application);
 void pg_free(struct pg *pg);
 
 /* Starts to make the connection ready for a transaction: rolls back what is open, connects where that fails or there is
- * no connection, tries again with capped, jittered backoff up to the deadline or until told to stop (PG_RETRY). */
+ * no connection, tries again with capped, jittered backoff up to the deadline or until asked to stop (PG_RETRY). */
 void pg_ready(struct pg *pg);
 
 /* How a transaction begins whose statements wait for each other by locks, whatever the server's default is. */

@@ -36,7 +36,6 @@ replay_read(struct pg *pg, struct batch *b)
 		it->ingested_at = pg_i64(pg, 0, row, REJECTED);
 		if (it->kind == ITEM_UPDATE && slice_is(pg_text(pg, 0, row, KIND), "refused")) {
 			it->refused = batch_keep(b, pg_text(pg, 0, row, REASON));
-			b->partial = true;
 		}
 	}
 }

@@ -15,13 +15,11 @@ struct statements {
 	struct buf reason, text, scratch;
 };
 
-/* The items [from, to) of a batch, and its accounts in the order of their ids. */
+/* The items [from, to) of a batch, indexed. */
 struct range {
 	struct batch *b;
 	const struct source *source; /* NULL: the records have none */
 	size_t from, to;
-	const uint32_t *accounts;
-	size_t accounts_n;
 };
 
 /* Each account's highest version: locks the accounts, in the order of their ids. Queues nothing where there is none. */
@@ -32,9 +30,9 @@ void statements_guarded(struct pg *pg, int result, const struct range *r);
 bool statements_ask(struct statements *s, struct pg *pg, const struct range *r);
 void statements_answers(struct statements *s, struct pg *pg, const struct range *r, struct knowns *k);
 
-/* History by COPY: the next piece of rows, from account *at, item *item on (0 and NOTHING at first). The last piece ends
+/* History by COPY: the next piece of rows, from the item *at of the batch's order on (0 at first). The last piece ends
  * the rows; behind it the slice is empty. */
-struct slice statements_copy(struct statements *s, const struct range *r, size_t *at, uint32_t *item);
+struct slice statements_copy(struct statements *s, const struct range *r, size_t *at);
 
 /* Queues everything up to COMMIT; the history only if it was not copied. `xid` is the transaction's number. */
 void statements_write(struct statements *s, struct pg *pg, const struct range *r, bool copied, struct slice xid);

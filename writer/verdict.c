@@ -16,25 +16,17 @@ verdict_begin(struct batch *b, struct knowns *k, size_t from, size_t to)
 	k->n = 0;
 	for (size_t i = 0; i < b->accounts_n; i++) {
 		struct account *a = &b->accounts[i];
-		a->items = a->highest = a->replay = NOTHING;
+		a->highest = a->replay = NOTHING;
 		a->base = a->before = -1;
 		a->won = false;
-	}
-	for (size_t i = from; i < to; i++) {
-		struct item *it = &b->items[i];
-		if (it->kind != ITEM_UPDATE)
-			continue;
-		struct account *a = &b->accounts[it->account];
-		it->known = it->next = NOTHING;
-		if (a->items == NOTHING)
-			a->items = (uint32_t)i;
-		else
-			b->items[a->last].next = (uint32_t)i;
-		a->last = (uint32_t)i;
-		if (it->replayed && a->replay == NOTHING)
-			a->replay = (uint32_t)i;
-		if (!it->replayed && (a->highest == NOTHING || it->version > b->items[a->highest].version))
-			a->highest = (uint32_t)i;
+		for (uint32_t j = a->from; j < a->from + a->n; j++) {
+			struct item *it = &b->items[b->order[j]];
+			it->known = NOTHING;
+			if (it->replayed)
+				a->replay = b->order[j] < a->replay ? b->order[j] : a->replay;
+			else if (a->highest == NOTHING || it->version > b->items[a->highest].version)
+				a->highest = b->order[j];
+		}
 	}
 }
 

@@ -404,7 +404,6 @@ test_left_alone(void)
 		add(&b, &(struct update_in)U("a", 5, i < 3 ? 1 : 2), 0);
 	b.items[0].refused = "no";
 	b.items[0].kind = ITEM_REJECTED;
-	b.partial = true;
 	guard(&b, 0, 4, &s);
 	tap_ok(b.items[1].verdict == INDEXED && b.items[2].verdict == DUPLICATE && b.items[3].verdict == CONFLICT,
 	    "the first one that was not refused is the version");
@@ -422,7 +421,6 @@ test_refused(void)
 	for (int i = 0; i < 3; i++)
 		add(&b, &(struct update_in){"a", 2, "t", "1", 1, 1, i, true, false, false}, 200);
 	b.items[0].refused = "no";
-	b.partial = true;
 	guard(&b, 0, 3, &s);
 	tap_ok(b.items[0].kind == ITEM_REJECTED && b.items[1].kind == ITEM_UPDATE && b.items[1].verdict == INDEXED &&
 		   b.items[1].ingested_at == 70 && b.items[2].verdict == DUPLICATE,
