@@ -404,7 +404,7 @@ main(int argc, char **argv)
 	schedule_free(&t.schedule);
 	buf_free(&t.source);
 	buf_free(&t.line);
-	buf_free(&t.in.buf);
+	lines_free(&t.in);
 	buf_free(&t.out.buf);
 	return code;
 }
