@@ -284,17 +284,25 @@ each() {
 @test "statement by statement" {
 	same "$(each acctflow | grep -v ' ok$')" ''
 	same "$(each pipeline | grep -v ' ok$')" ''
-	same "$(each report | grep -v ' 42501$')" 'accounts_before ok
-accounts_current ok
+	same "$(each report | grep -v ' 42501$')" 'deliveries_token ok
 history ok
+history_before ok
+history_known ok
+inputs_shards ok
+latest_versions ok
 pending ok
+pipelines_find ok
+pipelines_holders_end ok
+pipelines_owner ok
+pipelines_pending ok
+pipelines_show ok
 rejected ok
-rejects_recall ok
+rejects_known ok
 richest ok
 sources ok
 status ok
-updates_known ok
 watch ok
+watch_outcomes ok
 watch_reasons ok
 watch_rejects ok
 watch_richest ok'
