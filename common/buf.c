@@ -47,12 +47,6 @@ buf_grow(struct buf *b, size_t more)
 }
 
 void
-buf_text(struct buf *b, const char *text)
-{
-	buf_add(b, text, strlen(text));
-}
-
-void
 buf_u64(struct buf *b, uint64_t v)
 {
 	enum { MOST = 20 };

@@ -60,7 +60,12 @@ buf_slice(struct buf *b, struct slice s)
 	buf_add(b, s.p, s.n);
 }
 
-void buf_text(struct buf *b, const char *text);
+static inline void
+buf_text(struct buf *b, const char *text)
+{
+	buf_add(b, text, strlen(text));
+}
+
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

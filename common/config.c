@@ -101,28 +101,25 @@ walk_run(struct walk *w, yaml_parser_t *parser, FILE *f, char *error, unsigned e
 int
 config_read(const char *path, config_fn *fn, void *context, char *error, unsigned error_size)
 {
+	struct walk w = {.fn = fn, .context = context};
+	struct stat st;
 	yaml_parser_t parser;
+	int result = -1;
 	FILE *f = fopen(path, "re");
 	if (!f) {
-		int e = errno;
-		snprintf(error, error_size, "%s", strerror(e));
-		return e == ENOMEM || e == ENFILE || e == EMFILE ? -2 : -1;
-	}
-	struct stat st;
-	if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
-		fclose(f);
+		result = errno == ENOMEM || errno == ENFILE || errno == EMFILE ? -2 : -1;
+		snprintf(error, error_size, "%m");
+	} else if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
 		snprintf(error, error_size, "it is a directory");
-		return -1;
-	}
-	if (!yaml_parser_initialize(&parser)) {
-		fclose(f);
+	} else if (!yaml_parser_initialize(&parser)) {
+		result = -2;
 		snprintf(error, error_size, "out of memory");
-		return -2;
+	} else {
+		yaml_parser_set_input_file(&parser, f);
+		result = walk_run(&w, &parser, f, error, error_size);
+		yaml_parser_delete(&parser);
 	}
-	yaml_parser_set_input_file(&parser, f);
-	struct walk w = {.fn = fn, .context = context};
-	int result = walk_run(&w, &parser, f, error, error_size);
-	yaml_parser_delete(&parser);
-	fclose(f);
+	if (f)
+		fclose(f);
 	return result;
 }

@@ -61,18 +61,18 @@ lines_next(struct lines *l, struct slice *line)
 
 		/* A line too long to hold: keep its beginning, count the rest. */
 		if (l->skipping || end - l->at > l->max) {
-			size_t kept = end - l->at < RAW_BYTES ? end - l->at : RAW_BYTES;
-			l->total = l->skipping ? l->total + (end - l->looked) : end - l->at;
-			l->skipping = true;
-			*line = (struct slice){l->buf.p + l->at, kept};
-			if (newline || l->eof) {
-				l->skipping = false;
-				l->at = l->looked = newline ? end + 1 : end;
-				l->number++;
-				return LINE_LONG;
-			}
-			l->buf.len = l->looked = l->at + kept;
-			return LINE_NONE;
+			if (!l->skipping)
+				l->total = l->kept.len = 0;
+			size_t n = end - l->at, room = RAW_BYTES - l->kept.len;
+			buf_add(&l->kept, l->buf.p + l->at, n < room ? n : room);
+			l->total += n;
+			l->at = l->looked = newline ? end + 1 : end;
+			l->skipping = !newline && !l->eof;
+			if (l->skipping)
+				return LINE_NONE;
+			*line = slice_buf(&l->kept);
+			l->number++;
+			return LINE_LONG;
 		}
 		l->looked = end;
 		if (!newline && !(l->eof && end > l->at))
@@ -91,4 +91,11 @@ lines_next(struct lines *l, struct slice *line)
 		}
 		return LINE_OK;
 	}
+}
+
+void
+lines_free(struct lines *l)
+{
+	buf_free(&l->buf);
+	buf_free(&l->kept);
 }

@@ -16,7 +16,7 @@ struct lines {
 	uint64_t total;	 /* the length of the line last given, also where only its beginning was kept */
 	bool cut;	 /* the input ended in a line that is not complete; it was dropped */
 	/* The rest is its own. */
-	struct buf buf;
+	struct buf buf, kept; /* all bytes of the input pass through buf; those before `at` are taken */
 	size_t at, looked;
 	bool skipping;
 };
@@ -33,5 +33,6 @@ ssize_t lines_read(struct lines *l);
 /* The next line that is not blank, without its newline. At eof an unterminated last line is given if it is complete
  * JSON, else dropped with a warning. */
 enum line_status lines_next(struct lines *l, struct slice *line);
+void lines_free(struct lines *l);
 
 #endif

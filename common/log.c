@@ -148,36 +148,21 @@ log_safe(const char *text, size_t most)
 }
 
 static void
-log_line_json(struct buf *b, const char *when, enum log_level level, const char *program, const char *text)
-{
-	buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":", when,
-	    names[level], program, (int)getpid());
-	buf_json(b, log_safe(text, MESSAGE_BYTES));
-	if (log_source_name) {
-		buf_text(b, ",\"source\":");
-		buf_json(b, log_safe(log_source_name, SOURCE_BYTES));
-	}
-	buf_text(b, "}\n");
-}
-
-static void
-log_line_text(struct buf *b, const char *when, enum log_level level, const char *program, const char *text)
-{
-	buf_printf(b, "%s %s %s[%d] ", when, names[level], program, (int)getpid());
-	buf_slice(b, log_safe(text, MESSAGE_BYTES));
-	if (log_source_name) {
-		buf_text(b, " source=");
-		buf_slice(b, log_safe(log_source_name, SOURCE_BYTES));
-	}
-	buf_char(b, '\n');
-}
-
-static void
 log_write(void)
 {
 	ssize_t ignored = write(STDERR_FILENO, log_buf.p, log_buf.len);
 	(void)ignored;
 	log_buf.len = 0;
+}
+
+/* Appends text to the line, as its format wants it. */
+static void
+log_add(const char *text, size_t most)
+{
+	if (log_json)
+		buf_json(&log_buf, log_safe(text, most));
+	else
+		buf_slice(&log_buf, log_safe(text, most));
 }
 
 static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level, const char *format, va_list ap)
@@ -186,12 +171,15 @@ static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level,
 	char text[4 * MESSAGE_BYTES], when[TIME_TEXT];
 	vsnprintf(text, sizeof text, format, ap);
 	time_format(clock_wall(), when);
-	const char *program = log_program ? log_program : "acctflow";
-	log_buf.len = 0;
-	if (log_json)
-		log_line_json(&log_buf, when, level, program, text);
-	else
-		log_line_text(&log_buf, when, level, program, text);
+	buf_printf(&log_buf,
+	    log_json ? "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":" : "%s %s %s[%d] ",
+	    when, names[level], log_program ? log_program : "acctflow", (int)getpid());
+	log_add(text, MESSAGE_BYTES);
+	if (log_source_name) {
+		buf_text(&log_buf, log_json ? ",\"source\":" : " source=");
+		log_add(log_source_name, SOURCE_BYTES);
+	}
+	buf_text(&log_buf, log_json ? "}\n" : "\n");
 	log_write();
 	errno = saved;
 }

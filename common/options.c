@@ -1,4 +1,5 @@
-/* See options.h. */
+/* See options.h. The command line is taken apart first, since it names the configuration file and says how faults are
+ * to be reported; its values count last. */
 #include "options.h"
 
 #include "config.h"
@@ -22,105 +23,65 @@ static int log_level = LOG_INFO, log_format;
 static bool no_sandbox, help_wanted, version_wanted, print_config;
 
 /* What every program takes, behind its own options. */
+/* clang-format off */
 static const struct option_spec common[] = {
-    {.name = "config",
-	.letter = 'c',
-	.type = OPTION_TEXT,
-	.value = &config_path,
-	.argument = "FILE",
-	.help = "configuration file, YAML (default: config.yaml here, if there is one)"},
-    {.name = "log-level",
-	.letter = 'l',
-	.type = OPTION_CHOICE,
-	.value = &log_level,
-	.argument = "error|warn|info|debug|trace",
-	.help = "how much is logged on standard error (default: info)",
-	.key = "log-level"},
-    {.name = "log-format",
-	.letter = 'L',
-	.type = OPTION_CHOICE,
-	.value = &log_format,
-	.argument = "text|json",
-	.help = "how it is logged (default: text)",
-	.key = "log-format"},
-    {.name = "no-sandbox",
-	.type = OPTION_FLAG,
-	.value = &no_sandbox,
-	.help = "for debugging: keep the rights that are given up otherwise",
-	.key = "no-sandbox"},
-    {.name = "print-config",
-	.type = OPTION_ACTION,
-	.value = &print_config,
-	.help = "print what the configuration file says as NAME=VALUE and SECTION.NAME=VALUE lines"},
-    {.name = "help", .letter = 'h', .type = OPTION_ACTION, .value = &help_wanted, .help = "print this"},
-    {.name = "version", .letter = 'V', .type = OPTION_ACTION, .value = &version_wanted, .help = "print the version"},
-    {0},
+	{.name = "config", .letter = 'c', .type = OPTION_TEXT, .value = &config_path, .argument = "FILE",
+	 .help = "configuration file, YAML (default: config.yaml here, if there is one)"},
+	{.name = "log-level", .letter = 'l', .type = OPTION_CHOICE, .value = &log_level, .key = "log-level",
+	 .argument = "error|warn|info|debug|trace", .help = "how much is logged on standard error (default: info)"},
+	{.name = "log-format", .letter = 'L', .type = OPTION_CHOICE, .value = &log_format, .key = "log-format",
+	 .argument = "text|json", .help = "how it is logged (default: text)"},
+	{.name = "no-sandbox", .type = OPTION_FLAG, .value = &no_sandbox, .key = "no-sandbox",
+	 .help = "for debugging: keep the rights that are given up otherwise"},
+	{.name = "print-config", .type = OPTION_ACTION, .value = &print_config,
+	 .help = "print what the configuration file says as NAME=VALUE and SECTION.NAME=VALUE lines"},
+	{.name = "help", .letter = 'h', .type = OPTION_ACTION, .value = &help_wanted, .help = "print this"},
+	{.name = "version", .letter = 'V', .type = OPTION_ACTION, .value = &version_wanted, .help = "print the version"},
+	{0},
 };
 
 /* The names that may stand at the top level of the configuration file, whichever programs use them. */
 static const char *const shared_keys[] = {
-    "database", "password-file", "home", "clock", "epoch", "format", "log-level", "log-format", "no-sandbox", NULL};
+	"database", "password-file", "home", "clock", "epoch", "format", "log-level", "log-format", "no-sandbox", NULL};
 static const char *const sections[] = {"reader", "writer", "timerd", "statusd", "supervisor", NULL};
+/* clang-format on */
+
+/* An option of the command line and its value, "true" for a flag. */
+struct given {
+	const struct option_spec *spec;
+	const char *value;
+};
 
 struct reading {
 	const struct program *program;
-	const struct option_spec *own;
-	const struct option_spec **given; /* on the command line */
+	struct option_spec *specs; /* the program's, then the common ones */
+	struct given *given;
 	size_t given_n;
 	char **operands;
 	int operands_n;
+	struct buf fault;  /* the first one of the command line */
 	struct buf config; /* for --print-config */
 };
 
-/* Whether two names are equal but for '-' and '_'. */
-static bool
-name_same(const char *a, const char *b, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (a[i] != b[i] && !((a[i] == '-' && b[i] == '_') || (a[i] == '_' && b[i] == '-')))
-			return false;
-	return b[n] == '\0';
-}
-
-/* The other name of an option or key that has two. */
-static const char *
-name_alias(const char *name, size_t n)
-{
-	return name_same(name, "db", n) ? "database" : name_same(name, "database", n) ? "db" : NULL;
-}
-
 enum where { BY_OPTION, BY_TOP_LEVEL, BY_SECTION };
 
-static const struct option_spec *
-spec_in(const struct option_spec *specs, const char *name, size_t n, enum where where)
+/* The name by which an option is set there; NULL: it cannot be. */
+static const char *
+spec_name(const struct option_spec *spec, enum where where)
 {
-	for (; specs->name; specs++) {
-		if (where == BY_TOP_LEVEL ? specs->key && name_same(name, specs->key, n)
-		    : where == BY_OPTION  ? specs->help && name_same(name, specs->name, n)
-					  : specs->type != OPTION_ACTION && name_same(name, specs->name, n))
-			return specs;
-	}
-	return NULL;
+	if (where == BY_TOP_LEVEL)
+		return spec->key;
+	if (where == BY_OPTION)
+		return spec->help ? spec->name : NULL;
+	return spec->type == OPTION_ACTION || spec->value == &config_path ? NULL : spec->name;
 }
 
 static const struct option_spec *
-spec_find(const struct reading *r, const char *name, size_t n, enum where where)
+spec_find(const struct reading *r, struct slice name, enum where where)
 {
-	const struct option_spec *spec = spec_in(r->own, name, n, where);
-	if (!spec)
-		spec = spec_in(common, name, n, where);
-	const char *other = spec ? NULL : name_alias(name, n);
-	return other ? spec_in(r->own, other, strlen(other), where) : spec;
-}
-
-static const struct option_spec *
-spec_letter(const struct reading *r, char letter)
-{
-	const struct option_spec *tables[] = {r->own, common};
-	for (size_t i = 0; i < 2; i++)
-		for (const struct option_spec *s = tables[i]; s->name; s++)
-			if (s->letter && s->letter == letter)
-				return s;
+	for (const struct option_spec *s = r->specs; s->name; s++)
+		if (spec_name(s, where) && slice_is(name, spec_name(s, where)))
+			return s;
 	return NULL;
 }
 
@@ -130,13 +91,12 @@ spec_is_flag(const struct option_spec *spec)
 	return spec->type == OPTION_FLAG || spec->type == OPTION_ACTION;
 }
 
-static const char *
+static bool
 listed(const char *const *names, const char *name)
 {
-	for (; *names; names++)
-		if (name_same(name, *names, strlen(name)))
-			return *names;
-	return NULL;
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
 }
 
 /* The index of text in "one|two|three", or -1. */
@@ -144,25 +104,14 @@ static int
 choice_find(const char *choices, const char *text)
 {
 	size_t n = strlen(text);
-	for (int i = 0; choices; i++) {
-		const char *bar = strchr(choices, '|');
-		size_t len = bar ? (size_t)(bar - choices) : strlen(choices);
+	for (int i = 0;; i++, choices++) {
+		size_t len = strcspn(choices, "|");
 		if (len == n && memcmp(choices, text, n) == 0)
 			return i;
-		choices = bar ? bar + 1 : NULL;
+		choices += len;
+		if (!*choices)
+			return -1;
 	}
-	return -1;
-}
-
-/* A copy for the program's life, also where a later setting replaces it. */
-static const char *
-text_keep(const char *text)
-{
-	static char **kept;
-	static size_t n;
-	kept = mem_grow(kept, (n + 1) * sizeof *kept);
-	kept[n] = mem_string(slice_of(text));
-	return kept[n++];
 }
 
 /* Whether standard output goes to another program. */
@@ -177,37 +126,33 @@ is_piped(void)
 static void
 spec_set(const struct option_spec *spec, const char *text, const char *where, bool here)
 {
+	uint64_t v;
+	int i;
 	switch (spec->type) {
 	case OPTION_FLAG:
 	case OPTION_ACTION:
-		if (!strcasecmp(text, "true") || !strcasecmp(text, "yes") || !strcmp(text, "1"))
-			*(bool *)spec->value = true;
-		else if (!strcasecmp(text, "false") || !strcasecmp(text, "no") || !strcmp(text, "0"))
-			*(bool *)spec->value = false;
-		else
+		*(bool *)spec->value = !strcasecmp(text, "true") || !strcasecmp(text, "yes") || !strcmp(text, "1");
+		if (!*(bool *)spec->value && strcasecmp(text, "false") && strcasecmp(text, "no") && strcmp(text, "0"))
 			die_usage("%s: expected true or false, not \"%s\"", where, text);
 		break;
 	case OPTION_TEXT:
-		*(const char **)spec->value = text_keep(text);
+		*(const char **)spec->value = mem_string(slice_of(text));
 		break;
-	case OPTION_COUNT: {
-		uint64_t v;
+	case OPTION_COUNT:
 		if (json_integer(slice_of(text), spec->max, &v) != 0 || v < spec->min)
 			die_usage("%s: expected a whole number from %llu to %llu, not \"%s\"", where,
 			    (unsigned long long)spec->min, (unsigned long long)spec->max, text);
 		*(uint64_t *)spec->value = v;
 		break;
-	}
 	case OPTION_CHOICE:
-	case OPTION_OUTPUT: {
-		int i = choice_find(spec->argument, text);
+	case OPTION_OUTPUT:
+		i = choice_find(spec->argument, text);
 		if (i < 0)
 			die_usage("%s: expected one of %s, not \"%s\"", where, spec->argument, text);
 		if (spec->type == OPTION_OUTPUT && !here && is_piped())
 			return;
 		*(int *)spec->value = i;
 		break;
-	}
 	case OPTION_CUSTOM:
 		if (spec->set(text, spec->value) != 0)
 			die_usage("%s: expected %s, not \"%s\"", where, spec->form ? spec->form : spec->argument, text);
@@ -223,49 +168,30 @@ option_time(const char *text, void *value)
 	return time_parse(slice_of(text), value);
 }
 
-/* The end of a message about an unknown name. */
+/* Tries all names of a list or, where that is NULL, of the options. */
 static void
-guess_add(struct usage_guess *g, const struct option_spec *specs, enum where where)
+guess(struct usage_guess *g, const struct reading *r, const char *const *names, enum where where)
 {
-	for (; specs->name; specs++)
-		if (where == BY_OPTION ? specs->help != NULL : specs->type != OPTION_ACTION)
-			usage_try(g, specs->name);
+	for (; names && *names; names++)
+		usage_try(g, *names);
+	for (const struct option_spec *s = r->specs; !names && s->name; s++)
+		if (spec_name(s, where))
+			usage_try(g, spec_name(s, where));
 }
 
+/* Ends the program for a name in the configuration file that nobody knows. */
 static _Noreturn void
-config_unknown(const struct reading *r, bool top, const char *key, int line)
+config_unknown(const struct reading *r, const char *what, bool top, const char *key, const char *name, int line)
 {
-	struct usage_guess g = {.wrong = key};
-	if (top && spec_find(r, key, strlen(key), BY_SECTION))
-		die_usage("%s line %d: \"%s\" belongs in the section \"%s\"", config_path, line, key, r->program->name);
-	for (const char *const *name = shared_keys; top && *name; name++)
-		usage_try(&g, *name);
-	for (const char *const *name = sections; top && *name; name++)
-		usage_try(&g, *name);
-	if (!top) {
-		guess_add(&g, r->own, BY_SECTION);
-		guess_add(&g, common, BY_SECTION);
+	struct usage_guess g = {.wrong = name};
+	if (top) {
+		guess(&g, r, shared_keys, BY_TOP_LEVEL);
+		guess(&g, r, sections, BY_TOP_LEVEL);
+	} else {
+		guess(&g, r, NULL, BY_SECTION);
 	}
-	die_usage("%s line %d: unknown name \"%s\"%s%s%s", config_path, line, key, g.best ? "; did you mean " : "",
+	die_usage("%s line %d: unknown %s \"%s\"%s%s%s", config_path, line, what, key, g.best ? "; did you mean " : "",
 	    g.best ? g.best : "", g.best ? "?" : "");
-}
-
-/* Notes a setting for --print-config, under the one spelling that others may rely on. */
-static void
-config_note(struct reading *r, const char *section, const char *key, const char *value, int line)
-{
-	struct slice name = slice_of(key);
-	const char *other = name_same(key, "db", name.n) ? name_alias(key, name.n) : NULL;
-	if (other)
-		name = slice_of(other);
-	if (strpbrk(value, "\r\n"))
-		die_usage("%s line %d: %s: a value of several lines", config_path, line, key);
-	if (strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(key))
-		die_usage("%s line %d: unknown name \"%s\"", config_path, line, key);
-	buf_printf(&r->config, "%s%s", section, *section ? "." : "");
-	for (size_t i = 0; i < name.n; i++)
-		buf_char(&r->config, name.p[i] == '_' ? '-' : name.p[i]);
-	buf_printf(&r->config, "=%s\n", value);
 }
 
 static int
@@ -273,36 +199,42 @@ config_set(void *context, const char *section, const char *key, const char *valu
 {
 	struct reading *r = context;
 	bool top = !*section;
-	char where[256];
+	char where[256], name[64];
 	snprintf(where, sizeof where, "%s line %d: %s", config_path, line, key);
-	if (!top && !listed(sections, section)) {
-		struct usage_guess g = {.wrong = section};
-		for (const char *const *name = sections; *name; name++)
-			usage_try(&g, *name);
-		die_usage("%s line %d: unknown section \"%s\"%s%s%s", config_path, line, section,
-		    g.best ? "; did you mean " : "", g.best ? g.best : "", g.best ? "?" : "");
+	snprintf(name, sizeof name, "%s", key);
+	for (char *p = name; (p = strchr(p, '_'));)
+		*p = '-';
+	if (!top && !listed(sections, section))
+		config_unknown(r, "section", true, section, section, line);
+	if (print_config) {
+		if (strpbrk(value, "\r\n"))
+			die_usage("%s: a value of several lines", where);
+		for (const char *p = name; *p; p++)
+			if (!isalnum((unsigned char)*p) && *p != '-')
+				config_unknown(r, "name", top, key, name, line);
+		buf_printf(&r->config, "%s%s%s=%s\n", section, top ? "" : ".", name, value);
 	}
-	if (print_config)
-		config_note(r, section, key, value, line);
 	if (!top && strcmp(section, r->program->name) != 0)
 		return 0;
-	const struct option_spec *spec = spec_find(r, key, strlen(key), top ? BY_TOP_LEVEL : BY_SECTION);
-	if (spec && spec->value != &config_path)
+	const struct option_spec *spec = spec_find(r, slice_of(name), top ? BY_TOP_LEVEL : BY_SECTION);
+	if (spec)
 		spec_set(spec, value, where, false);
-	else if (!top || !(listed(shared_keys, key) || name_same(key, "db", strlen(key))))
-		config_unknown(r, top, key, line);
+	else if (top && spec_find(r, slice_of(name), BY_SECTION) && !listed(shared_keys, name))
+		die_usage("%s line %d: \"%s\" belongs in the section \"%s\"", config_path, line, key, r->program->name);
+	else if (!top || !listed(shared_keys, name))
+		config_unknown(r, "name", top, key, name, line);
 	return 0;
 }
 
 static void
 config_load(struct reading *r)
 {
+	char error[256];
 	bool named = config_path != NULL;
 	if (!named)
 		config_path = "config.yaml";
 	if (!named && access(config_path, F_OK) != 0)
 		return;
-	char error[256];
 	int status = config_read(config_path, config_set, r, error, sizeof error);
 	if (status == -2)
 		die(EXIT_TEMPORARY, "could not read configuration file \"%s\": %s", config_path, error);
@@ -314,111 +246,105 @@ static void
 env_set(const struct option_spec *specs)
 {
 	for (; specs->name; specs++) {
-		if (!specs->help || specs->type == OPTION_ACTION)
-			continue;
-		char name[64] = "ACCTFLOW_";
-		size_t n = strlen(name);
-		for (const char *p = specs->name; *p && n < sizeof name - 1; p++)
-			name[n++] = (char)(*p == '-' ? '_' : toupper((unsigned char)*p));
-		name[n] = '\0';
-		const char *value = getenv(name);
+		char name[64];
+		snprintf(name, sizeof name, "ACCTFLOW_%s", specs->name);
+		for (char *p = name; *p; p++)
+			*p = (char)(*p == '-' ? '_' : toupper((unsigned char)*p));
+		const char *value = specs->help && specs->type != OPTION_ACTION ? getenv(name) : NULL;
 		if (value && *value)
 			spec_set(specs, value, name, false);
 	}
 }
 
-static _Noreturn void
-option_unknown(const struct reading *r, const char *name)
-{
-	struct usage_guess g = {.wrong = name + 2};
-	if (name[0] == '-' && name[1] == '-') {
-		guess_add(&g, r->own, BY_OPTION);
-		guess_add(&g, common, BY_OPTION);
-	}
-	if (g.best)
-		die_usage("unknown option \"%s\"; did you mean --%s?", name, g.best);
-	die_usage("unknown option \"%s\"; see %s --help", name, r->program->name);
-}
+/* The first fault counts; the rest of the command line is still looked at for --help and the like. */
+#define arguments_fault(r, ...) ((r)->fault.len ? (void)0 : buf_printf(&(r)->fault, __VA_ARGS__))
 
-/* What is given early: it decides how the rest is read, or how its faults are reported. */
-static bool
-option_is_early(const struct option_spec *spec)
-{
-	return spec->type == OPTION_ACTION || spec->value == &config_path || spec->value == &log_format;
-}
-
-/* One option of the command line, with its value (NULL: none was there). */
 static void
-option_given(struct reading *r, const struct option_spec *spec, const char *value, bool early)
+option_unknown(struct reading *r, struct slice name)
 {
-	char where[64];
-	snprintf(where, sizeof where, "--%s", spec->name);
-	if (early && !(option_is_early(spec) && (value || spec_is_flag(spec))))
+	char *wrong = mem_string(name);
+	struct usage_guess g = {.wrong = wrong};
+	guess(&g, r, NULL, BY_OPTION);
+	if (g.best)
+		arguments_fault(r, "unknown option \"--%s\"; did you mean --%s?", wrong, g.best);
+	else
+		arguments_fault(r, "unknown option \"--%s\"; see %s --help", wrong, r->program->name);
+	free(wrong);
+}
+
+static void
+option_given(struct reading *r, const struct option_spec *spec, const char *value)
+{
+	if (!value) {
+		arguments_fault(r, "option \"--%s\" wants a value; see %s --help", spec->name, r->program->name);
 		return;
-	if (early && spec->value == &log_format && choice_find(spec->argument, value) < 0)
-		return;
-	if (!spec_is_flag(spec) && !value)
-		die_usage("option \"%s\" wants a value; see %s --help", where, r->program->name);
-	spec_set(spec, value ? value : "true", where, true);
-	if (early)
-		return;
+	}
 	r->given = mem_grow(r->given, (r->given_n + 1) * sizeof *r->given);
-	r->given[r->given_n++] = spec;
+	r->given[r->given_n++] = (struct given){spec, value};
 }
 
 /* Reads argv[i], which is "--name", "--name=value" or "--name value". Returns the index of the last word it took. */
 static int
-option_long(struct reading *r, char **argv, int i, bool early)
+option_long(struct reading *r, char **argv, int i)
 {
-	const char *name = argv[i] + 2, *equals = strchr(name, '=');
-	size_t n = equals ? (size_t)(equals - name) : strlen(name);
-	const struct option_spec *spec = spec_find(r, name, n, BY_OPTION);
-	if (!spec && early)
-		return i;
-	if (!spec) {
-		char *word = mem_string((struct slice){argv[i], n + 2});
-		option_unknown(r, word);
-	}
-	if (spec_is_flag(spec) && equals && !early)
-		die_usage("option \"%s\" takes no value; see %s --help", argv[i], r->program->name);
-	const char *value = equals ? equals + 1 : spec_is_flag(spec) ? NULL : argv[++i];
-	option_given(r, spec, value, early);
+	struct slice name = {argv[i] + 2, strcspn(argv[i] + 2, "=")};
+	const char *equals = name.p[name.n] ? name.p + name.n + 1 : NULL;
+	const struct option_spec *spec = spec_find(r, name, BY_OPTION);
+	if (!spec)
+		option_unknown(r, name);
+	else if (spec_is_flag(spec) && equals)
+		arguments_fault(r, "option \"%s\" takes no value; see %s --help", argv[i], r->program->name);
+	else
+		option_given(r, spec, equals ? equals : spec_is_flag(spec) ? "true" : argv[++i]);
 	return i;
 }
 
 /* The same for letters: "-n", "-nr", "-s5", "-s 5". */
 static int
-option_letters(struct reading *r, char **argv, int i, bool early)
+option_letters(struct reading *r, char **argv, int i)
 {
 	for (const char *p = argv[i] + 1; *p; p++) {
-		const struct option_spec *spec = spec_letter(r, *p);
-		if (!spec && early)
+		const struct option_spec *spec = r->specs;
+		while (spec->name && spec->letter != *p)
+			spec++;
+		if (!spec->name) {
+			arguments_fault(r, "unknown option \"-%c\"; see %s --help", *p, r->program->name);
 			return i;
-		if (!spec)
-			option_unknown(r, (char[]){'-', *p, '\0'});
-		if (spec_is_flag(spec)) {
-			option_given(r, spec, NULL, early);
-			continue;
 		}
-		option_given(r, spec, p[1] ? p + 1 : argv[++i], early);
-		break;
+		if (!spec_is_flag(spec)) {
+			option_given(r, spec, p[1] ? p + 1 : argv[++i]);
+			return i;
+		}
+		option_given(r, spec, "true");
 	}
 	return i;
 }
 
-/* Goes over the command line: first only for what is early, without a word about faults; then for all. */
 static void
-arguments_walk(struct reading *r, int argc, char **argv, bool early)
+arguments_walk(struct reading *r, int argc, char **argv)
 {
 	bool options = true;
-	r->operands_n = 0;
 	for (int i = 1; i < argc; i++)
 		if (!options || argv[i][0] != '-' || !argv[i][1])
 			r->operands[r->operands_n++] = argv[i];
 		else if (strcmp(argv[i], "--") == 0)
 			options = false;
 		else
-			i = argv[i][1] == '-' ? option_long(r, argv, i, early) : option_letters(r, argv, i, early);
+			i = argv[i][1] == '-' ? option_long(r, argv, i) : option_letters(r, argv, i);
+}
+
+/* Sets what was given; `early`: what decides how the rest is read, or how its faults are reported. */
+static void
+arguments_set(const struct reading *r, bool early)
+{
+	for (const struct given *g = r->given; g < r->given + r->given_n; g++) {
+		char where[64];
+		snprintf(where, sizeof where, "--%s", g->spec->name);
+		if (!early || g->spec->type == OPTION_ACTION || g->spec->value == &config_path)
+			spec_set(g->spec, g->value, where, true);
+		else if (g->spec->value == &log_format)
+			log_format = strcmp(g->value, "json") == 0;
+	}
 }
 
 /* Finds the verb and checks that it takes what was given. Returns how many words it is. */
@@ -437,8 +363,8 @@ verb_find(const struct reading *r)
 	if (!v->name)
 		die_usage("unknown verb \"%s\"; see %s --help", name, p->name);
 	for (size_t k = 0; k < r->given_n; k++)
-		if (r->given[k]->verbs && !(r->given[k]->verbs >> i & 1))
-			die_usage("%s takes no option --%s; see %s --help", name, r->given[k]->name, p->name);
+		if (r->given[k].spec->verbs && !(r->given[k].spec->verbs >> i & 1))
+			die_usage("%s takes no option --%s; see %s --help", name, r->given[k].spec->name, p->name);
 	if (v->operand && rest == 0)
 		die_usage("%s wants an operand: %s %s %s", name, p->name, name, v->operand);
 	if (rest > (v->operand != NULL))
@@ -448,51 +374,60 @@ verb_find(const struct reading *r)
 	return words;
 }
 
-static _Noreturn void
-print_end(void)
+/* The program's specs and the common ones, as one table. */
+static struct option_spec *
+specs_join(const struct option_spec *own)
 {
-	if (fflush(stdout) != 0)
-		die(EXIT_TEMPORARY, "could not write standard output: %m");
-	exit(EXIT_OK);
+	size_t n = 0;
+	while (own[n].name)
+		n++;
+	struct option_spec *all = mem_alloc(n * sizeof *own + sizeof common);
+	memcpy(all, own, n * sizeof *own);
+	memcpy(all + n, common, sizeof common);
+	return all;
 }
 
 int
 options_read(const struct program *program, const struct option_spec *specs, int argc, char **argv)
 {
-	struct reading r = {.program = program, .own = specs, .operands = mem_alloc((size_t)argc * sizeof *r.operands)};
+	struct reading r = {.program = program, .operands = mem_alloc((size_t)argc * sizeof *r.operands)};
+	r.specs = specs_join(specs);
 	log_init(program->name);
 	config_path = getenv("ACCTFLOW_CONFIG");
 	const char *format = getenv("ACCTFLOW_LOG_FORMAT");
 	log_format = format && strcmp(format, "json") == 0;
-	arguments_walk(&r, argc, argv, true);
+	arguments_walk(&r, argc, argv);
+	arguments_set(&r, true);
 	if (config_path)
 		setenv("ACCTFLOW_CONFIG", config_path, 1); /* for programs that this one starts */
 	bool json = log_format == 1;
 	log_set((enum log_level)log_level, json);
 	if (help_wanted)
-		usage_print(program, specs, common);
+		usage_print(program, r.specs);
 	if (version_wanted) {
 		printf("%s (acctflow) %s\n", program->name, acctflow_version);
-		print_end();
+		usage_end();
 	}
 	config_load(&r);
 	log_set((enum log_level)log_level, json || log_format == 1);
-	env_set(specs);
-	env_set(common);
-	arguments_walk(&r, argc, argv, false);
+	env_set(r.specs);
+	if (r.fault.len)
+		die_usage("%s", buf_cstr(&r.fault));
+	arguments_set(&r, false);
 	log_set((enum log_level)log_level, log_format == 1);
 	if (no_sandbox)
 		sandbox_never();
 	int words = program->verbs ? verb_find(&r) : 0;
 	if (print_config) {
 		printf("%s", buf_cstr(&r.config));
-		print_end();
+		usage_end();
 	}
 	for (int i = 0; i < r.operands_n; i++)
 		argv[argc - r.operands_n + i] = r.operands[i];
 	int first = argc - r.operands_n + words;
 	free(r.given);
 	free(r.operands);
+	free(r.specs);
 	buf_free(&r.config);
 	return first;
 }

@@ -95,18 +95,18 @@ write_some(struct output *o, struct slice s, bool wait, size_t *done)
 	return 0;
 }
 
-/* The same for a shared output, of which s is whole lines. The lock is let go of only where a line has ended. */
+/* The same under the lock of a shared output, of which s is whole lines: it is let go of only where a line has ended. */
 static int
-write_shared(struct output *o, struct slice s, bool wait, size_t *done)
+write_locked(struct output *o, struct slice s, bool wait, size_t *done)
 {
-	bool fresh = !o->held;
+	bool fresh = o->shared && !o->held;
+	size_t newline = 1;
 	*done = 0;
 	if (s.n == 0)
 		return 0;
 	int have = fresh ? lock_take(o, wait) : 1;
 	if (have == 0)
 		return 0;
-	size_t newline = 1;
 	if (have < 0 || (o->torn && write_some(o, SLICE("\n"), wait, &newline) != 0)) {
 		*done = s.n;
 		return -1;
@@ -115,7 +115,7 @@ write_shared(struct output *o, struct slice s, bool wait, size_t *done)
 	if (!o->torn && write_some(o, s, wait, done) != 0)
 		return -1;
 	bool whole = *done > 0 ? s.p[*done - 1] == '\n' : fresh;
-	return whole ? lock_release(o) : 0;
+	return o->shared && whole ? lock_release(o) : 0;
 }
 
 static int
@@ -123,11 +123,10 @@ output_write(struct output *o, bool wait)
 {
 	size_t done;
 	struct slice s = slice_buf(&o->buf);
-	if (o->shared) {
-		const char *end = s.n ? memrchr(s.p, '\n', s.n) : NULL;
+	const char *end = o->shared && s.n ? memrchr(s.p, '\n', s.n) : NULL;
+	if (o->shared)
 		s.n = end ? (size_t)(end + 1 - s.p) : 0;
-	}
-	int result = o->shared ? write_shared(o, s, wait, &done) : write_some(o, s, wait, &done);
+	int result = write_locked(o, s, wait, &done);
 	buf_drop(&o->buf, done);
 	return result;
 }
@@ -148,9 +147,7 @@ int
 output_through(struct output *o, struct slice s)
 {
 	size_t done;
-	if (output_flush(o) != 0)
-		return -1;
-	return o->shared ? write_shared(o, s, true, &done) : write_some(o, s, true, &done);
+	return output_flush(o) != 0 ? -1 : write_locked(o, s, true, &done);
 }
 
 void

@@ -9,47 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off */
 const char *const member_name[M_COUNT] = {
-    "event",
-    "source",
-    "shard",
-    "offset",
-    "id",
-    "version",
-    "accountType",
-    "tokens",
-    "callbackTimeMs",
-    "deleted",
-    "data",
-    "arriveMs",
-    "trace",
-    "ingestedAt",
-    "dueAt",
-    "currentVersion",
-    "reason",
-    "replayed",
-    "supersededBy",
-    "cancelledAt",
-    "firedAt",
-    "latenessUs",
-    "recovered",
-    "line",
-    "raw",
-    "rawBytes",
-    "rawEncoding",
-    "seed",
-    "arrival",
-    "delayMs",
-    "speed",
-    "clock",
-    "from",
-    "fingerprint",
-    "startedAt",
-    "read",
-    "lastOffset",
-    "complete",
-    "broken",
+	"event", "source", "shard", "offset", "id", "version", "accountType", "tokens", "callbackTimeMs",
+	"deleted", "data", "arriveMs", "trace", "ingestedAt", "dueAt", "currentVersion", "reason", "replayed",
+	"supersededBy", "cancelledAt", "firedAt", "latenessUs", "recovered", "line", "raw", "rawBytes",
+	"rawEncoding", "seed", "arrival", "delayMs", "speed", "clock", "from", "fingerprint", "startedAt",
+	"read", "lastOffset", "complete", "broken",
 };
+/* clang-format on */
 
 static enum member
 member_find(struct slice name)
@@ -460,20 +428,15 @@ update_free(struct update *u)
 }
 
 void
-record_fault(struct buf *b, const struct record *r)
-{
-	enum { SHOWN = 64 };
-	buf_safe(b, (struct slice){r->member.p, r->member.n < SHOWN ? r->member.n : SHOWN});
-	buf_text(b, r->member.n > SHOWN ? "…: " : r->member.n ? ": " : "");
-	buf_text(b, r->fault.why);
-}
-
-void
 record_reason(struct buf *reason, const struct record *r, const char *start)
 {
+	enum { SHOWN = 64 };
 	reason->len = 0;
-	record_fault(reason, r);
-	buf_printf(reason, ", at byte %zu", (size_t)(r->fault.at - start) + 1);
+	buf_safe(reason, (struct slice){r->member.p, r->member.n < SHOWN ? r->member.n : SHOWN});
+	buf_text(reason, r->member.n > SHOWN ? "…: " : r->member.n ? ": " : "");
+	buf_text(reason, r->fault.why);
+	if (start)
+		buf_printf(reason, ", at byte %zu", (size_t)(r->fault.at - start) + 1);
 }
 
 static void

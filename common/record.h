@@ -6,48 +6,15 @@
 
 #include "json.h"
 
+/* clang-format off */
 enum member {
-	M_EVENT,
-	M_SOURCE,
-	M_SHARD,
-	M_OFFSET,
-	M_ID,
-	M_VERSION,
-	M_ACCOUNT_TYPE,
-	M_TOKENS,
-	M_CALLBACK_TIME_MS,
-	M_DELETED,
-	M_DATA,
-	M_ARRIVE_MS,
-	M_TRACE,
-	M_INGESTED_AT,
-	M_DUE_AT,
-	M_CURRENT_VERSION,
-	M_REASON,
-	M_REPLAYED,
-	M_SUPERSEDED_BY,
-	M_CANCELLED_AT,
-	M_FIRED_AT,
-	M_LATENESS_US,
-	M_RECOVERED,
-	M_LINE,
-	M_RAW,
-	M_RAW_BYTES,
-	M_RAW_ENCODING,
-	M_SEED,
-	M_ARRIVAL,
-	M_DELAY_MS,
-	M_SPEED,
-	M_CLOCK,
-	M_FROM,
-	M_FINGERPRINT,
-	M_STARTED_AT,
-	M_READ,
-	M_LAST_OFFSET,
-	M_COMPLETE,
-	M_BROKEN,
-	M_COUNT
+	M_EVENT, M_SOURCE, M_SHARD, M_OFFSET, M_ID, M_VERSION, M_ACCOUNT_TYPE, M_TOKENS, M_CALLBACK_TIME_MS,
+	M_DELETED, M_DATA, M_ARRIVE_MS, M_TRACE, M_INGESTED_AT, M_DUE_AT, M_CURRENT_VERSION, M_REASON,
+	M_REPLAYED, M_SUPERSEDED_BY, M_CANCELLED_AT, M_FIRED_AT, M_LATENESS_US, M_RECOVERED, M_LINE, M_RAW,
+	M_RAW_BYTES, M_RAW_ENCODING, M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FROM, M_FINGERPRINT,
+	M_STARTED_AT, M_READ, M_LAST_OFFSET, M_COMPLETE, M_BROKEN, M_COUNT
 };
+/* clang-format on */
 
 enum { LEADS = 16 }; /* of so many members a record's leads are remembered */
 
@@ -132,10 +99,8 @@ struct update {
 int update_read(const struct record *r, struct update *u, struct buf *reason);
 void update_free(struct update *u);
 
-/* Appends what is wrong with a record that could not be parsed: which member, and why. Safe to print. */
-void record_fault(struct buf *b, const struct record *r);
-
-/* The reason for it: the fault in words, with its byte in the record, from 1. */
+/* Sets the reason for a record that could not be parsed: which member, and why, with its byte in the record, from 1;
+ * without it where `start` is NULL. Safe to print. */
 void record_reason(struct buf *reason, const struct record *r, const char *start);
 
 /* A hash of what the update says, by which a record that is read again is recognised: id, version, type, tokens,
@@ -156,6 +121,5 @@ void reject_raw(struct reject *j, struct slice bytes, uint64_t total, struct buf
 
 /* Reads a `rejected` event. Slices point into the line or into `scratch`, which is set. What is missing is empty. */
 void reject_read(const struct record *r, struct reject *j, struct buf *scratch);
-
 
 #endif

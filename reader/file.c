@@ -108,12 +108,6 @@ fingerprint_add(struct fingerprint *f, struct slice bytes)
 	f->bytes += bytes.n;
 }
 
-uint64_t
-fingerprint_bytes(const struct fingerprint *f)
-{
-	return f->bytes;
-}
-
 void
 fingerprint_end(struct fingerprint *f, struct buf *b)
 {

@@ -40,7 +40,6 @@ void file_compare(const char *path, const char *fingerprint);
 struct fingerprint;
 struct fingerprint *fingerprint_new(void);
 void fingerprint_add(struct fingerprint *f, struct slice bytes);
-uint64_t fingerprint_bytes(const struct fingerprint *f);
 void fingerprint_end(struct fingerprint *f, struct buf *b); /* appends it and frees f */
 
 /* Appends what an input that begins so plainly is, and how to make updates of it; nothing where it may be what it

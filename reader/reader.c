@@ -276,29 +276,12 @@ held_emit(struct reader *rd)
 	}
 }
 
-/* Hashes what was taken of the file since the last time: it is in the buffer still, but of a record that was too long.
- */
+/* Hashes what was taken of the file: it leaves the buffer by the next read. */
 static void
 print_on(struct reader *rd)
 {
-	const struct lines *in = &rd->split.in;
-	if (!rd->print)
-		return;
-	uint64_t taken = rd->bytes + rd->got - split_left(&rd->split), done = fingerprint_bytes(rd->print);
-	if (taken - done <= in->at) {
-		fingerprint_add(rd->print, (struct slice){in->buf.p + in->at - (taken - done), (size_t)(taken - done)});
-		return;
-	}
-	rd->raw.len = 0;
-	buf_reserve(&rd->raw, FILE_HEAD);
-	while (done < taken) {
-		size_t most = taken - done < FILE_HEAD ? (size_t)(taken - done) : FILE_HEAD;
-		ssize_t n = pread(rd->fd, rd->raw.p, most, (off_t)(done - rd->bytes));
-		if (n <= 0)
-			die(EXIT_TEMPORARY, "could not read \"%s\" again: %m", rd->name);
-		fingerprint_add(rd->print, (struct slice){rd->raw.p, (size_t)n});
-		done += (uint64_t)n;
-	}
+	if (rd->print)
+		fingerprint_add(rd->print, (struct slice){rd->split.in.buf.p, rd->split.in.at});
 }
 
 /* One read. Ends the program where it fails. */
@@ -716,7 +699,7 @@ static const struct option_spec specs[] = {
 	.argument = "gap|offset|recorded|none",
 	.help = "random gaps; a random time each; their arriveMs; at once (default: gap)"},
     {.name = "delay-ms", .letter = 'D', .type = OPTION_CUSTOM, .value = &reader.arrival.delay, .set = delay_set,
-	.argument = "MIN:MAX", .form = "two whole numbers of milliseconds, MIN:MAX, the first not larger",
+	.argument = "MIN:MAX", .form = "MIN:MAX, two numbers of milliseconds, the first not larger",
 	.help = "the random time's range (default: 0:1000)"},
     {.name = "speed", .letter = 'x', .type = OPTION_CUSTOM, .value = &reader.arrival.speed, .set = speed_set,
 	.argument = "X", .form = "a decimal number above 0", .help = "times as fast (default: 1)"},

@@ -17,16 +17,14 @@ static const char too_long[] = "longer than 16 MiB", too_deep[] = "nesting deepe
 void
 split_start(struct split *s, int fd, bool lines_only)
 {
-	struct buf bytes = s->in.buf, reason = s->reason, error = s->error, kept = s->kept;
-	struct record record = s->record;
-	bytes.len = reason.len = error.len = kept.len = 0;
-	*s = (struct split){.record = record,
-	    .reason = reason,
-	    .error = error,
-	    .kept = kept,
+	struct split old = *s;
+	old.in.buf.len = old.in.kept.len = old.reason.len = old.error.len = 0;
+	*s = (struct split){.record = old.record,
+	    .reason = old.reason,
+	    .error = old.error,
 	    .lines_only = lines_only,
-	    .place.line = 1};
-	s->in = (struct lines){.fd = fd, .max = RECORD_BYTES, .buf = bytes};
+	    .place.line = 1,
+	    .in = {.fd = fd, .max = RECORD_BYTES, .buf = old.in.buf, .kept = old.in.kept}};
 }
 
 void
@@ -35,8 +33,7 @@ split_free(struct split *s)
 	record_free(&s->record);
 	buf_free(&s->reason);
 	buf_free(&s->error);
-	buf_free(&s->kept);
-	buf_free(&s->in.buf);
+	lines_free(&s->in);
 }
 
 static uint64_t
@@ -203,7 +200,7 @@ skip_start(struct split *s, const char *reason)
 	s->start = s->in.at;
 	s->skip_line = split_line(s);
 	s->skip_reason = reason;
-	s->kept.len = 0;
+	s->in.kept.len = 0;
 	s->total = 0;
 }
 
@@ -212,13 +209,13 @@ static enum split_status
 skip(struct split *s)
 {
 	bool found = walk(s);
-	size_t n = s->in.looked - s->in.at, room = RAW_BYTES - s->kept.len;
-	buf_add(&s->kept, s->in.buf.p + s->in.at, n < room ? n : room);
+	size_t n = s->in.looked - s->in.at, room = RAW_BYTES - s->in.kept.len;
+	buf_add(&s->in.kept, s->in.buf.p + s->in.at, n < room ? n : room);
 	s->total += n;
 	s->in.at = s->in.looked;
 	if (!found)
 		return s->in.eof ? cut_off(s) : SPLIT_MORE;
-	s->raw = slice_buf(&s->kept);
+	s->raw = slice_buf(&s->in.kept);
 	buf_text(&s->reason, s->skip_reason);
 	s->skip_reason = NULL;
 	s->want = WANT_COMMA;
@@ -252,7 +249,7 @@ element(struct split *s)
 			record_reason(&s->reason, &s->record, p);
 		return SPLIT_RECORD;
 	case JSON_BAD:
-		record_fault(&s->reason, &s->record);
+		record_reason(&s->reason, &s->record, NULL);
 		return broken(s, s->record.fault.at, buf_cstr(&s->reason));
 	case JSON_DEEP:
 		skip_start(s, too_deep);

@@ -45,7 +45,6 @@ struct split {
 	} walk;
 	const char *skip_reason; /* set while an element is skipped */
 	uint64_t skip_line;
-	struct buf kept;
 };
 
 /* Starts on fd; `s` starts zeroed and may be started again. With lines_only an array is SPLIT_BROKEN. */

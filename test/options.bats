@@ -223,13 +223,13 @@ refused() {
 	[[ $output = '{"time":'* ]]
 }
 
-@test "keys are written with - or _, and the database has two names" {
+@test "keys are written with - or _" {
 	local key
 	for key in delay-ms delay_ms; do
 		printf 'reader:\n  %s: 1:2\n' $key >config.yaml
 		[ "$(begun delayMs)" = 1:2 ]
 	done
-	for key in database db password_file password-file; do
+	for key in database password_file password-file; do
 		printf '%s: ""\n' $key >config.yaml
 		run bash -c 'timerd </dev/null'
 		[ "$status" -eq 0 ]
@@ -239,7 +239,7 @@ refused() {
 }
 
 @test "--print-config: what the file says, one NAME=VALUE a line" {
-	printf 'db: host=x dbname=y z\npassword_file: "/a b"\n"clock": virtual\nwriter: {batch: 7}\nsupervisor:\n  keep_logs: '"'it''s'"'\n' >config.yaml
+	printf 'database: host=x dbname=y z\npassword_file: "/a b"\n"clock": virtual\nwriter: {batch: 7}\nsupervisor:\n  keep_logs: '"'it''s'"'\n' >config.yaml
 	local program
 	for program in reader timerd writer statusd; do
 		run "$program" --print-config

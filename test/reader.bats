@@ -84,10 +84,10 @@ rejects() {
 	refuses 'option "--seed" wants a value' --seed
 	refuses '--arrival: expected one of gap|offset|recorded|none, not "x"' -a x f
 	for d in 5 5:1 1:2:3 -1:2 : 1:x 0.0000001:1 1e3:2e3 0:99999999999; do
-		refuses "--delay-ms: expected MIN:MAX, not \"$d\"" --delay-ms "$d" f
+		refuses "--delay-ms: expected MIN:MAX, two numbers of milliseconds, the first not larger, not \"$d\"" --delay-ms "$d" f
 	done
 	for x in 0 -1 x 1x 0.0000001 . 1. ''; do
-		refuses "--speed: expected X, not \"$x\"" --speed "$x" f
+		refuses "--speed: expected a decimal number above 0, not \"$x\"" --speed "$x" f
 	done
 	refuses '--seed: expected a whole number from 0 to 18446744073709551615' --seed 18446744073709551616 f
 	refuses '--seed: expected a whole number' --seed -1 f
@@ -95,7 +95,7 @@ rejects() {
 	refuses '--count: expected a whole number' --count -1 f
 	refuses '--catch-up-to: expected a whole number' --catch-up-to -1 f
 	refuses '--clock: expected one of real|virtual' --clock x f
-	refuses '--epoch: expected TIME' --epoch 2000-13-01T00:00:00Z f
+	refuses '--epoch: expected a time such as 2000-01-01T00:00:00Z' --epoch 2000-13-01T00:00:00Z f
 	refuses '--format: expected one of auto|json|text' --format x f
 	refuses '--fingerprint: expected BYTES:HASH' --fingerprint 12 f
 	refuses '--fingerprint: expected BYTES:HASH' --fingerprint 4097:0123456789abcdef f
@@ -499,10 +499,10 @@ wrong() {
 
 @test "--delay-ms sets the range of the gaps, --speed divides" {
 	for i in {1..20}; do update "$i" "$i"; done >f
-	[[ $(reader --clock virtual -d 10:10 f | stamps) = "$(seq -s ' ' 10 10 200) " ]]
-	[[ $(reader --clock virtual -d 10:10 --speed 2.5 f | stamps) = "$(seq -s ' ' 4 4 80) " ]]
-	[[ $(reader --clock virtual -d 10:10 --speed 0.5 f | stamps) = "$(seq -s ' ' 20 20 400) " ]]
-	[[ $(reader --clock virtual -d 0.25:0.25 f | stamps) = '0 0 0 1 1 1 1 2 2 2 2 3 3 3 3 4 4 4 4 5 ' ]]
+	[[ $(reader --clock virtual -D 10:10 f | stamps) = "$(seq -s ' ' 10 10 200) " ]]
+	[[ $(reader --clock virtual -D 10:10 --speed 2.5 f | stamps) = "$(seq -s ' ' 4 4 80) " ]]
+	[[ $(reader --clock virtual -D 10:10 --speed 0.5 f | stamps) = "$(seq -s ' ' 20 20 400) " ]]
+	[[ $(reader --clock virtual -D 0.25:0.25 f | stamps) = '0 0 0 1 1 1 1 2 2 2 2 3 3 3 3 4 4 4 4 5 ' ]]
 	[[ $(reader --clock virtual -a none f | stamps | tr -d '0 ') = '' ]]
 	[[ $(reader -a none f | stamps) = '' ]]
 }
@@ -525,7 +525,7 @@ wrong() {
 @test "--arrival offset puts records in order of their own random times" {
 	for i in {1..100}; do update "$i" "$i"; done >f
 	echo rubbish >>f
-	run --separate-stderr reader --clock virtual -a offset -d 100:10000 -s 4 f
+	run --separate-stderr reader --clock virtual -a offset -D 100:10000 -s 4 f
 	[[ $status = 0 && ${lines[-1]} = *'"read":101,'* ]]
 	[[ $(records <<<"$output" | offsets) = "$(seq -s ' ' 0 100) " ]]
 	[[ $(stamps <<<"$output") = "$(stamps <<<"$output" | tr ' ' '\n' | sed '/^$/d' | sort -n | tr '\n' ' ')" ]]
@@ -534,11 +534,11 @@ wrong() {
 	first=$(stamps <<<"$output" | cut -d' ' -f1)
 	((first >= 100 && first < 2000))
 	grep '"rejected"' <<<"$output" | grep -q '"line":101,'
-	[[ $(reader --clock virtual -a offset -d 100:10000 -s 4 f) = "$output" ]]
+	[[ $(reader --clock virtual -a offset -D 100:10000 -s 4 f) = "$output" ]]
 	# Equal times stay in order.
-	[[ $(reader --clock virtual -a offset -d 5:5 f | ids) = "$(seq -s ' ' 1 100) " ]]
+	[[ $(reader --clock virtual -a offset -D 5:5 f | ids) = "$(seq -s ' ' 1 100) " ]]
 	# An array that breaks off is told as far as it goes.
-	run --separate-stderr reader -a offset -d 0:1 <<<"[$(update a 1),"
+	run --separate-stderr reader -a offset -D 0:1 <<<"[$(update a 1),"
 	[[ $status = 100 && $(ids <<<"$output") = 'a ' && ${lines[-1]} = *'"read":1,'*'"complete":false,"broken":true'* ]]
 }
 
@@ -578,15 +578,15 @@ wrong() {
 @test "on the real clock records wait for their arrival" {
 	for i in {1..5}; do update "$i" "$i"; done >f
 	start=$(now_ms)
-	reader -d 60:70 f >out
+	reader -D 60:70 f >out
 	took=$(($(now_ms) - start))
 	((took >= 300 && took < 10000))
 	start=$(now_ms)
-	reader -d 60000:60000 -x 1000 f >out
+	reader -D 60000:60000 -x 1000 f >out
 	took=$(($(now_ms) - start))
 	((took >= 300 && took < 10000))
 	start=$(now_ms)
-	reader -a offset -d 200:200 f >out
+	reader -a offset -D 200:200 f >out
 	took=$(($(now_ms) - start))
 	((took >= 200 && took < 10000))
 }
@@ -596,7 +596,7 @@ wrong() {
 		update a 1
 		update b 1
 	} >f
-	reader -d 3600000:3600000 --catch-up-to 0 f >out &
+	reader -D 3600000:3600000 --catch-up-to 0 f >out &
 	pid=$!
 	retry 100 told out 2
 	kill -0 $pid
@@ -619,15 +619,15 @@ wrong() {
 @test "on the real clock --from and --catch-up-to start the timeline anew" {
 	for i in {1..100}; do update "$i" "$i"; done >f
 	start=$(now_ms)
-	reader -d 300:300 --from 99 f >out
+	reader -D 300:300 --from 99 f >out
 	took=$(($(now_ms) - start))
 	((took >= 300 && took < 10000))
 	start=$(now_ms)
-	reader -d 300:300 --from 50 --catch-up-to 98 f >out
+	reader -D 300:300 --from 50 --catch-up-to 98 f >out
 	took=$(($(now_ms) - start))
 	((took >= 300 && took < 10000))
 	[[ $(records <out | offsets) = "$(seq -s ' ' 50 99) " ]]
-	[[ $(reader -a offset -d 0:3600000 --catch-up-to 99 f | records | wc -l) = 100 ]]
+	[[ $(reader -a offset -D 0:3600000 --catch-up-to 99 f | records | wc -l) = 100 ]]
 }
 
 @test "several files are one source: array and lines, offsets run on" {
@@ -1022,7 +1022,7 @@ emitted_ids() {
 	} >f
 	for signal in TERM INT; do
 		rm -f out
-		env --default-signal=INT reader -d 3600000:3600000 --catch-up-to 0 f >out &
+		env --default-signal=INT reader -D 3600000:3600000 --catch-up-to 0 f >out &
 		pid=$!
 		retry 100 told out 2
 		kill -$signal $pid
@@ -1090,7 +1090,7 @@ emitted_ids() {
 	run --separate-stderr bash -c 'set -o pipefail; for i in {1..9999}; do echo 1; done | { reader -a none; echo "status $?" >&2; } | head -1'
 	[[ $stderr = 'status 0' ]]
 	# Also while it waits, for time or for input.
-	run --separate-stderr timeout 20 bash -c '{ reader -d 3600000:3600000 f; echo "status $?" >&2; } | head -1'
+	run --separate-stderr timeout 20 bash -c '{ reader -D 3600000:3600000 f; echo "status $?" >&2; } | head -1'
 	[[ $status = 0 && $stderr = 'status 0' ]]
 	run --separate-stderr timeout 20 bash -c '{ reader -a none --follow f; echo "status $?" >&2; } | head -1'
 	[[ $status = 0 && $stderr = 'status 0' ]]

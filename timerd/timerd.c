@@ -38,7 +38,7 @@ struct timerd {
 	struct timers *timers;
 	struct event_summary n;
 	struct buf source;		   /* of the last `begin`, as JSON */
-	bool caught_up, ended, incomplete; /* the events of these names were read; `end` was not complete */
+	bool caught_up, ended, incomplete; /* the events of these names were read; reader was asked to stop */
 	int64_t now;			   /* the virtual clock */
 	struct record record;
 	struct schedule schedule;
@@ -165,7 +165,8 @@ static void
 on_end(struct timerd *t)
 {
 	t->ended = true;
-	t->incomplete = slice_is(t->record.m[M_COMPLETE], "false");
+	/* Nothing follows where an array broke off, so what is pending comes to its end, as behind a complete one. */
+	t->incomplete = slice_is(t->record.m[M_COMPLETE], "false") && !slice_is(t->record.m[M_BROKEN], "true");
 }
 
 enum kind { INDEXED, IGNORED, REJECTED, PENDING, CAUGHTUP, BEGIN, END, OTHER };
@@ -403,7 +404,7 @@ main(int argc, char **argv)
 	schedule_free(&t.schedule);
 	buf_free(&t.source);
 	buf_free(&t.line);
-	buf_free(&t.in.buf);
+	lines_free(&t.in);
 	buf_free(&t.out.buf);
 	return code;
 }

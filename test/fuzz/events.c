@@ -39,7 +39,7 @@ run_events(struct buf *out, struct slice stream, uint64_t cuts)
 	schedule_free(&t.schedule);
 	buf_free(&t.source);
 	buf_free(&t.line);
-	buf_free(&t.in.buf);
+	lines_free(&t.in);
 	buf_free(&t.out.buf);
 }
 
@@ -108,6 +108,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		last = fired ? last : at;
 	}
 	check(!left);
-	buf_free(&in.buf);
+	lines_free(&in);
 	return 0;
 }

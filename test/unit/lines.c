@@ -57,7 +57,7 @@ feed(struct slice input, size_t max, size_t (*piece)(size_t at, void *context), 
 	hear(&l, &h);
 	hear(&l, &h);
 	close(fds[0]);
-	buf_free(&l.buf);
+	lines_free(&l);
 	buf_cstr(&h.text);
 	return h;
 }
@@ -151,7 +151,7 @@ test_long(void)
 	close(fds[0]);
 	close(fds[1]);
 	free(piece);
-	buf_free(&l.buf);
+	lines_free(&l);
 }
 
 static void
