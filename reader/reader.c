@@ -480,11 +480,7 @@ spool_read(struct reader *rd)
 	if (rd->arrival.mode != ARRIVAL_OFFSET)
 		rd->base = arrival_last(&rd->arrival);
 	rd->check.passed = e.ordinal > rd->check.offset;
-	if (e.kind == SPOOL_INPUT)
-		split_start(&rd->split, s->data, false);
-	else
-		split_start_at(&rd->split, s->data, e.kind == SPOOL_ARRAY,
-		    &(struct place){e.line, e.byte - s->input, e.line_start});
+	spool_split(s, &e, &rd->split, false);
 	input_read(rd);
 	/* A file that was followed may grow. */
 	rd->halted = rd->halted || (s->followed && !rd->enough);
@@ -570,14 +566,13 @@ end(struct reader *rd)
 
 /* Sets the source's name. */
 static void
-prepare_source(struct reader *rd, struct buf *name, struct buf *token)
+prepare_source(struct reader *rd)
 {
+	static struct buf name, token;
 	if (!rd->source) {
-		if (rd->spool.path)
-			files_name(name, (char *[]){(char *)(uintptr_t)rd->spool.path}, 1);
-		else
-			files_name(name, rd->paths, rd->paths_n);
-		rd->source = buf_cstr(name);
+		char *const spool[] = {(char *)(uintptr_t)rd->spool.path};
+		files_name(&name, *spool ? spool : rd->paths, *spool ? 1 : rd->paths_n);
+		rd->source = buf_cstr(&name);
 	}
 	struct slice source = slice_of(rd->source);
 	uint32_t c;
@@ -592,8 +587,8 @@ prepare_source(struct reader *rd, struct buf *name, struct buf *token)
 		die(EXIT_PERMANENT, "the source's name has %zu bytes, not 1 to %d: give it one by --source", source.n,
 		    SOURCE_BYTES);
 	log_source(rd->source);
-	buf_json(token, source);
-	rd->token = slice_buf(token);
+	buf_json(&token, source);
+	rd->token = slice_buf(&token);
 }
 
 /* Refuses options that do not go together, and inputs that cannot be read. Nothing was emitted yet. */
@@ -658,8 +653,7 @@ restrict_rights(struct reader *rd)
 static int
 run(struct reader *rd)
 {
-	struct buf name = {0}, token = {0};
-	prepare_source(rd, &name, &token);
+	prepare_source(rd);
 	prepare(rd);
 	rd->style = display_style((enum format)rd->format, 1);
 	output_open(&rd->out, 1);
@@ -678,12 +672,6 @@ run(struct reader *rd)
 		spool_close(&rd->spool);
 	if (rd->follows)
 		follow_close(&rd->follow);
-	reorder_free(&rd->reorder);
-	split_free(&rd->split);
-	update_free(&rd->update);
-	struct buf *all[] = {&name, &token, &rd->hint, &rd->line, &rd->raw, &rd->out.buf};
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		buf_free(all[i]);
 	return rd->code ? rd->code : rd->strict && rd->refused ? EXIT_REJECTED : EXIT_OK;
 }
 
