@@ -27,8 +27,6 @@
 
 enum { SOURCE_BYTES = 1024 };
 
-enum { CLOCK_IS_REAL, CLOCK_IS_VIRTUAL };
-
 /* Where an update is checked while the stream before --from is skipped. */
 struct check {
 	const char *text; /* as it was given; NULL: nowhere */
@@ -149,7 +147,7 @@ rest(struct reader *rd, int fd, int64_t deadline)
 static bool
 arrived(struct reader *rd, uint64_t ordinal, uint64_t time)
 {
-	if (rd->clock == CLOCK_IS_VIRTUAL || ordinal < rd->first)
+	if (rd->clock == CLOCK_VIRTUAL || ordinal < rd->first)
 		return true;
 	int64_t due = rd->start + (int64_t)((time - rd->base) / 1000);
 	if (due == rd->start)
@@ -205,7 +203,7 @@ take_rejected(struct reader *rd)
 {
 	struct split *s = &rd->split;
 	uint64_t time = arrival_next(&rd->arrival, -1), ordinal = rd->ordinal;
-	int64_t ms = rd->clock == CLOCK_IS_VIRTUAL ? (int64_t)(time / 1000000) : -1;
+	int64_t ms = rd->clock == CLOCK_VIRTUAL ? (int64_t)(time / 1000000) : -1;
 	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
 	bool own = rd->shard.index == 0, held = rd->arrival.mode == ARRIVAL_OFFSET;
 	if (!held) {
@@ -236,7 +234,7 @@ take(struct reader *rd)
 		return;
 	}
 	uint64_t time = arrival_next(&rd->arrival, u->arrive_ms), ordinal = rd->ordinal;
-	bool stamped = rd->clock == CLOCK_IS_VIRTUAL || rd->arrival.mode == ARRIVAL_RECORDED;
+	bool stamped = rd->clock == CLOCK_VIRTUAL || rd->arrival.mode == ARRIVAL_RECORDED;
 	int64_t ms = stamped ? (int64_t)(time / 1000000) : u->arrive_ms;
 	bool own = shard_of(u->id, rd->shard.count) == rd->shard.index;
 	if (rd->arrival.mode == ARRIVAL_OFFSET) {
@@ -520,7 +518,7 @@ begin(struct reader *rd)
 {
 	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
 	struct buf head = {0};
-	bool virtual = rd->clock == CLOCK_IS_VIRTUAL;
+	bool virtual = rd->clock == CLOCK_VIRTUAL;
 	if (!rd->spool.path && !rd->follows)
 		files_fingerprint(&head, rd->paths, rd->paths_n, FILE_HEAD);
 	event_begin(record_open(rd), &(struct event_begin){.source = rd->token,
