@@ -1,5 +1,5 @@
-/* Tables for people. They fit the terminal: long texts are cut, and where even that is not enough each row becomes a
- * block of labels and values. */
+/* Tables for people. Where one does not fit the terminal, each row is a block of labels and values. Long texts are cut.
+ */
 #ifndef ACCTFLOW_TABLE_H
 #define ACCTFLOW_TABLE_H
 
@@ -7,9 +7,8 @@
 
 enum { TABLE_COLUMNS = 24 };
 
-/* A number gets thousands separators; a path is cut in its middle, other text at its end, numbers and what is fixed (a
- * time) never. */
-enum table_kind { TABLE_TEXT, TABLE_NUMBER, TABLE_PATH, TABLE_FIXED };
+/* A number gets thousands separators; a path is cut in its middle, other text at its end. */
+enum table_kind { TABLE_TEXT, TABLE_NUMBER, TABLE_PATH };
 
 struct table {
 	const char *title;
@@ -19,7 +18,7 @@ struct table {
 	struct {
 		struct buf name;
 		enum table_kind kind;
-		size_t widest, width; /* in characters; 0: not shown */
+		size_t width; /* in characters: the widest that is held, then as laid out; 0: not shown */
 	} column[TABLE_COLUMNS];
 	struct buf cells; /* of the rows that are held, each cell a line */
 	size_t held;
@@ -31,8 +30,8 @@ struct table {
 void table_open(struct table *t, const char *title, int fd, bool bold);
 void table_column(struct table *t, struct slice name, enum table_kind kind);
 
-/* Adds a cell; a row is complete once each column has one. Rows are held, and appended to *out, so that columns are wide
- * enough: all of them, up to a thousand. */
+/* Adds a cell; a row is complete once each column has one. Rows are held, and appended to *out, so that columns are
+ * wide enough: all of them, up to a thousand. */
 void table_cell(struct table *t, struct slice text, struct buf *out);
 
 /* Appends what is left, and frees it. */

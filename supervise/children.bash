@@ -3,7 +3,7 @@
 # for the services. What a child_list prints travels there too, as lines "GROUP.NAME line TEXT".
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-events=''             # the pipe's descriptor
+events='' half=''     # the pipe's descriptor; the beginning of an event
 keeper=''             # the descriptor of what shows and keeps the logs
 stopping=''           # why nothing new is to begin
 closing=''            # whether nobody reads the output any more
@@ -79,10 +79,13 @@ child_signal() {
 	done
 }
 
-# event_wait SECONDS: handles the next event, if one comes in time. When we are about to exit it only counts who lives.
+# event_wait SECONDS: handles the next event, if one comes in time; half a line is kept for the next time. When we are about
+# to exit it only counts who lives.
 event_wait() {
-	local id='' what='' value='' whose=''
-	read -r -t "$1" -u "$events" id what value || return 0
+	local id='' what='' value='' whose='' line=''
+	IFS= read -r -t "$1" -u "$events" line || { half+=$line && return; }
+	read -r id what value <<<"$half$line"
+	half=''
 	case $what in
 	line) [[ $ending ]] || child_line "$id" "$value" ;;
 	signal) [[ $ending ]] || run_stop ;;
@@ -93,8 +96,8 @@ event_wait() {
 		if [[ ! $ending ]]; then child_started "$id"; elif [[ $id != s.keeper ]]; then child_signal KILL "$id"; fi
 		;;
 	ended)
-		whose=${value#* } value=${value%% *}
-		[[ -v live[$id] && $whose == "${wrapper[$id]-$value}" ]] || return 0
+		read -r value whose <<<"$value"
+		[[ -v live[$id] && $whose == "${wrapper[$id]-}" ]] || return 0
 		code[$id]=$value last_pid=${live[$id]}
 		unset "live[$id]" "wrapper[$id]"
 		[[ $ending ]] || child_ended "$id" "$value"

@@ -18,7 +18,7 @@ run_loop() {
 		done
 		now=${EPOCHREALTIME/./} next=$((now + 1000000))
 		for what in "${!due[@]}"; do ((due["$what"] >= next)) || next=${due[$what]}; done
-		next=$((next > now ? next - now : 0))
+		next=$((next > now + 1000 ? next - now : 1000))
 		printf -v next '%d.%06d' $((next / 1000000)) $((next % 1000000))
 		event_wait "$next"
 	done
