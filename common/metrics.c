@@ -12,51 +12,38 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MS 1000
 #define S 1000000
-#define TIME_BOUNDS                                                                                                    \
-	{                                                                                                              \
-		100, 200, 500, 1 * MS, 2 * MS, 5 * MS, 10 * MS, 20 * MS, 50 * MS, 100 * MS, 200 * MS, 500 * MS, 1 * S, \
-		    2 * S, 5 * S, 10 * S, 30 * S, 60 * S, 300 * S                                                      \
-	}
-
-const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1] = {
-    [HISTOGRAM_BATCH] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 20000, 30000, 50000, 75000,
-	100000},
-    [HISTOGRAM_COMMIT] = TIME_BOUNDS,
-    [HISTOGRAM_EMITTED] = TIME_BOUNDS,
-    [HISTOGRAM_LATENESS] = TIME_BOUNDS,
-};
-
 enum { RETRY_GAP_US = 15 * S /* retries that are further apart have nothing to do with each other */ };
 
-static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'o', 'w'};
+/* clang-format off */
+#define TIMES {100, 200, 500, 1000, 2000, 5000, S / 100, S / 50, S / 20, S / 10, S / 5, S / 2, S, 2 * S, 5 * S, 10 * S, \
+	30 * S, 60 * S, 300 * S}
+const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1] = {
+	{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 20000, 30000, 50000, 75000, 100000},
+	TIMES, TIMES, TIMES,
+};
+/* clang-format on */
+
+static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'w', 3};
 static struct metrics unseen, *metrics = &unseen;
 
 /* One process writes: an addition is a load and a store. */
 static void
-metrics_store(_Atomic uint64_t *to, uint64_t v)
+metrics_store_sum(_Atomic uint64_t *to, uint64_t n)
 {
-	atomic_store_explicit(to, v, memory_order_relaxed);
-}
-
-static bool
-metrics_valid(const struct metrics *m)
-{
-	return memcmp(m->magic, magic, sizeof magic) == 0 && m->layout == METRICS_LAYOUT;
+	atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
 static void
 metrics_take_up(struct metrics *m)
 {
-	if (!metrics_valid(m))
+	if (memcmp(m->magic, magic, sizeof magic) != 0)
 		memset(m, 0, sizeof *m);
-	m->source_n = m->marks = 0;
+	m->marks = 0;
 	for (int i = METRIC_GAUGES; i < METRIC_COUNT; i++)
 		m->value[i] = 0;
 	m->pid = (uint32_t)getpid();
 	m->started = m->tick = clock_now();
-	m->layout = METRICS_LAYOUT;
 	memcpy(m->magic, magic, sizeof magic);
 }
 
@@ -65,9 +52,7 @@ metrics_open(const char *name)
 {
 	const char *folder = getenv("ACCTFLOW_METRICS");
 	char path[4096];
-	if (!folder || !*folder)
-		return;
-	if (snprintf(path, sizeof path, "%s/%s.metrics", folder, name) >= (int)sizeof path)
+	if (!folder || !*folder || snprintf(path, sizeof path, "%s/%s.metrics", folder, name) >= (int)sizeof path)
 		return;
 	/* Stays open: the lock lives as long. */
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -86,31 +71,26 @@ metrics_open(const char *name)
 	metrics_take_up(metrics);
 }
 
-/* METRIC_RETRYING: retries in a row, by time, so that callers need only count. */
-static void
-metrics_retried(void)
+void
+metrics_set(enum metrics_value which, uint64_t v)
 {
-	static int64_t last;
-	int64_t now = clock_now();
-	if (metrics->value[METRIC_RETRYING] == 0 || now - last > RETRY_GAP_US)
-		metrics_set(METRIC_RETRYING, (uint64_t)now);
-	last = now;
+	atomic_store_explicit(&metrics->value[which], v, memory_order_relaxed);
 }
 
 void
 metrics_add(enum metrics_value which, uint64_t n)
 {
-	metrics_set(which, atomic_load_explicit(&metrics->value[which], memory_order_relaxed) + n);
-	if (which == METRIC_RETRIES)
-		metrics_retried();
-	else if (which == METRIC_BATCHES)
+	static int64_t last;
+	metrics_store_sum(&metrics->value[which], n);
+	/* METRIC_RETRYING is kept here, so that callers need only count. */
+	if (which == METRIC_RETRIES) {
+		int64_t now = clock_now();
+		if (metrics->value[METRIC_RETRYING] == 0 || now - last > RETRY_GAP_US)
+			metrics_set(METRIC_RETRYING, (uint64_t)now);
+		last = now;
+	} else if (which == METRIC_BATCHES) {
 		metrics_set(METRIC_RETRYING, 0);
-}
-
-void
-metrics_set(enum metrics_value which, uint64_t v)
-{
-	metrics_store(&metrics->value[which], v);
+	}
 }
 
 void
@@ -120,8 +100,8 @@ metrics_observe(enum histogram which, uint64_t value, uint64_t n)
 	int i = 0;
 	while (i < METRICS_BUCKETS - 1 && value > metrics_bounds[which][i])
 		i++;
-	metrics_store(&h->count[i], atomic_load_explicit(&h->count[i], memory_order_relaxed) + n);
-	metrics_store(&h->sum, atomic_load_explicit(&h->sum, memory_order_relaxed) + value * n);
+	metrics_store_sum(&h->count[i], n);
+	metrics_store_sum(&h->sum, value * n);
 }
 
 void
@@ -132,7 +112,7 @@ metrics_tick(void)
 	int64_t now = clock_now();
 	uint32_t n = metrics->marks;
 	atomic_store_explicit(&metrics->tick, now, memory_order_relaxed);
-	if (metrics->source_n == 0 || (n && now - metrics->mark[(n - 1) % METRICS_MARKS].at < S))
+	if (n && now - metrics->mark[(n - 1) % METRICS_MARKS].at < S)
 		return;
 	metrics->mark[n % METRICS_MARKS] = (struct metrics_mark){now, metrics->value[METRIC_EMITTED]};
 	metrics->marks = n + 1;
@@ -142,23 +122,6 @@ bool
 metrics_shown(void)
 {
 	return metrics != &unseen;
-}
-
-void
-metrics_shard(uint32_t shard, uint32_t shards)
-{
-	metrics->shard = shard;
-	metrics->shards = shards;
-}
-
-void
-metrics_source(struct slice source)
-{
-	size_t n = source.n < METRICS_SOURCE_BYTES ? source.n : METRICS_SOURCE_BYTES;
-	metrics->source_n = 0;
-	if (n)
-		memcpy(metrics->source, source.p, n);
-	metrics->source_n = (uint32_t)n;
 }
 
 int
@@ -171,8 +134,7 @@ metrics_read(const char *folder, const char *name, struct metrics *copy)
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	if (fd < 0)
 		return -1;
-	if (pread(fd, copy, sizeof *copy, 0) == (ssize_t)sizeof *copy && metrics_valid(copy) &&
-	    copy->source_n <= METRICS_SOURCE_BYTES)
+	if (pread(fd, copy, sizeof *copy, 0) == (ssize_t)sizeof *copy && memcmp(copy->magic, magic, sizeof magic) == 0)
 		result = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 	close(fd);
 	return result;

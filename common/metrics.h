@@ -1,13 +1,13 @@
-/* The figures that a running program shows: a small mapped file, NAME.metrics in the folder ACCTFLOW_METRICS, that statusd
- * reads at any moment. One process writes it with relaxed stores and no system call. It outlives a crash, and the program's
- * next process takes it up: counters and histograms go on, gauges begin anew. A write lock on the file says that its
- * writer lives. Without ACCTFLOW_METRICS all of this goes to memory that nobody reads. */
+/* The figures that a running program shows: a small mapped file, NAME.metrics in the folder ACCTFLOW_METRICS, that
+ * statusd reads at any moment. One process writes it with relaxed stores and no system call. It outlives a crash, and
+ * the program's next process takes it up: counters and histograms go on, gauges begin anew. A write lock on the file
+ * says that its writer lives. Without ACCTFLOW_METRICS all of this goes to memory that nobody reads. */
 #ifndef ACCTFLOW_METRICS_H
 #define ACCTFLOW_METRICS_H
 
-#include "buf.h"
-
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 /* One table for all programs; each fills what it has. First counters, from METRIC_GAUGES on gauges. */
 enum metrics_value {
@@ -34,14 +34,9 @@ enum histogram {
 	HISTOGRAM_COUNT
 };
 
-enum {
-	METRICS_LAYOUT = 2,
-	METRICS_BUCKETS = 20, /* the last has no upper bound */
-	METRICS_MARKS = 600,
-	METRICS_SOURCE_BYTES = 1024,
-};
+enum { METRICS_BUCKETS = 20 /* the last has no upper bound */, METRICS_MARKS = 600 };
 
-/* Upper bounds, included: 1, 2, 5, 10 … updates; 100, 200, 500 … microseconds. */
+/* Upper bounds, included. */
 extern const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1];
 
 struct metrics_histogram {
@@ -49,24 +44,18 @@ struct metrics_histogram {
 	_Atomic uint64_t sum;
 };
 
-/* How far reader was, about once a second, so that whoever looks only once knows rate and age too. */
-struct metrics_mark {
-	int64_t at;
-	uint64_t emitted;
-};
-
-/* The file. */
+/* The file. The marks say what METRIC_EMITTED was, about once a second, so that whoever looks only once knows rate and
+ * age too. */
 struct metrics {
-	char magic[8]; /* "acctflow" */
-	_Atomic uint32_t layout, pid;
+	char magic[8];		       /* with the layout's number */
+	_Atomic uint32_t pid, marks;   /* marks of this process; the newest is at (marks - 1) % METRICS_MARKS */
 	_Atomic int64_t started, tick; /* clock_now() at the start, and at the last turn of the loop */
 	_Atomic uint64_t value[METRIC_COUNT];
 	struct metrics_histogram histogram[HISTOGRAM_COUNT];
-	uint32_t shard, shards;
-	_Atomic uint32_t source_n; /* set after the text */
-	_Atomic uint32_t marks;	   /* how many there were in this process's life; the newest is at (marks - 1) % METRICS_MARKS */
-	char source[METRICS_SOURCE_BYTES];
-	struct metrics_mark mark[METRICS_MARKS];
+	struct metrics_mark {
+		int64_t at;
+		uint64_t emitted;
+	} mark[METRICS_MARKS];
 };
 
 /* Takes up NAME.metrics. If that fails it is logged, and the program runs on without. */
@@ -84,11 +73,8 @@ void metrics_tick(void);
 /* Whether somebody may be looking. */
 bool metrics_shown(void);
 
-void metrics_shard(uint32_t shard, uint32_t shards);
-void metrics_source(struct slice source);
-
-/* The reading side: copies NAME.metrics out of `folder`. Returns 1 if its writer lives, 0 if not, -1 if there is none (or
- * one of another layout). */
+/* The reading side: copies NAME.metrics out of `folder`. Returns 1 if its writer lives, 0 if not, -1 if there is none
+ * (or one of another layout). */
 int metrics_read(const char *folder, const char *name, struct metrics *copy);
 
 #endif

@@ -61,30 +61,17 @@ sandbox_privileges(void)
 void
 sandbox_begin(struct sandbox *s, unsigned flags)
 {
-	/* The first version knows thirteen rights on files; these versions added one each. */
-	static const struct {
-		int version, rights;
-	} later[] = {{2, 14}, {3, 15}, {5, 16}};
 	struct {
 		uint64_t files, net, scoped;
 	} all = {0};
-	int rights = 13;
 	*s = (struct sandbox){.flags = flags, .ruleset = -1};
 	if (never)
 		return;
 	long version = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
-	if (version < 1) {
-		s->error = errno;
-		return;
-	}
-	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-		if (version >= later[i].version)
-			rights = later[i].rights;
-	all.files = s->known = BIT(rights) - 1;
-	if (version >= 4)
-		all.net = BIT(0) | BIT(1); /* binding and connecting TCP sockets */
-	if (version >= 6)
-		all.scoped = BIT(0) | BIT(1); /* abstract Unix sockets and signals */
+	/* The first version knows thirteen rights on files; the second, third and fifth added one each. */
+	all.files = s->known = BIT(13 + (version >= 2) + (version >= 3) + (version >= 5)) - 1;
+	all.net = version >= 4 ? BIT(0) | BIT(1) : 0;	 /* binding and connecting TCP sockets */
+	all.scoped = version >= 6 ? BIT(0) | BIT(1) : 0; /* abstract Unix sockets and signals */
 	/* An older kernel takes a longer struct whose rest is zero. */
 	s->ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
 	if (s->ruleset < 0)
@@ -128,55 +115,53 @@ sandbox_write(struct sandbox *s, const char *path)
 #endif
 
 #ifdef ARCHITECTURE
-/* The table of system calls, in the order of looking. Calls that are not in it fail with ENOSYS, as on an older kernel, so
- * that a newer C library finds its way back to what it knows. */
-enum { ALWAYS, IF_READS, IF_WRITES };
+/* The table of system calls, in the order of looking. Calls that are not in it fail with ENOSYS, as on an older kernel,
+ * so that a newer C library finds its way back to what it knows. */
 struct call {
-	int number, when;
-	uint32_t action; /* 0: allow */
-	int argument;	 /* 0: any; N: only if the low word of argument N - 1, masked, has the value */
-	uint32_t mask, value; /* mask 0: has our process id */
+	int number;
+	enum { ALWAYS, IF_READS, IF_WRITES } when;
+	uint32_t action, argument; /* 0: any; N: only if the low word of argument N - 1, masked, has the value */
+	uint32_t mask, value;	   /* mask 0: has our process id */
 };
-#define ALLOW(name) {.number = SYS_##name}
-#define READS(name) {.number = SYS_##name, .when = IF_READS}
-#define WRITES(name) {.number = SYS_##name, .when = IF_WRITES}
+/* clang-format off */
+#define ALLOW(name) {SYS_##name, ALWAYS, SECCOMP_RET_ALLOW, 0, 0, 0}
+#define ONLY(name, argument, mask, value) {SYS_##name, ALWAYS, SECCOMP_RET_ALLOW, argument, mask, value}
+#define READS(name) {SYS_##name, IF_READS, SECCOMP_RET_ALLOW, 0, 0, 0}
+#define WRITES(name) {SYS_##name, IF_WRITES, SECCOMP_RET_ALLOW, 0, 0, 0}
 /* Neither program nor C library calls these: code from outside runs here, and there is no right way to go on. */
-#define KILL(name) {.number = SYS_##name, .action = SECCOMP_RET_KILL_PROCESS}
+#define KILL(name) {SYS_##name, ALWAYS, SECCOMP_RET_KILL_PROCESS, 0, 0, 0}
 
 static const struct call calls[] = {
-    /* input and output */
-    ALLOW(read), ALLOW(write), ALLOW(ppoll), ALLOW(readv), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64), ALLOW(lseek),
-    ALLOW(close), ALLOW(fstat), ALLOW(newfstatat), ALLOW(statx), ALLOW(fcntl), ALLOW(splice), ALLOW(fallocate),
-    ALLOW(ftruncate), ALLOW(fsync), ALLOW(fdatasync),
-    {.number = SYS_ioctl, .argument = 2, .mask = UINT32_MAX, .value = FIONREAD},
-    {.number = SYS_ioctl, .argument = 2, .mask = UINT32_MAX, .value = TCGETS},
-    /* memory, which stays without executable pages */
-    ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(sysinfo),
-    {.number = SYS_mmap, .argument = 3, .mask = PROT_EXEC}, KILL(mmap),
-    {.number = SYS_mprotect, .argument = 3, .mask = PROT_EXEC}, KILL(mprotect),
-    /* time */
-    ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
-    ALLOW(restart_syscall), ALLOW(timerfd_settime),
-    /* the process itself; tgkill only for abort(3), and limits only to be asked for */
-    ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(getpid), ALLOW(gettid), ALLOW(futex),
-    ALLOW(sched_yield), ALLOW(rseq), ALLOW(set_robust_list), ALLOW(getrandom), ALLOW(exit), ALLOW(exit_group),
-    {.number = SYS_tgkill, .argument = 1}, KILL(tgkill),
-    {.number = SYS_prlimit64, .argument = 3, .mask = UINT32_MAX},
-    /* files */
-    READS(faccessat), READS(faccessat2), READS(readlinkat), READS(getcwd), READS(getdents64), READS(fadvise64),
-    READS(fstatfs), READS(inotify_init1), READS(inotify_add_watch), READS(inotify_rm_watch), WRITES(openat),
-    {.number = SYS_openat, .when = IF_READS, .argument = 3, .mask = O_ACCMODE | O_CREAT | O_TRUNC},
-    {.number = SYS_openat, .action = SECCOMP_RET_ERRNO | EACCES}, WRITES(renameat), WRITES(renameat2),
-    WRITES(unlinkat), WRITES(mkdirat), WRITES(flock), WRITES(sendfile), WRITES(copy_file_range),
+	/* input and output */
+	ALLOW(read), ALLOW(write), ALLOW(ppoll), ALLOW(readv), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64), ALLOW(lseek),
+	ALLOW(close), ALLOW(fstat), ALLOW(newfstatat), ALLOW(statx), ALLOW(fcntl), ALLOW(splice), ALLOW(fallocate),
+	ALLOW(ftruncate), ALLOW(fsync), ALLOW(fdatasync), ONLY(ioctl, 2, UINT32_MAX, FIONREAD), ONLY(ioctl, 2, UINT32_MAX, TCGETS),
+	/* memory, which stays without executable pages */
+	ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(sysinfo), ONLY(mmap, 3, PROT_EXEC, 0), KILL(mmap),
+	ONLY(mprotect, 3, PROT_EXEC, 0), KILL(mprotect),
+	/* time */
+	ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
+	ALLOW(restart_syscall), ALLOW(timerfd_settime),
+	/* the process itself; tgkill only for abort(3), and limits only to be asked for */
+	ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(getpid), ALLOW(gettid), ALLOW(futex),
+	ALLOW(sched_yield), ALLOW(rseq), ALLOW(set_robust_list), ALLOW(getrandom), ALLOW(exit), ALLOW(exit_group),
+	ONLY(tgkill, 1, 0, 0), KILL(tgkill), ONLY(prlimit64, 3, UINT32_MAX, 0),
+	/* files */
+	READS(faccessat), READS(faccessat2), READS(readlinkat), READS(getcwd), READS(getdents64), READS(fadvise64),
+	READS(fstatfs), READS(inotify_init1), READS(inotify_add_watch), READS(inotify_rm_watch), WRITES(openat),
+	{SYS_openat, IF_READS, SECCOMP_RET_ALLOW, 3, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+	{SYS_openat, ALWAYS, SECCOMP_RET_ERRNO | EACCES, 0, 0, 0}, WRITES(renameat), WRITES(renameat2), WRITES(unlinkat),
+	WRITES(mkdirat), WRITES(flock), WRITES(sendfile), WRITES(copy_file_range),
 #ifdef SYS_open /* x86_64 has the older calls too */
-    ALLOW(poll), ALLOW(time), READS(access), READS(stat), READS(lstat), READS(readlink), WRITES(open), WRITES(rename),
-    WRITES(unlink), WRITES(mkdir), KILL(fork), KILL(vfork),
+	ALLOW(poll), ALLOW(time), READS(access), READS(stat), READS(lstat), READS(readlink), WRITES(open), WRITES(rename),
+	WRITES(unlink), WRITES(mkdir), KILL(fork), KILL(vfork),
 #endif
-    KILL(execve), KILL(execveat), KILL(clone), KILL(clone3), KILL(socket), KILL(socketpair), KILL(connect), KILL(bind),
-    KILL(listen), KILL(accept), KILL(accept4), KILL(ptrace), KILL(process_vm_readv), KILL(process_vm_writev),
-    KILL(kill), KILL(tkill), KILL(pidfd_open), KILL(memfd_create), KILL(io_uring_setup), KILL(bpf), KILL(userfaultfd),
-    KILL(perf_event_open), KILL(unshare), KILL(setns), KILL(mount), KILL(init_module), KILL(finit_module),
-    KILL(keyctl)};
+	KILL(execve), KILL(execveat), KILL(clone), KILL(clone3), KILL(socket), KILL(socketpair), KILL(connect), KILL(bind),
+	KILL(listen), KILL(accept), KILL(accept4), KILL(ptrace), KILL(process_vm_readv), KILL(process_vm_writev), KILL(kill),
+	KILL(tkill), KILL(pidfd_open), KILL(memfd_create), KILL(io_uring_setup), KILL(bpf), KILL(userfaultfd),
+	KILL(perf_event_open), KILL(unshare), KILL(setns), KILL(mount), KILL(init_module), KILL(finit_module), KILL(keyctl),
+};
+/* clang-format on */
 
 #define LOAD(member) (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(member))
 #define MASK(bits) (struct sock_filter) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits)
@@ -194,7 +179,6 @@ sandbox_filter(bool reads, bool writes)
 	code[n++] = LOAD(offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		const struct call *c = &calls[i];
-		uint32_t action = c->action ? c->action : SECCOMP_RET_ALLOW;
 		if ((c->when == IF_READS && !reads) || (c->when == IF_WRITES && !writes))
 			continue;
 		code[n++] = UNLESS(c->number, c->argument ? 5 : 1);
@@ -203,7 +187,7 @@ sandbox_filter(bool reads, bool writes)
 			code[n++] = MASK(c->mask ? c->mask : UINT32_MAX);
 			code[n++] = UNLESS(c->mask ? c->value : (uint32_t)getpid(), 1);
 		}
-		code[n++] = RETURN(action);
+		code[n++] = RETURN(c->action);
 		if (c->argument)
 			code[n++] = LOAD(offsetof(struct seccomp_data, nr));
 	}
@@ -215,15 +199,13 @@ sandbox_filter(bool reads, bool writes)
 static int
 sandbox_filter(bool reads, bool writes)
 {
-	(void)reads, (void)writes;
-	return ENOTSUP;
+	return (void)reads, (void)writes, ENOTSUP;
 }
 #endif
 
 void
 sandbox_end(struct sandbox *s)
 {
-	int filter_error = 0;
 	if (never)
 		return;
 	sandbox_privileges();
@@ -231,12 +213,11 @@ sandbox_end(struct sandbox *s)
 		s->error = syscall(SYS_landlock_restrict_self, s->ruleset, 0) != 0 ? errno : 0;
 		close(s->ruleset);
 	}
-	if (s->flags & SANDBOX_CALLS)
-		filter_error = sandbox_filter(s->reads, s->writes);
-	if (s->error == ENOMEM || filter_error == ENOMEM)
+	int filter = s->flags & SANDBOX_CALLS ? sandbox_filter(s->reads, s->writes) : 0;
+	if (s->error == ENOMEM || filter == ENOMEM)
 		die(EXIT_TEMPORARY, "out of memory");
-	if (s->error || filter_error)
+	if (s->error || filter)
 		log_warn("this kernel cannot sandbox the program fully, going on without%s%s%s%s",
 		    s->error ? ": Landlock: " : "", s->error ? strerrordesc_np(s->error) : "",
-		    filter_error ? ": seccomp: " : "", filter_error ? strerrordesc_np(filter_error) : "");
+		    filter ? ": seccomp: " : "", filter ? strerrordesc_np(filter) : "");
 }

@@ -1,15 +1,8 @@
-/* Least privilege: once a program holds what it needs it gives up the rest, so that whatever hostile input might make of
- * it reaches no further. Landlock limits files, TCP and signals; a filter limits system calls; both need no_new_privs.
- * What is open by then stays open, and names may still be looked up (stat).
- *
- *	struct sandbox s;
- *	sandbox_begin(&s, SANDBOX_CALLS);
- *	sandbox_read(&s, path);
- *	sandbox_end(&s);
- *
- * None of it can be undone, and child processes inherit it. A kernel without the means gets one warning, and the program
- * goes on. Builds with a sanitizer, which itself reads files and traces, and builds with -DACCTFLOW_UNSANDBOXED give up
- * nothing. */
+/* Once a program holds what it needs it gives up the rest, so that whatever hostile input might make of it reaches no
+ * further: Landlock limits files, TCP and signals, a filter system calls. What is open by then stays open, and names
+ * may still be looked up (stat). None of it can be undone, and child processes inherit it. A kernel without the means
+ * gets one warning, and the program goes on. Builds with a sanitizer and with -DACCTFLOW_UNSANDBOXED give up nothing.
+ */
 #ifndef ACCTFLOW_SANDBOX_H
 #define ACCTFLOW_SANDBOX_H
 
@@ -20,8 +13,7 @@ enum { SANDBOX_CALLS = 1 }; /* filter system calls too: for a program that only 
 
 struct sandbox {
 	unsigned flags;
-	int ruleset; /* Landlock's; -1: none, and `error` says why */
-	int error;
+	int ruleset, error; /* Landlock's; -1: none, and why */
 	uint64_t known;	    /* the rights that this kernel's Landlock can refuse */
 	bool reads, writes; /* some file is */
 };
@@ -34,8 +26,8 @@ void sandbox_privileges(void);
 
 void sandbox_begin(struct sandbox *s, unsigned flags);
 
-/* A file, or a folder and all beneath it, can still be read; or read and written, and files created, renamed and deleted
- * there. A path that does not exist is passed over. */
+/* A file, or a folder and all beneath it, can still be read; or read and written, and files created, renamed and
+ * deleted there. A path that does not exist is passed over. */
 void sandbox_read(struct sandbox *s, const char *path);
 void sandbox_write(struct sandbox *s, const char *path);
 

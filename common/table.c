@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-enum { HELD_ROWS = 1000, HELD_CHARS = 240, WIDEST = 48, NARROWEST = 20, GAP = 2 };
+enum { HELD_ROWS = 1000, HELD_CHARS = 240, WIDEST = 48, GAP = 2 };
 
 size_t
 table_terminal(int fd)
@@ -23,12 +23,6 @@ table_open(struct table *t, const char *title, int fd, bool bold)
 	*t = (struct table){.title = title, .width = table_terminal(fd), .bold = bold};
 }
 
-static bool
-table_cuttable(enum table_kind kind)
-{
-	return kind == TABLE_TEXT || kind == TABLE_PATH;
-}
-
 /* How many columns of a screen a text takes: its characters. */
 static size_t
 table_chars(struct slice s)
@@ -39,7 +33,7 @@ table_chars(struct slice s)
 	return n;
 }
 
-/* The first n characters, or those from the nth on. */
+/* The first n characters. */
 static struct slice
 table_head(struct slice s, size_t n)
 {
@@ -50,26 +44,19 @@ table_head(struct slice s, size_t n)
 	return (struct slice){s.p, i};
 }
 
-static struct slice
-table_tail(struct slice s, size_t n)
-{
-	size_t head = table_head(s, n).n;
-	return (struct slice){s.p + head, s.n - head};
-}
-
-/* Appends a text, cut to a width. */
+/* Appends a text, cut to a width: a path in its middle, other text at its end, a number never. */
 static void
 table_cut(struct buf *out, struct slice s, size_t width, enum table_kind kind)
 {
-	size_t chars = table_chars(s);
-	if (chars <= width || !table_cuttable(kind) || width < 3) {
+	size_t chars = table_chars(s), head = kind == TABLE_PATH ? (width - 1) / 3 : width - 1;
+	if (chars <= width || kind == TABLE_NUMBER || width < 3) {
 		buf_slice(out, s);
 		return;
 	}
-	size_t head = kind == TABLE_PATH ? (width - 1) / 3 : width - 1;
+	size_t tail = table_head(s, chars - (width - 1 - head)).n;
 	buf_slice(out, table_head(s, head));
 	buf_text(out, "…");
-	buf_slice(out, table_tail(s, chars - (width - 1 - head)));
+	buf_slice(out, (struct slice){s.p + tail, s.n - tail});
 }
 
 void
@@ -100,68 +87,44 @@ table_number(struct buf *out, struct slice s)
 	}
 }
 
-/* Makes columns narrower, the widest text first, until they fit. Returns whether they do. */
-static bool
-table_shrink(struct table *t)
-{
-	for (;;) {
-		size_t sum = 0, most = 0;
-		int widest = -1;
-		for (int c = 0; c < t->columns; c++) {
-			size_t width = t->column[c].width, name = t->column[c].name.len;
-			size_t least = name > NARROWEST ? name : NARROWEST;
-			sum += width ? width + GAP : 0;
-			if (table_cuttable(t->column[c].kind) && width > least && width > most) {
-				most = width;
-				widest = c;
-			}
-		}
-		if (t->width == 0 || sum <= t->width + GAP)
-			return true;
-		if (widest < 0)
-			return false;
-		t->column[widest].width--;
-	}
-}
-
 /* Decides on the layout, by the rows that are held. Where these are all, columns without any content are left out. */
 static void
 table_lay_out(struct table *t, bool all)
 {
+	size_t sum = 0;
 	for (int c = 0; c < t->columns; c++) {
-		size_t widest = t->column[c].widest, name = t->column[c].name.len;
+		size_t widest = t->column[c].width, name = t->column[c].name.len;
 		size_t width = widest > name ? widest : name;
-		width = width > WIDEST && table_cuttable(t->column[c].kind) ? WIDEST : width;
+		width = width > WIDEST && t->column[c].kind != TABLE_NUMBER ? WIDEST : width;
 		t->column[c].width = all && widest == 0 ? 0 : width;
+		sum += t->column[c].width ? t->column[c].width + GAP : 0;
 	}
-	t->blocks = !table_shrink(t);
+	t->blocks = t->width > 0 && sum > t->width + GAP;
+}
+
+/* The next of the cells that are held. */
+static struct slice
+table_next(const char **p)
+{
+	struct slice s = {*p, (size_t)((const char *)rawmemchr(*p, '\n') - *p)};
+	*p += s.n + 1;
+	return s;
 }
 
 /* Appends one line of cells, or the heading. *p moves past the cells. */
 static void
 table_line(struct table *t, struct buf *out, const char **p)
 {
-	bool first = true;
 	size_t pad = 0;
 	for (int c = 0; c < t->columns; c++) {
-		struct slice s = slice_buf(&t->column[c].name);
-		enum table_kind kind = t->column[c].kind;
-		size_t width = t->column[c].width;
-		if (p) {
-			s = (struct slice){*p, (size_t)((const char *)rawmemchr(*p, '\n') - *p)};
-			*p += s.n + 1;
-		}
+		struct slice s = p ? table_next(p) : slice_buf(&t->column[c].name);
+		size_t width = t->column[c].width, chars = table_chars(s), rest = chars < width ? width - chars : 0;
 		if (width == 0)
 			continue;
-		buf_printf(out, "%*s", (int)(first ? 0 : pad + GAP), "");
-		size_t chars = table_chars(s) < width || !table_cuttable(kind) ? table_chars(s) : width;
-		pad = chars < width ? width - chars : 0;
-		if (kind == TABLE_NUMBER) {
-			buf_printf(out, "%*s", (int)pad, "");
-			pad = 0;
-		}
-		table_cut(out, s, width, kind);
-		first = false;
+		bool number = t->column[c].kind == TABLE_NUMBER;
+		buf_printf(out, "%*s", (int)(number ? pad + rest : pad), "");
+		table_cut(out, s, width, t->column[c].kind);
+		pad = number ? GAP : GAP + rest;
 	}
 	buf_char(out, '\n');
 }
@@ -174,26 +137,17 @@ table_block(struct table *t, struct buf *out, const char **p)
 	for (int c = 1; c < t->columns; c++)
 		label = t->column[c].name.len > label ? t->column[c].name.len : label;
 	for (int c = 0; c < t->columns; c++) {
-		struct slice s = {*p, (size_t)((const char *)rawmemchr(*p, '\n') - *p)};
-		*p += s.n + 1;
-		if (c == 0) {
-			buf_text(out, t->bold ? "\033[1m" : "");
-			table_cut(out, s, t->width, t->column[c].kind);
-			buf_text(out, t->bold ? "\033[0m\n" : "\n");
-		} else if (s.n) {
+		struct slice s = table_next(p);
+		size_t before = c ? label + 2 * GAP : 0;
+		if (c && !s.n)
+			continue;
+		if (c)
 			buf_printf(out, "%*s%-*s%*s", GAP, "", (int)label, buf_cstr(&t->column[c].name), GAP, "");
-			size_t before = label + 2 * GAP;
-			table_cut(out, s, t->width > before ? t->width - before : 0, t->column[c].kind);
-			buf_char(out, '\n');
-		}
+		else
+			buf_text(out, t->bold ? "\033[1m" : "");
+		table_cut(out, s, t->width > before ? t->width - before : 0, t->column[c].kind);
+		buf_text(out, !c && t->bold ? "\033[0m\n" : "\n");
 	}
-}
-
-static void
-table_bold(struct table *t, struct buf *out, bool on)
-{
-	if (t->bold)
-		buf_text(out, on ? "\033[1m" : "\033[0m");
 }
 
 /* Appends the rows that are held, behind title and heading where these are the first. */
@@ -202,11 +156,10 @@ table_print(struct table *t, struct buf *out, bool all)
 {
 	if (!t->begun) {
 		table_lay_out(t, all);
-		table_bold(t, out, true);
-		buf_printf(out, "%s%s\n", t->title, t->held ? "" : ": none");
+		buf_printf(out, "%s%s%s\n", t->bold ? "\033[1m" : "", t->title, t->held ? "" : ": none");
 		if (t->held && !t->blocks)
 			table_line(t, out, NULL);
-		table_bold(t, out, false);
+		buf_text(out, t->bold ? "\033[0m" : "");
 	}
 	const char *p = buf_cstr(&t->cells);
 	for (; t->held > 0; t->held--) {
@@ -227,14 +180,13 @@ table_cell(struct table *t, struct slice text, struct buf *out)
 	else
 		buf_safe(&t->cells, text);
 	struct slice s = {t->cells.p + at, t->cells.len - at};
-	if (t->column[t->cell].kind == TABLE_TEXT && table_chars(s) > HELD_CHARS) {
+	size_t chars = table_chars(s), *width = &t->column[t->cell].width;
+	if (t->column[t->cell].kind == TABLE_TEXT && chars > HELD_CHARS) {
 		t->cells.len = at + table_head(s, HELD_CHARS).n;
 		buf_text(&t->cells, "…");
-		s.n = t->cells.len - at;
 	}
-	size_t chars = table_chars(s);
-	if (chars > t->column[t->cell].widest)
-		t->column[t->cell].widest = chars;
+	if (!t->begun && chars > *width)
+		*width = chars;
 	buf_char(&t->cells, '\n');
 	if (++t->cell < t->columns)
 		return;

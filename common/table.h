@@ -1,5 +1,4 @@
-/* Tables for people. They fit the terminal: long texts are cut, and where even that is not enough each row becomes a
- * block of labels and values. */
+/* Tables for people. Where one does not fit the terminal, each row is a block of labels and values. Long texts are cut. */
 #ifndef ACCTFLOW_TABLE_H
 #define ACCTFLOW_TABLE_H
 
@@ -7,9 +6,8 @@
 
 enum { TABLE_COLUMNS = 24 };
 
-/* A number gets thousands separators; a path is cut in its middle, other text at its end, numbers and what is fixed (a
- * time) never. */
-enum table_kind { TABLE_TEXT, TABLE_NUMBER, TABLE_PATH, TABLE_FIXED };
+/* A number gets thousands separators; a path is cut in its middle, other text at its end. */
+enum table_kind { TABLE_TEXT, TABLE_NUMBER, TABLE_PATH };
 
 struct table {
 	const char *title;
@@ -19,7 +17,7 @@ struct table {
 	struct {
 		struct buf name;
 		enum table_kind kind;
-		size_t widest, width; /* in characters; 0: not shown */
+		size_t width; /* in characters: the widest that is held, then as laid out; 0: not shown */
 	} column[TABLE_COLUMNS];
 	struct buf cells; /* of the rows that are held, each cell a line */
 	size_t held;

@@ -658,8 +658,6 @@ run(struct reader *rd)
 	metrics_open("reader");
 	restrict_rights(rd);
 	rd->start = clock_now();
-	metrics_shard(rd->shard.index, rd->shard.count);
-	metrics_source(slice_of(rd->source));
 	metrics_set(METRIC_EMITTED, rd->from);
 	metrics_set(METRIC_SIZE, rd->follows || rd->spool.path ? 0 : files_size(rd->paths, rd->paths_n));
 	begin(rd);

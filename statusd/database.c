@@ -14,7 +14,9 @@
 enum { BLOCK_BYTES = 4 << 20, READ_BYTES = 64 << 10, PATIENCE_US = 4000000 };
 
 const char *const db_numbers[DB_NUMBERS] = {"read", "indexed", "stale", "duplicate", "conflict", "rejected", "fired",
-    "cancelled", "pending", "overdue", "schema", "schema.wanted"};
+    "failed", "cancelled", "pending", "overdue", "schema", "schema.wanted", "rejected.id", "rejected.accountType",
+    "rejected.tokens", "rejected.callbackTimeMs", "rejected.version", "rejected.arriveMs", "rejected.json",
+    "rejected.refused", "rejected.other"};
 const char *const db_texts[DB_TEXTS] = {"error", "sources", "pendingByDue", "richest", "rejects"};
 
 static _Noreturn void
@@ -62,6 +64,7 @@ database_tend(struct database *db)
 		buf_text(&db->text[DB_ERROR], "no answer in time");
 }
 
+/* Ends a block; the next one is due within so many seconds. */
 static void
 database_block(struct database *db, uint64_t next)
 {
@@ -73,19 +76,6 @@ database_block(struct database *db, uint64_t next)
 	db->failed = false;
 	db->answers++;
 	db->expected = now + (int64_t)next * 1000000 + PATIENCE_US;
-}
-
-static void
-database_kind(struct database *db, const char *name, int64_t n)
-{
-	size_t i = 0;
-	while (i < db->kinds && strcmp(db->kind[i].name, name) != 0)
-		i++;
-	if (i == KINDS || strlen(name) >= KIND_BYTES)
-		return;
-	memcpy(db->kind[i].name, name, strlen(name) + 1);
-	db->kind[i].n = n;
-	db->kinds += i == db->kinds;
 }
 
 static void
@@ -107,9 +97,7 @@ database_value(struct database *db, const char *name, struct slice value)
 			db->text[i].len = 0;
 			buf_slice(&db->text[i], value);
 		}
-	if (strncmp(name, "rejected.", 9) == 0 && number)
-		database_kind(db, name + 9, (int64_t)n);
-	else if (strcmp(name, "error") == 0)
+	if (strcmp(name, "error") == 0)
 		db->failed = true;
 	else if (strcmp(name, "next") == 0)
 		database_block(db, n);

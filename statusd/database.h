@@ -1,46 +1,29 @@
-/* The database's figures, by way of `writer status --interval`: a child process, and the newest of what it printed. Only
- * writer talks to Postgres. */
+/* The database's figures, by way of `writer status --interval`: a child process, and the newest of what it printed.
+ * Only writer talks to Postgres. */
 #ifndef ACCTFLOW_DATABASE_H
 #define ACCTFLOW_DATABASE_H
 
 #include "buf.h"
 
 /* The numbers and the JSON arrays that are known, by their names in writer's output. */
+/* clang-format off */
 enum db_number {
-	DB_READ,
-	DB_INDEXED,
-	DB_STALE,
-	DB_DUPLICATE,
-	DB_CONFLICT,
-	DB_REJECTED,
-	DB_FIRED,
-	DB_CANCELLED,
-	DB_PENDING,
+	DB_READ, DB_INDEXED, DB_STALE, DB_DUPLICATE, DB_CONFLICT, DB_REJECTED, DB_FIRED, DB_FAILED, DB_CANCELLED, DB_PENDING,
 	DB_TOTALS, /* up to here totals that people see */
-	DB_OVERDUE = DB_TOTALS,
-	DB_SCHEMA,
-	DB_SCHEMA_WANTED,
-	DB_NUMBERS
+	DB_OVERDUE = DB_TOTALS, DB_SCHEMA, DB_SCHEMA_WANTED,
+	DB_KINDS, DB_NUMBERS = DB_KINDS + 9 /* rejects, by what was wrong: "rejected.KIND" */
 };
-extern const char *const db_numbers[DB_NUMBERS];
 enum { DB_ERROR, DB_SOURCES, DB_PENDING_BY_DUE, DB_RICHEST, DB_REJECTS, DB_TEXTS };
-extern const char *const db_texts[DB_TEXTS];
-enum { KINDS = 16, KIND_BYTES = 24 };
+/* clang-format on */
+extern const char *const db_numbers[DB_NUMBERS], *const db_texts[DB_TEXTS];
 
 struct database {
 	int fd;			    /* to poll for POLLIN; -1: nobody is asked */
-	int64_t answered;	    /* clock_now() when the database last answered; 0: never */
+	int64_t answered, expected; /* when it answered last (0: never), and when it will have again */
 	uint64_t answers;	    /* blocks so far, errors included */
 	int64_t number[DB_NUMBERS]; /* -1: unknown */
 	struct buf text[DB_TEXTS];  /* DB_ERROR: of the last block; empty: none */
-	struct {
-		char name[KIND_BYTES];
-		int64_t n;
-	} kind[KINDS]; /* rejects by what was wrong */
-	size_t kinds;
-	/* Its own. */
-	bool failed; /* an error line came in this block */
-	int64_t expected;
+	bool failed;		    /* an error line came in this block */
 	struct buf in;
 };
 

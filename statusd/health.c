@@ -27,7 +27,8 @@ health_database(const struct pipelines *ps, const struct database *db, struct bu
 		buf_safe(why, slice_buf(&db->text[DB_ERROR]));
 		buf_char(why, '\n');
 	} else if (n[DB_SCHEMA] != n[DB_SCHEMA_WANTED]) {
-		buf_printf(why, "the schema's version is %" PRIi64 ", not %" PRIi64 "\n", n[DB_SCHEMA], n[DB_SCHEMA_WANTED]);
+		buf_printf(
+		    why, "the schema's version is %" PRIi64 ", not %" PRIi64 "\n", n[DB_SCHEMA], n[DB_SCHEMA_WANTED]);
 	} else if (n[DB_OVERDUE] > 0 && !pipelines_running(ps)) {
 		buf_printf(why, "no run is on, and %" PRIi64 " callback%s overdue\n", n[DB_OVERDUE],
 		    n[DB_OVERDUE] == 1 ? " is" : "s are");
@@ -59,7 +60,8 @@ health_ready(const struct pipelines *ps, const struct database *db, const struct
 {
 	health_database(ps, db, why);
 	if (ps->disk_free < l->least_disk * 1000000)
-		buf_printf(why, "the disk of the state folder is nearly full: %.1f MB are free\n", (double)ps->disk_free / 1e6);
+		buf_printf(why, "the disk of the state folder is nearly full: %.1f MB are free\n",
+		    (double)ps->disk_free / 1e6);
 	for (size_t i = 0; i < ps->n; i++)
 		health_pipeline(ps, &ps->all[i], l, why);
 	health_alive(ps, why);

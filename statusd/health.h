@@ -10,8 +10,8 @@ struct limits {
 	uint64_t least_disk; /* megabytes that must be free */
 };
 
-/* Appends why the programs that run are not responsive, or why work cannot go on: one reason per line, nothing if all is
- * well. */
+/* Appends why the programs that run are not responsive, or why work cannot go on: one reason per line, nothing if all
+ * is well. */
 void health_alive(const struct pipelines *ps, struct buf *why);
 void health_ready(const struct pipelines *ps, const struct database *db, const struct limits *l, struct buf *why);
 

@@ -1,9 +1,9 @@
-/* See http.h. A connection that is open for too long is cut off, and if there are too many the oldest goes, so that idle
- * clients cannot lock others out. */
+/* See http.h. A connection that is open for too long is cut off, and if there are too many the oldest goes, so that
+ * idle clients cannot lock others out. */
 #include "http.h"
 
-#include "time.h"
 #include "log.h"
+#include "time.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -45,17 +45,13 @@ on_connection(void *context, struct MHD_Connection *connection, void **own, enum
 {
 	struct http *h = context;
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	bool starts = code == MHD_CONNECTION_NOTIFY_STARTED;
 	int fd = info ? info->connect_fd : FILES, oldest = -1;
 	(void)own;
-	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
-		h->open--;
-		if (fd < FILES)
-			h->since[fd] = 0;
-		return;
-	}
 	if (fd < FILES)
-		h->since[fd] = clock_now();
-	if (++h->open <= MOST)
+		h->since[fd] = starts ? clock_now() : 0;
+	h->open += starts ? 1U : -1U;
+	if (!starts || h->open <= MOST)
 		return;
 	for (int i = 0; i < FILES; i++)
 		if (h->since[i] && (oldest < 0 || h->since[i] < h->since[oldest]))
@@ -75,15 +71,12 @@ header_has(struct MHD_Connection *connection, const char *name, const char *text
 static void
 headers_add(struct MHD_Response *r, const struct http_answer *a)
 {
-	static const char *const always[][2] = {
-	    {"Connection", "close"},
-	    {"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-					"img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-	    {"X-Content-Type-Options", "nosniff"},
-	    {"Referrer-Policy", "no-referrer"},
-	};
-	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-		MHD_add_response_header(r, always[i][0], always[i][1]);
+	MHD_add_response_header(r, "Connection", "close");
+	MHD_add_response_header(r, "Content-Security-Policy",
+	    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+	    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
 	MHD_add_response_header(r, "Content-Type", a->type);
 	MHD_add_response_header(r, "Cache-Control", a->etag ? "no-cache" : "no-store");
 	if (a->etag) {
@@ -129,33 +122,17 @@ on_request(void *context, struct MHD_Connection *connection, const char *url, co
 	return result;
 }
 
-static void __attribute__((format(printf, 2, 0))) on_log(void *context, const char *format, va_list ap)
-{
-	char text[300];
-	(void)context;
-	vsnprintf(text, sizeof text, format, ap);
-	log_debug("%.*s", (int)strcspn(text, "\n"), text);
-}
-
 /* Opens the socket. Returns it, or -1 with the message. */
 static int
 listen_open(const char *where, struct buf *error)
 {
 	struct addrinfo want = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found = NULL;
 	char host[256] = "127.0.0.1";
-	const char *port = strrchr(where, ':'), *start = where;
-	if (port) {
-		size_t n = (size_t)(port - where);
-		if (n > 1 && *start == '[' && port[-1] == ']') {
-			start++;
-			n -= 2;
-		}
-		if (n < sizeof host) {
-			memcpy(host, start, n);
-			host[n] = '\0';
-		}
+	const char *colon = strrchr(where, ':'), *port = colon ? colon + 1 : where;
+	if (colon) {
+		bool bracketed = *where == '[' && colon > where + 1 && colon[-1] == ']';
+		snprintf(host, sizeof host, "%.*s", (int)(colon - where) - 2 * bracketed, where + bracketed);
 	}
-	port = port ? port + 1 : where;
 	/* The resolver takes 99999 for 34463. */
 	if (!*port || port[strspn(port, "0123456789")] || strlen(port) > 5 || strtoul(port, NULL, 10) > UINT16_MAX) {
 		buf_printf(error, "not a port to listen on, \"%s\": expected 0 to 65535", port);
@@ -205,9 +182,8 @@ http_start(const char *where, http_fn *fn, void *context, struct buf *error)
 	struct http *h = mem_alloc(sizeof *h);
 	*h = (struct http){.fn = fn, .context = context};
 	url_make(h, fd);
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
-	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-	    (unsigned)LIMIT, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(LIFE_US / 1000000),
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(LIFE_US / 1000000),
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
 	    MHD_OPTION_END);
 	if (!h->daemon) {

@@ -420,8 +420,8 @@ const DUE = {0: 'overdue', 1: 'within 1 s', 10: '1 to 10 s', 60: '10 to 60 s', 6
 
 // The last ones take longer to count and may be older, so no sum is promised.
 const TOTALS = [['read', 'Read'], ['indexed', '= indexed'], ['stale', '+ stale'], ['duplicate', '+ duplicate'],
-	['conflict', '+ conflict'], ['rejected', '+ rejected'], ['fired', 'Fired'], ['cancelled', 'Cancelled'],
-	['pending', 'Pending'], ['restarts', 'Restarts']];
+	['conflict', '+ conflict'], ['rejected', '+ rejected'], ['fired', 'Fired'], ['failed', 'Failed'],
+	['cancelled', 'Cancelled'], ['pending', 'Pending'], ['restarts', 'Restarts']];
 
 let last = null; // the last answer
 let paused = false;

@@ -24,40 +24,27 @@ enum {
 const char *const program_names[PROGRAMS] = {"reader", "writer", "timerd", "ack"};
 const char *const program_states[] = {"stopped", "stalled", "running"};
 
-/* Reads a whole small file; a file that does not exist is empty. */
-static void
-pipelines_file(const char *path, struct buf *b)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 0;
-	b->len = 0;
-	do {
-		b->len += (size_t)n;
-		buf_reserve(b, 4096);
-	} while (fd >= 0 && (n = read(fd, b->p + b->len, 4095)) > 0);
-	b->p[b->len] = '\0';
-	if (fd >= 0)
-		close(fd);
-}
-
 static void
 restarts_look(struct pipelines *ps)
 {
-	char path[PATH_BYTES];
-	struct buf text = {0};
+	char path[PATH_BYTES], line[128];
+	struct restart r = {0};
 	snprintf(path, sizeof path, "%s/run/restarts", ps->home);
-	pipelines_file(path, &text);
+	FILE *f = fopen(path, "re");
 	ps->restarts = 0;
-	for (char *line = text.p, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-		struct restart r = {0};
-		*end = '\0';
+	while (f && fgets(line, sizeof line, f)) {
 		if (sscanf(line, "%" SCNd64 " %31s %31[^\n]", &r.at, r.program, r.cause) != 3)
 			continue;
 		if ((ps->restarts & (ps->restarts - 1)) == 0) /* full at each power of two */
 			ps->restart = mem_grow(ps->restart, (ps->restarts ? 2 * ps->restarts : 1) * sizeof r);
 		ps->restart[ps->restarts++] = r;
+		struct restart *first = ps->restart;
+		while (strcmp(first->program, r.program) != 0 || strcmp(first->cause, r.cause) != 0)
+			first++;
+		first->same++;
 	}
-	buf_free(&text);
+	if (f)
+		fclose(f);
 }
 
 /* The disk blocks of a folder's files, as a spool's beginning may be a hole. */
@@ -145,33 +132,29 @@ lag_look(struct pipeline *p, int64_t now)
 	p->lag_seconds = (double)(now - since) / 1e6;
 }
 
-/* The name that the supervisor gave, "SOURCE I/N"; by hand what reader says. */
+/* The name that the supervisor gave, "SOURCE I/N"; by hand the folder's. */
 static void
 name_look(struct pipeline *p, const char *folder)
 {
-	const struct metrics *m = &p->program[READER].metrics;
-	char path[PATH_BYTES];
-	struct buf text = {0};
-	if (snprintf(path, sizeof path, "%s/name", folder) >= (int)sizeof path)
-		return;
-	pipelines_file(path, &text);
-	text.p[strcspn(text.p, "\n")] = '\0';
-	char *space = strrchr(text.p, ' ');
+	char path[PATH_BYTES + 310], text[sizeof p->source + sizeof p->shard] = "";
+	snprintf(path, sizeof path, "%s/name", folder);
+	FILE *f = fopen(path, "re");
+	if (f && fgets(text, sizeof text, f))
+		text[strcspn(text, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	char *space = strrchr(text, ' ');
 	if (space) {
 		*space = '\0';
 		snprintf(p->shard, sizeof p->shard, "%s", space + 1);
-		snprintf(p->source, sizeof p->source, "%s", text.p);
-	} else if (p->program[READER].known) {
-		snprintf(p->shard, sizeof p->shard, "%u/%u", m->shard, m->shards ? m->shards : 1);
-		snprintf(p->source, sizeof p->source, "%.*s", (int)m->source_n, m->source);
 	}
-	buf_free(&text);
+	snprintf(p->source, sizeof p->source, "%s", space ? text : strrchr(folder, '/') + 1);
 }
 
 static void
 pipeline_look(struct pipeline *p, const char *folder, int64_t now)
 {
-	*p = (struct pipeline){0};
+	*p = (struct pipeline){.shard = "0/1"};
 	for (int i = 0; i < PROGRAMS; i++) {
 		struct watched *w = &p->program[i];
 		int found = metrics_read(folder, program_names[i], &w->metrics);
@@ -243,18 +226,18 @@ pipelines_progress(const struct pipelines *ps)
 	bool sized = true;
 	for (size_t i = 0; i < ps->n; i++) {
 		const struct progress *g = &ps->all[i].progress;
-		const char *slash = strchr(ps->all[i].shard, '/');
-		uint64_t shards = slash ? strtoull(slash + 1, NULL, 10) : 1;
-		shards = shards ? shards : 1;
+		unsigned shards = 1;
 		if (!g->known)
 			continue;
+		if (sscanf(ps->all[i].shard, "%*u/%u", &shards) != 1 || shards == 0)
+			shards = 1;
 		all.known = true;
 		all.emitted += g->emitted / shards;
 		all.bytes += g->bytes;
 		all.size += g->size;
 		sized = sized && g->size > 0;
 		if (g->rate >= 0)
-			all.rate = (all.rate < 0 ? 0 : all.rate) + g->rate / (double)shards;
+			all.rate = (all.rate < 0 ? 0 : all.rate) + g->rate / shards;
 		all.left = g->left > all.left ? g->left : all.left;
 	}
 	all.size = sized ? all.size : 0;

@@ -1,15 +1,14 @@
-/* The pipelines of a run, as their files in the state folder show them: run/pipelines/K for each, with the metrics files
- * of its programs and its `name`; run/restarts; and the disk. Folders may come and go. */
+/* The pipelines of a run, as their files in the state folder show them: run/pipelines/K for each, with the metrics
+ * files of its programs and its `name`; run/restarts; and the disk. Folders may come and go. */
 #ifndef ACCTFLOW_PIPELINES_H
 #define ACCTFLOW_PIPELINES_H
 
+#include "buf.h"
 #include "metrics.h"
 
 enum program_index { READER, WRITER, TIMERD, ACK, PROGRAMS };
-extern const char *const program_names[PROGRAMS];
-
 enum program_state { STOPPED, STALLED, RUNNING };
-extern const char *const program_states[];
+extern const char *const program_names[PROGRAMS], *const program_states[];
 
 struct watched {
 	bool known; /* there is a metrics file */
@@ -25,7 +24,7 @@ struct progress {
 };
 
 struct pipeline {
-	char source[METRICS_SOURCE_BYTES], shard[24];
+	char source[1025], shard[24];
 	struct watched program[PROGRAMS];
 	struct progress progress;
 	int64_t lag_records; /* emitted by reader and not committed; -1: unknown */
@@ -36,17 +35,16 @@ struct pipeline {
 struct restart {
 	int64_t at;
 	char program[32], cause[32];
+	size_t same; /* how many restarts are like this one, which is the first of them; else 0 */
 };
 
 struct pipelines {
 	const char *home;
-	int64_t now; /* when all this was looked at */
+	int64_t now, disk_at; /* when all this was looked at */
 	struct pipeline *all;
-	size_t n;
 	struct restart *restart; /* of this run, the oldest first */
-	size_t restarts;
+	size_t n, restarts;
 	uint64_t spool_bytes, disk_free;
-	int64_t disk_at;
 };
 
 /* Looks again, unless that was less than a tenth of a second ago. */

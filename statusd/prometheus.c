@@ -4,6 +4,7 @@
 #include "options.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static void
 prometheus_head(struct buf *b, const char *name, const char *type, const char *help)
@@ -34,48 +35,53 @@ prometheus_label(struct buf *b, const char *name, const char *value)
 	buf_free(&safe);
 }
 
-/* Begins a sample of a pipeline: NAMESUFFIX{source="…",shard="…" */
+/* Appends a sample of a pipeline: NAME{source="…",shard="…"MORE} VALUE */
 static void
-prometheus_begin(struct buf *b, const char *name, const char *suffix, const struct pipeline *p)
+prometheus_sample(struct buf *b, const char *name, const struct pipeline *p, const char *more, double v)
 {
-	buf_printf(b, "acctflow_%s%s{", name, suffix);
+	buf_printf(b, "acctflow_%s{", name);
 	prometheus_label(b, "source", p->source);
 	buf_char(b, ',');
 	prometheus_label(b, "shard", p->shard);
+	buf_printf(b, "%s} %.17g\n", more, v);
 }
 
 static void
-prometheus_sample(struct buf *b, const char *name, const char *suffix, const struct pipeline *p, double v)
+prometheus_histogram(struct buf *b, const struct pipelines *ps, enum histogram which)
 {
-	prometheus_begin(b, name, suffix, p);
-	buf_printf(b, "} %.17g\n", v);
-}
-
-static void
-prometheus_histogram(struct buf *b, const struct pipelines *ps, enum program_index owner, enum histogram which,
-    double unit, const char *name, const char *help)
-{
-	prometheus_head(b, name, "histogram", help);
-	for (size_t p = 0; p < ps->n; p++) {
-		const struct metrics_histogram *h = &ps->all[p].program[owner].metrics.histogram[which];
+	static const struct {
+		const char *name, *help;
+		enum program_index program;
+		double unit;
+	} shown[HISTOGRAM_COUNT] = {{"batch_updates", "Updates in a batch.", WRITER, 1},
+	    {"commit_seconds", "From handing a batch to the database to its commit.", WRITER, 1e6},
+	    {"arrival_to_emitted_seconds", "From an update's arrival at writer to its event being emitted.", ACK, 1e6},
+	    {"callback_lateness_seconds", "From when a callback was due to when it fired.", TIMERD, 1e6}};
+	char name[64], le[32];
+	prometheus_head(b, shown[which].name, "histogram", shown[which].help);
+	for (size_t k = 0; k < ps->n; k++) {
+		const struct pipeline *p = &ps->all[k];
+		const struct metrics_histogram *h = &p->program[shown[which].program].metrics.histogram[which];
 		uint64_t sum = 0;
+		snprintf(name, sizeof name, "%s_bucket", shown[which].name);
 		for (int i = 0; i < METRICS_BUCKETS; i++) {
-			sum += h->count[i];
-			prometheus_begin(b, name, "_bucket", &ps->all[p]);
+			snprintf(le, sizeof le, ",le=\"+Inf\"");
 			if (i < METRICS_BUCKETS - 1)
-				buf_printf(b, ",le=\"%g\"} %" PRIu64 "\n", (double)metrics_bounds[which][i] / unit, sum);
-			else
-				buf_printf(b, ",le=\"+Inf\"} %" PRIu64 "\n", sum);
+				snprintf(
+				    le, sizeof le, ",le=\"%g\"", (double)metrics_bounds[which][i] / shown[which].unit);
+			sum += h->count[i];
+			prometheus_sample(b, name, p, le, (double)sum);
 		}
-		prometheus_sample(b, name, "_sum", &ps->all[p], (double)h->sum / unit);
-		prometheus_sample(b, name, "_count", &ps->all[p], (double)sum);
+		snprintf(name, sizeof name, "%s_sum", shown[which].name);
+		prometheus_sample(b, name, p, "", (double)h->sum / shown[which].unit);
+		snprintf(name, sizeof name, "%s_count", shown[which].name);
+		prometheus_sample(b, name, p, "", (double)sum);
 	}
 }
 
 static void
-prometheus_database(const struct database *db, struct buf *b)
+prometheus_database(const int64_t *n, struct buf *b)
 {
-	const int64_t *n = db->number;
 	static const struct {
 		enum db_number which;
 		const char *name, *labels, *help; /* no help: of the same metric as the one before */
@@ -85,6 +91,7 @@ prometheus_database(const struct database *db, struct buf *b)
 	    {DB_DUPLICATE, "ignored_total", "{reason=\"duplicate\"}", NULL},
 	    {DB_CONFLICT, "ignored_total", "{reason=\"conflict\"}", NULL},
 	    {DB_FIRED, "fired_total", "", "Callbacks recorded as fired."},
+	    {DB_FAILED, "failed_total", "", "Callbacks recorded as failed."},
 	    {DB_CANCELLED, "cancelled_total", "", "Callbacks cancelled by a newer version."}};
 	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
 		if (n[counts[i].which] < 0)
@@ -96,13 +103,11 @@ prometheus_database(const struct database *db, struct buf *b)
 	if (n[DB_PENDING] >= 0)
 		prometheus_gauge(b, "pending_callbacks", "Callbacks that have neither fired nor been cancelled.",
 		    (double)n[DB_PENDING]);
-	if (db->kinds)
-		prometheus_head(b, "rejected_total", "counter", "Records rejected, by what was wrong.");
-	for (size_t i = 0; i < db->kinds; i++) {
-		buf_text(b, "acctflow_rejected_total{");
-		prometheus_label(b, "reason", db->kind[i].name);
-		buf_printf(b, "} %" PRIi64 "\n", db->kind[i].n);
-	}
+	prometheus_head(b, "rejected_total", "counter", "Records rejected, by what was wrong.");
+	for (int i = DB_KINDS; i < DB_NUMBERS; i++)
+		if (n[i] >= 0)
+			buf_printf(b, "acctflow_rejected_total{reason=\"%s\"} %" PRIi64 "\n",
+			    strchr(db_numbers[i], '.') + 1, n[i]);
 }
 
 /* Each cause once, with how often. */
@@ -112,20 +117,13 @@ prometheus_restarts(const struct pipelines *ps, struct buf *b)
 	prometheus_head(b, "restarts_total", "counter", "Restarts of the programs in this run, by cause.");
 	for (size_t i = 0; i < ps->restarts; i++) {
 		const struct restart *r = &ps->restart[i];
-		size_t before = 0, all = 0;
-		for (size_t k = 0; k < ps->restarts; k++) {
-			const struct restart *o = &ps->restart[k];
-			bool same = strcmp(r->program, o->program) == 0 && strcmp(r->cause, o->cause) == 0;
-			before += same && k < i;
-			all += same;
-		}
-		if (before)
+		if (!r->same)
 			continue;
 		buf_text(b, "acctflow_restarts_total{");
 		prometheus_label(b, "program", r->program);
 		buf_char(b, ',');
 		prometheus_label(b, "cause", r->cause);
-		buf_printf(b, "} %zu\n", all);
+		buf_printf(b, "} %zu\n", r->same);
 	}
 }
 
@@ -137,22 +135,24 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 	    {"oldest_due_seconds", "gauge", "By how much the oldest pending callback is overdue."},
 	    {"lag_records", "gauge", "Records emitted by reader that the database has not committed."},
 	    {"lag_seconds", "gauge", "How long the oldest of them has been waiting."}};
+	char label[32];
 	for (size_t s = 0; s < sizeof shown / sizeof *shown; s++) {
 		prometheus_head(b, shown[s][0], shown[s][1], shown[s][2]);
 		for (size_t i = 0; i < ps->n; i++) {
 			const struct pipeline *p = &ps->all[i];
-			const _Atomic uint64_t *w = p->program[WRITER].metrics.value, *a = p->program[ACK].metrics.value;
+			const _Atomic uint64_t *w = p->program[WRITER].metrics.value,
+					       *a = p->program[ACK].metrics.value;
 			const double v[] = {(double)w[METRIC_BATCHES], (double)(w[METRIC_RETRIES] + a[METRIC_RETRIES]),
 			    p->overdue, (double)p->lag_records, p->lag_records < 0 ? -1 : p->lag_seconds};
 			if (v[s] >= 0)
-				prometheus_sample(b, shown[s][0], "", p, v[s]);
+				prometheus_sample(b, shown[s][0], p, "", v[s]);
 		}
 	}
 	prometheus_head(b, "up", "gauge", "Whether the program runs.");
 	for (size_t i = 0; i < ps->n * PROGRAMS; i++) {
-		prometheus_begin(b, "up", "", &ps->all[i / PROGRAMS]);
-		buf_printf(b, ",program=\"%s\"} %d\n", program_names[i % PROGRAMS],
-		    ps->all[i / PROGRAMS].program[i % PROGRAMS].state != STOPPED);
+		const struct pipeline *p = &ps->all[i / PROGRAMS];
+		snprintf(label, sizeof label, ",program=\"%s\"", program_names[i % PROGRAMS]);
+		prometheus_sample(b, "up", p, label, p->program[i % PROGRAMS].state != STOPPED);
 	}
 }
 
@@ -162,16 +162,11 @@ prometheus_write(const struct pipelines *ps, const struct database *db, bool rea
 	prometheus_head(b, "build_info", "gauge", "The version that answers; always 1.");
 	buf_printf(b, "acctflow_build_info{version=\"%s\"} 1\n", acctflow_version);
 	prometheus_gauge(b, "ready", "Whether /readyz answers 200.", ready);
-	prometheus_database(db, b);
+	prometheus_database(db->number, b);
 	prometheus_restarts(ps, b);
 	prometheus_pipelines(ps, b);
 	prometheus_gauge(b, "spool_bytes", "Disk used for spooled input.", (double)ps->spool_bytes);
 	prometheus_gauge(b, "disk_free_bytes", "Room on the disk of the state folder.", (double)ps->disk_free);
-	prometheus_histogram(b, ps, WRITER, HISTOGRAM_BATCH, 1, "batch_updates", "Updates in a batch.");
-	prometheus_histogram(
-	    b, ps, WRITER, HISTOGRAM_COMMIT, 1e6, "commit_seconds", "From handing a batch to the database to its commit.");
-	prometheus_histogram(b, ps, ACK, HISTOGRAM_EMITTED, 1e6, "arrival_to_emitted_seconds",
-	    "From an update's arrival at writer to its event being emitted.");
-	prometheus_histogram(b, ps, TIMERD, HISTOGRAM_LATENESS, 1e6, "callback_lateness_seconds",
-	    "From when a callback was due to when it fired.");
+	for (int h = 0; h < HISTOGRAM_COUNT; h++)
+		prometheus_histogram(b, ps, (enum histogram)h);
 }

@@ -1,4 +1,5 @@
-/* /metrics, in Prometheus's text format, version 0.0.4. No account id is ever a label, and what is not known is left out. */
+/* /metrics, in Prometheus's text format, version 0.0.4. No account id is ever a label, and what is not known is left
+ * out. */
 #ifndef ACCTFLOW_PROMETHEUS_H
 #define ACCTFLOW_PROMETHEUS_H
 

@@ -8,14 +8,10 @@
 
 enum { RESTARTS_SHOWN = 100 };
 
-static const char *const history_names[SERIES] = {
-    "read", "indexed", "fired", "rejected", "lag", "pending", "overdue", "latenessSum", "latenessCount"};
-static const char *const histogram_names[HISTOGRAM_COUNT] = {"batch", "commit", "emitted", "lateness"};
-static const enum program_index owner[HISTOGRAM_COUNT] = {WRITER, WRITER, ACK, TIMERD};
-
 static uint64_t
 histogram_count(const struct pipelines *ps, int which, int bucket)
 {
+	static const enum program_index owner[HISTOGRAM_COUNT] = {WRITER, WRITER, ACK, TIMERD};
 	uint64_t sum = 0;
 	for (size_t i = 0; i < ps->n; i++)
 		sum += ps->all[i].program[owner[which]].metrics.histogram[which].count[bucket];
@@ -26,36 +22,36 @@ void
 history_add(struct history *h, const struct pipelines *ps, const struct database *db)
 {
 	double *s = h->second[h->seconds++ % HISTORY];
-	s[SERIES_READ] = (double)db->number[DB_READ];
-	s[SERIES_INDEXED] = (double)db->number[DB_INDEXED];
-	s[SERIES_REJECTED] = (double)db->number[DB_REJECTED];
-	s[SERIES_PENDING] = (double)db->number[DB_PENDING];
-	s[SERIES_FIRED] = (double)pipelines_sum(ps, TIMERD, METRIC_FIRED);
-	s[SERIES_LAG] = -1;
-	s[SERIES_OVERDUE] = s[SERIES_LATENESS_SUM] = s[SERIES_LATENESS_COUNT] = 0;
+	s[READ] = (double)db->number[DB_READ];
+	s[INDEXED] = (double)db->number[DB_INDEXED];
+	s[REJECTED] = (double)db->number[DB_REJECTED];
+	s[PENDING] = (double)db->number[DB_PENDING];
+	s[FIRED] = (double)pipelines_sum(ps, TIMERD, METRIC_FIRED);
+	s[LAG] = -1;
+	s[LATENESS_SUM] = s[LATENESS_COUNT] = 0;
 	for (size_t i = 0; i < ps->n; i++) {
 		const struct pipeline *p = &ps->all[i];
 		if (p->lag_records >= 0)
-			s[SERIES_LAG] = (s[SERIES_LAG] < 0 ? 0 : s[SERIES_LAG]) + (double)p->lag_records;
-		if (p->overdue > s[SERIES_OVERDUE])
-			s[SERIES_OVERDUE] = p->overdue;
-		s[SERIES_LATENESS_SUM] += (double)p->program[TIMERD].metrics.histogram[HISTOGRAM_LATENESS].sum / 1e6;
+			s[LAG] = (s[LAG] < 0 ? 0 : s[LAG]) + (double)p->lag_records;
+		s[LATENESS_SUM] += (double)p->program[TIMERD].metrics.histogram[HISTOGRAM_LATENESS].sum / 1e6;
 	}
 	for (int i = 0; i < METRICS_BUCKETS; i++)
-		s[SERIES_LATENESS_COUNT] += (double)histogram_count(ps, HISTOGRAM_LATENESS, i);
+		s[LATENESS_COUNT] += (double)histogram_count(ps, HISTOGRAM_LATENESS, i);
 }
 
+/* Appends "NAME":"TEXT", */
 static void
-json_text(struct buf *b, const char *name, struct slice s)
+json_text(struct buf *b, const char *name, const char *text)
 {
 	struct buf safe = {0};
-	buf_safe(&safe, s);
+	buf_safe(&safe, slice_of(text));
 	buf_printf(b, "\"%s\":", name);
 	buf_json(b, slice_buf(&safe));
+	buf_char(b, ',');
 	buf_free(&safe);
 }
 
-/* The lines of `why`, each between two texts. */
+/* The lines of `why`. */
 static void
 reasons_write(struct buf *b, const struct buf *why, bool json)
 {
@@ -71,31 +67,34 @@ reasons_write(struct buf *b, const struct buf *why, bool json)
 	}
 }
 
+static const char *
+json_bool(bool is)
+{
+	return is ? "true" : "false";
+}
+
 static void
 json_progress(struct buf *b, const struct progress *g)
 {
-	buf_printf(b,
-	    ",\"progress\":{\"reading\":%s,\"emitted\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"size\":%" PRIu64
-	    ",\"rate\":%.6g,\"left\":%.6g}",
-	    g->known ? "true" : "false", g->emitted, g->bytes, g->size, g->rate, g->left);
+	buf_printf(b, "\"progress\":{\"reading\":%s,\"emitted\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"size\":%" PRIu64,
+	    json_bool(g->known), g->emitted, g->bytes, g->size);
+	buf_printf(b, ",\"rate\":%.6g,\"left\":%.6g}", g->rate, g->left);
 }
 
 static void
 json_pipeline(struct buf *b, const struct pipeline *p)
 {
 	buf_char(b, '{');
-	json_text(b, "source", slice_of(p->source));
-	buf_char(b, ',');
-	json_text(b, "shard", slice_of(p->shard));
+	json_text(b, "source", p->source);
+	json_text(b, "shard", p->shard);
 	json_progress(b, &p->progress);
-	buf_printf(b, ",\"lagRecords\":%" PRIi64 ",\"lagSeconds\":%.6g,\"overdue\":%.6g,\"programs\":[", p->lag_records,
-	    p->lag_seconds, p->overdue);
+	buf_printf(b, ",\"lagRecords\":%" PRIi64 ",\"lagSeconds\":%.6g,\"programs\":[", p->lag_records, p->lag_seconds);
 	for (int i = 0; i < PROGRAMS; i++) {
 		const struct watched *w = &p->program[i];
-		buf_printf(b,
-		    "%s{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%u,\"startedAt\":%" PRIi64 ",\"tickAt\":%" PRIi64 "}",
-		    i ? "," : "", program_names[i], program_states[w->state], w->metrics.pid, w->metrics.started,
-		    w->metrics.tick);
+		buf_printf(b, "%s{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%u", i ? "," : "", program_names[i],
+		    program_states[w->state], w->metrics.pid);
+		buf_printf(
+		    b, ",\"startedAt\":%" PRIi64 ",\"tickAt\":%" PRIi64 "}", w->metrics.started, w->metrics.tick);
 	}
 	buf_text(b, "]}");
 }
@@ -103,9 +102,11 @@ json_pipeline(struct buf *b, const struct pipeline *p)
 static void
 json_series(struct buf *b, const struct history *h)
 {
+	static const char *const names[SERIES] = {
+	    "read", "indexed", "rejected", "pending", "fired", "lag", "latenessSum", "latenessCount"};
 	size_t first = h->seconds < HISTORY ? 0 : h->seconds - HISTORY;
 	for (int s = 0; s < SERIES; s++) {
-		buf_printf(b, "%s\"%s\":[", s ? "," : "", history_names[s]);
+		buf_printf(b, "%s\"%s\":[", s ? "," : "", names[s]);
 		for (size_t i = first; i < h->seconds; i++)
 			buf_printf(b, i > first ? ",%.12g" : "%.12g", h->second[i % HISTORY][s]);
 		buf_char(b, ']');
@@ -115,8 +116,9 @@ json_series(struct buf *b, const struct history *h)
 static void
 json_histograms(struct buf *b, const struct pipelines *ps)
 {
+	static const char *const names[HISTOGRAM_COUNT] = {"batch", "commit", "emitted", "lateness"};
 	for (int h = 0; h < HISTOGRAM_COUNT; h++) {
-		buf_printf(b, "%s\"%s\":[", h ? "," : "", histogram_names[h]);
+		buf_printf(b, "%s\"%s\":[", h ? "," : "", names[h]);
 		for (int i = 0; i < METRICS_BUCKETS; i++)
 			buf_printf(b, "%s[%" PRIu64 ",%" PRIu64 "]", i ? "," : "",
 			    i < METRICS_BUCKETS - 1 ? metrics_bounds[h][i] : 0, histogram_count(ps, h, i));
@@ -130,10 +132,9 @@ json_restarts(struct buf *b, const struct pipelines *ps)
 	for (size_t i = ps->restarts; i > 0 && i + RESTARTS_SHOWN > ps->restarts; i--) {
 		const struct restart *r = &ps->restart[i - 1];
 		buf_text(b, i < ps->restarts ? ",{" : "{");
-		json_text(b, "program", slice_of(r->program));
-		buf_char(b, ',');
-		json_text(b, "cause", slice_of(r->cause));
-		buf_printf(b, ",\"at\":%" PRIi64 "}", r->at);
+		json_text(b, "program", r->program);
+		json_text(b, "cause", r->cause);
+		buf_printf(b, "\"at\":%" PRIi64 "}", r->at);
 	}
 }
 
@@ -142,18 +143,18 @@ status_json(const struct pipelines *ps, const struct database *db, const struct 
     bool ending, struct buf *b)
 {
 	struct progress g = pipelines_progress(ps);
-	const struct buf *error = &db->text[DB_ERROR];
-	buf_printf(b, "{\"version\":\"%s\",\"time\":%" PRIi64 ",\"ready\":%s,\"running\":%s,\"ending\":%s,\"reasons\":[",
-	    acctflow_version, ps->now, why->len ? "false" : "true", pipelines_running(ps) ? "true" : "false",
-	    ending ? "true" : "false");
+	buf_printf(b,
+	    "{\"version\":\"%s\",\"time\":%" PRIi64 ",\"ready\":%s,\"running\":%s,\"ending\":%s,\"reasons\":[",
+	    acctflow_version, ps->now, json_bool(why->len == 0), json_bool(pipelines_running(ps)), json_bool(ending));
 	reasons_write(b, why, true);
-	buf_printf(b, "],\"database\":{\"reachable\":%s,\"schema\":%" PRIi64 ",\"answeredAt\":%" PRIi64 "},\"pipelines\":[",
-	    error->len ? "false" : "true", db->number[DB_SCHEMA], db->answered);
+	buf_printf(b,
+	    "],\"database\":{\"reachable\":%s,\"schema\":%" PRIi64 ",\"answeredAt\":%" PRIi64 "},\"pipelines\":[",
+	    json_bool(db->text[DB_ERROR].len == 0), db->number[DB_SCHEMA], db->answered);
 	for (size_t i = 0; i < ps->n; i++) {
 		buf_text(b, i ? "," : "");
 		json_pipeline(b, &ps->all[i]);
 	}
-	buf_char(b, ']');
+	buf_text(b, "],");
 	json_progress(b, &g);
 	buf_printf(b, ",\"totals\":{\"retries\":%" PRIu64 ",\"restarts\":%zu",
 	    pipelines_sum(ps, WRITER, METRIC_RETRIES) + pipelines_sum(ps, ACK, METRIC_RETRIES), ps->restarts);
@@ -177,13 +178,9 @@ status_json(const struct pipelines *ps, const struct database *db, const struct 
 static void
 text_count(struct buf *b, uint64_t v)
 {
-	char text[32];
-	int n = snprintf(text, sizeof text, "%" PRIu64, v);
-	for (int i = 0; i < n; i++) {
-		if (i && (n - i) % 3 == 0)
-			buf_char(b, ',');
-		buf_char(b, text[i]);
-	}
+	if (v >= 1000)
+		text_count(b, v / 1000);
+	buf_printf(b, v >= 1000 ? ",%03u" : "%u", (unsigned)(v % 1000));
 }
 
 static void

@@ -1,5 +1,5 @@
-/* Everything that is known: as one JSON object for the page (/api/status), and as lines for people. Unknown numbers are -1,
- * times microseconds since 1970. Rates and quantiles are the page's business. */
+/* Everything that is known: as one JSON object for the page (/api/status), and as lines for people. Unknown numbers are
+ * -1, times microseconds since 1970. Rates and quantiles are the page's business. */
 #ifndef ACCTFLOW_STATUS_H
 #define ACCTFLOW_STATUS_H
 
@@ -8,18 +8,7 @@
 
 /* The last ten minutes, second by second: totals as they were, in a ring. */
 enum { HISTORY = 600 };
-enum series {
-	SERIES_READ,
-	SERIES_INDEXED,
-	SERIES_FIRED,
-	SERIES_REJECTED,
-	SERIES_LAG,
-	SERIES_PENDING,
-	SERIES_OVERDUE,
-	SERIES_LATENESS_SUM,
-	SERIES_LATENESS_COUNT,
-	SERIES
-};
+enum series { READ, INDEXED, REJECTED, PENDING, FIRED, LAG, LATENESS_SUM, LATENESS_COUNT, SERIES };
 
 struct history {
 	double second[HISTORY][SERIES];
@@ -34,7 +23,8 @@ void status_json(const struct pipelines *ps, const struct database *db, const st
     bool ending, struct buf *b);
 
 /* One line per pipeline and program, the totals, and the verdict. */
-void status_text(const struct pipelines *ps, const struct database *db, const struct buf *why, bool totals, struct buf *b);
+void status_text(
+    const struct pipelines *ps, const struct database *db, const struct buf *why, bool totals, struct buf *b);
 
 /* How far reading is, as part of a line. Returns whether anything is read. */
 bool status_progress(const struct progress *g, struct buf *b);

@@ -1,33 +1,37 @@
-# The children of a run. Each runs below a small wrapper that reports over one fifo when it has started and how it ended:
-# lines "GROUP.NAME started PID", "GROUP.NAME ended STATUS". GROUP is a pipeline's number, i and an input's number, or s
-# for the services. A list that a child prints travels there too, as lines "GROUP.NAME line TEXT".
+# The children of a run. Each runs below a small wrapper that reports over one pipe: lines "GROUP.NAME wrapped WRAPPER",
+# "GROUP.NAME started PID", "GROUP.NAME ended STATUS WRAPPER". GROUP is a pipeline's number, i and an input's number, or s
+# for the services. What a child_list prints travels there too, as lines "GROUP.NAME line TEXT".
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-events=''                 # the fifo's descriptor
-keeper=''                 # the descriptor of what shows and keeps the logs
-stopping=''               # why nothing new is to begin
-closing=''                # whether nobody reads the output any more
-ending=''                 # whether we are about to exit
-called=''                 # pid of the one that is waited for in the foreground
-signals=0 stopped=0       # how many asked for a stop, and when the first did
-locked=''                 # whether we hold the supervisor's lock
-db_away='' db_tries=0     # since when the private Postgres is away, and how often it could not be started
-declare -A live=()        # pid by child, "" until it has started
-declare -A code=()        # exit code by child, once it has ended
-declare -A missed=()      # children that were not there at the last look
-declare -A service_due=() # when a service is to be started, in us
+events='' half=''     # the pipe's descriptor; the beginning of an event
+keeper=''             # the descriptor of what shows and keeps the logs
+stopping=''           # why nothing new is to begin
+closing=''            # whether nobody reads the output any more
+ending=''             # whether we are about to exit
+called=''             # pid of the one that is waited for in the foreground
+signals=0 stopped=0   # how many asked for a stop, and when the first did
+locked=''             # whether we hold the supervisor's lock
+db_away=''            # since when the private Postgres is away
+declare -A live=()    # pid by child, "" until it has started
+declare -A wrapper=() # its wrapper's pid
+declare -A code=()    # exit code by child, once it has ended
+declare -A due=()     # when something is to be done, in us: by child, pipeline, or what else has a name
+declare -A tries=()   # that failed, by the same names
 
 readonly LOG_BYTES=10000000 LOG_FILES=5
 
 # Dies with us, also where we died before that was arranged; its program dies with it. 3: the program's standard error,
-# without the shell's own words about how it died. 4: the fifo.
+# without the shell's own words about how it died. 4: the pipe. $2: whether its output is a list for us.
 # shellcheck disable=SC2016 # for the shell behind -c
 readonly WRAPPER='[ "$PPID" = "$0" ] || exit 1
-id=$1
-shift
+id=$1 list=$2
+shift 2
 exec 3>&2 2>/dev/null
-setpriv --pdeathsig KILL -- sh -c '\''[ "$PPID" = "$0" ] && echo "$1 started $$" >&4 && shift && exec "$@" 2>&3 3>&- 4>&-'\'' $$ "$id" "$@"
-echo "$id ended $?" >&4'
+set -- setpriv --pdeathsig KILL -- sh -c '\''[ "$PPID" = "$0" ] && echo "$1 started $$" >&4 && shift && exec "$@" 2>&3 3>&- 4>&-'\'' $$ "$id" "$@"
+if [ "$list" ]; then lines=$(exec "$@"); else "$@"; fi
+status=$?
+[ ! "$lines" ] || printf "%s\n" "$lines" | while IFS= read -r line; do printf "%s line %s\n" "$id" "$line" >&4; done
+echo "$id ended $status $$" >&4'
 
 # descriptors_close [KEEP]: all but the standard ones.
 descriptors_close() {
@@ -38,28 +42,31 @@ descriptors_close() {
 	done
 }
 
+# Both ends of the pipe are ours.
 events_open() {
-	rm -f -- "$run/events"
-	mkfifo -m 600 -- "$run/events" || fail $TEMPORARY "could not make \"$run/events\""
-	exec {events}<>"$run/events"
-	rm -f -- "$run/events"
+	exec {events}<> <(:)
 	# A full file system or a limit is an error of a write, not a death.
 	trap '' XFSZ
 }
 
-# child ID COMMAND...: becomes the wrapper of a program, in a session of its own, where the terminal's ^C does not reach it.
-child() {
+# wrap ID LIST COMMAND...: becomes the wrapper of a program, in a session of its own, where the terminal's ^C does not
+# reach it.
+wrap() {
 	# Until it has left our process group, a signal to that is not for it.
 	trap '' INT TERM HUP
 	[[ ! $keeper ]] || exec 2>&"$keeper"
 	exec 4>&"$events"
 	descriptors_close 4
+	echo "$1 wrapped $BASHPID" >&4
 	exec setsid env --default-signal=INT,QUIT,TERM,HUP setpriv --pdeathsig KILL -- sh -c "$WRAPPER" $$ "$@"
 }
 
-# child_lines ID: passes standard input on as that child's lines. Stands behind another in a pipe.
-child_lines() {
-	child "$1" sed -u -e "s/^/$1 line /" >&"$events"
+child() { wrap "$1" '' "${@:2}"; }
+
+# child_list ID COMMAND...: in the background; its lines come as events.
+child_list() {
+	live[$1]=''
+	wrap "$1" list "${@:2}" </dev/null >/dev/null &
 }
 
 # child_signal SIGNAL ID...: to those that live. One that is stopped is woken to hear it.
@@ -72,24 +79,29 @@ child_signal() {
 	done
 }
 
-# event_wait SECONDS: handles the next event, if one comes in time.
+# event_wait SECONDS: handles the next event, if one comes in time; half a line is kept for the next time. When we are about
+# to exit it only counts who lives.
 event_wait() {
-	local id='' what='' value=''
-	read -r -t "$1" -u "$events" id what value || return 0
+	local id='' what='' value='' whose='' line=''
+	IFS= read -r -t "$1" -u "$events" line || { half+=$line && return; }
+	read -r id what value <<<"$half$line"
+	half=''
 	case $what in
+	line) [[ $ending ]] || child_line "$id" "$value" ;;
+	signal) [[ $ending ]] || run_stop ;;
+	wrapped) [[ ! -v live[$id] ]] || wrapper[$id]=$value ;;
 	started)
 		[[ -v live[$id] ]] || return 0
-		live[$id]=$value missed[$id]=0
-		if [[ $ending && $id != s.keeper ]]; then child_signal KILL "$id"; else child_started "$id"; fi
+		live[$id]=$value
+		if [[ ! $ending ]]; then child_started "$id"; elif [[ $id != s.keeper ]]; then child_signal KILL "$id"; fi
 		;;
-	line) [[ $ending ]] || child_line "$id" "$value" ;;
 	ended)
-		[[ -v live[$id] ]] || return 0
+		read -r value whose <<<"$value"
+		[[ -v live[$id] && $whose == "${wrapper[$id]-}" ]] || return 0
 		code[$id]=$value last_pid=${live[$id]}
-		unset "live[$id]"
+		unset "live[$id]" "wrapper[$id]"
 		[[ $ending ]] || child_ended "$id" "$value"
 		;;
-	signal) [[ $ending ]] || run_stop ;;
 	esac
 }
 
@@ -99,31 +111,73 @@ child_started() {
 
 child_line() {
 	case $1 in
-	i*) input_line "${1%%.*}" "${1#*.}" "$2" ;;
+	i*.compare) compared[${1//[!0-9]/}]=$2 ;;
+	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;
 	esac
 }
 
 child_ended() {
+	local group=${1%%.*} name=${1#*.}
 	case $1 in
-	s.*) service_ended "${1#*.}" "$2" ;;
-	i*) input_ended "${1%%.*}" "${1#*.}" "$2" ;;
-	*) pipeline_ended "${1%%.*}" "${1#*.}" "$2" ;;
+	s.*) service_ended "$name" "$2" ;;
+	i*.compare) input_compared "${group#i}" "$2" ;;
+	i*.sources) trim_ended "${group#i}" ;;
+	i*.copier) copier_ended "${group#i}" "$2" ;;
+	*) pipeline_ended "$group" "$name" "$2" ;;
 	esac
 }
 
-# A wrapper that was killed reports nothing: whoever is missing at two looks, or has not started at ten, counts as killed.
+# A wrapper that was killed reports nothing, and nothing of it is still on its way when we say it in its stead.
 children_look() {
-	local id times most
-	for id in "${!live[@]}"; do
-		if [[ ${live[$id]} ]] && kill -0 "${live[$id]}" 2>/dev/null; then
-			unset "missed[$id]"
-		else
-			times=$((${missed[$id]-0} + 1)) most=$((${#live[$id]} ? 2 : 10))
-			missed[$id]=$times
-			((times < most)) || printf '%s ended 137\n' "$id" >&"$events"
-		fi
+	local id
+	for id in "${!wrapper[@]}"; do
+		kill -0 "${wrapper[$id]}" 2>/dev/null || printf '%s ended 137 %s\n' "$id" "${wrapper[$id]}" >&"$events"
 	done
+	due_in s.look 1000
+}
+
+# --- what is due, and restarts
+
+# due_in WHAT MS
+due_in() {
+	due[$1]=$((${EPOCHREALTIME/./} + $2 * 1000))
+}
+
+# due_reached WHAT
+due_reached() {
+	local group=${1%%.*}
+	unset "due[$1]"
+	case $1 in
+	s.look) children_look ;;
+	s.page) page_name ;;
+	s.statusd) statusd_start ;;
+	s.revive) db_revive ;;
+	i*.trim) trim_start "${group#i}" ;;
+	i*.hold) copier_hold "${group#i}" ;;
+	i*.copier) copier_due "${group#i}" ;;
+	*) pipeline_due "$1" ;;
+	esac
+}
+
+# backoff TRY: settles delay, in ms: 100 doubling to 10,000, the upper half of it at random.
+backoff() {
+	local most=10000
+	(($1 > 6)) || most=$((100 << $1))
+	delay=$((most / 2 + RANDOM % (most / 2 + 1)))
+}
+
+# restart_later WHAT: the one way to begin again what failed. Settles delay.
+restart_later() {
+	backoff "${tries[$1]:-0}"
+	tries[$1]=$((${tries[$1]:-0} + 1))
+	due_in "$1" "$delay"
+}
+
+# ended_how STATUS: settles how, in words.
+ended_how() {
+	how="exited $1"
+	(($1 < 129)) || how="was killed by signal $(($1 - 128))"
 }
 
 # restart_note PROGRAM STATUS: for statusd, which counts them.
@@ -133,67 +187,64 @@ restart_note() {
 	state_write '>>' "$run/restarts" "${EPOCHREALTIME/./} ${1// /-} $cause"
 }
 
-# seconds_since US: with one decimal.
+# seconds_since US: settles seconds, with one decimal.
 seconds_since() {
 	local tenths=$(((${EPOCHREALTIME/./} - $1) / 100000))
-	printf '%d.%d\n' $((tenths / 10)) $((tenths % 10))
+	seconds=$((tenths / 10)).$((tenths % 10))
 }
 
-# --- services: statusd and the private Postgres
+# --- services: what a run can do without, and what comes back: statusd, the progress line, the private Postgres
 
-# service_start NAME: what a run can do without, and what comes back.
-service_start() {
-	unset "service_due[$1]"
-	case $1 in
-	statusd)
-		rm -f -- "$run/statusd.url"
-		live[s.statusd]=''
-		child s.statusd "$statusd" </dev/null >/dev/null &
-		;;
-	revive) db_revive ;;
-	esac
+statusd_start() {
+	[[ $statusd && ! $stopping ]] || return 0
+	rm -f -- "$run/statusd.url"
+	live[s.statusd]=''
+	child s.statusd "$statusd" </dev/null >/dev/null &
+	due_in s.page 100
+}
+
+# Once statusd has said where it listens.
+page_name() {
+	if [[ -s $run/statusd.url ]]; then
+		[[ ${page-} == "$(<"$run/statusd.url")" ]] || log info "the page is at $(<"$run/statusd.url")"
+		page=$(<"$run/statusd.url")
+	elif [[ -v live[s.statusd] ]]; then
+		due_in s.page 200
+	fi
 }
 
 # service_ended NAME STATUS
 service_ended() {
+	local delay how
 	case $1 in
 	statusd)
 		(($2)) || return 0
-		(($2 != PERMANENT)) || { log warn 'going on without statusd; see --listen' && return 0; }
+		ended_how "$2"
+		(($2 == TEMPORARY || $2 > 128)) || { log warn "going on without statusd, which $how; see --listen" && return; }
+		restart_later s.statusd
 		restart_note statusd "$2"
-		log warn "statusd ended with $2; starting it again"
-		service_due[statusd]=$((${EPOCHREALTIME/./} + 500000))
+		log warn "statusd[$last_pid] $how; starting again in $delay ms"
 		;;
 	watch) db_revive ;;
 	revive) db_revived "$2" ;;
 	esac
 }
 
-services_tend() {
-	local name now=${EPOCHREALTIME/./}
-	for name in "${!service_due[@]}"; do
-		((service_due[$name] > now)) || service_start "$name"
-	done
-	if [[ ! ${page_named-} && -s $run/statusd.url ]]; then
-		page_named=true
-		log info "the page is at $(<"$run/statusd.url")"
-	fi
-}
-
 # Shows on a terminal how far the reading is: in one line, or in some between those of the events. Not in a pipe.
 meter_start() {
-	local show=progress
-	[[ -t 2 && ! -p /dev/stdout ]] || return 0
-	[[ ! -t 1 ]] || show=lines
+	local lines=()
+	[[ $statusd && -t 2 && ! -p /dev/stdout ]] || return 0
+	[[ ! -t 1 ]] || lines=(--lines)
 	live[s.meter]=''
-	keeper='' child s.meter "$statusd" --show $show </dev/null >&2 2>/dev/null &
+	keeper='' child s.meter "$statusd" --progress "${lines[@]}" </dev/null >&2 2>/dev/null &
 }
 
-meter_end() {
-	local until=$((SECONDS + 3))
-	while [[ -v live[s.meter] ]] && ((SECONDS < until)); do
-		child_signal TERM s.meter
-		event_wait 0.2
+# services_end NAME...: by TERM, waited for for at most two seconds.
+services_end() {
+	local id until=$((SECONDS + 2))
+	child_signal TERM "$@"
+	for id; do
+		while [[ ${live[$id]-} ]] && ((SECONDS < until)); do event_wait 0.2; done
 	done
 }
 
@@ -204,7 +255,7 @@ meter_end() {
 logs_start() {
 	local i filter=(grep --line-buffered -vE '^([^ ]+ |\{"time":"[^"]*","level":")(info|debug|trace)[" ]')
 	logs=$ACCTFLOW_HOME/log/acctflow.log
-	(umask 077 && mkdir -p -- "$ACCTFLOW_HOME/log" && : >>"$logs") 2>/dev/null || {
+	(umask 077 && { [[ -d $ACCTFLOW_HOME/log ]] || mkdir -p -- "$ACCTFLOW_HOME/log"; } && : >>"$logs") 2>/dev/null || {
 		logs=''
 		log warn "could not write logs to \"$ACCTFLOW_HOME/log\"; they are only shown"
 		return 0
@@ -216,6 +267,7 @@ logs_start() {
 		mv -f -- "$logs" "$logs.1"
 	fi
 	[[ ! ${opt["log-level"]-} ]] || filter=(cat)
+	live[s.keeper]=''
 	exec {keeper}> >(
 		trap '' INT TERM HUP
 		descriptors_close "$events"
@@ -225,7 +277,6 @@ logs_start() {
 		} | "${filter[@]}" >&2 || :
 		echo 's.keeper ended 0' >&"$events"
 	)
-	live[s.keeper]=''
 }
 
 # Whatever was logged is shown before we end.
@@ -279,8 +330,10 @@ on_exit() {
 	set +e
 	ending=true
 	for id in "${!live[@]}"; do
-		[[ $id == s.keeper ]] || child_signal KILL "$id"
+		[[ $id == s.keeper || $id == s.statusd ]] || child_signal KILL "$id"
 	done
+	services_end s.statusd
+	child_signal KILL s.statusd
 	while [[ ! ${!live[*]} =~ ^(s\.keeper)?$ ]] && ((SECONDS < until)); do event_wait 0.5; done
 	if [[ $locked ]]; then
 		rm -f -- "$run"/pipelines/*/pids

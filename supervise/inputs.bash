@@ -1,6 +1,7 @@
 # The inputs of a run: what each is, the first look at it, and its end.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
+readonly SETTLED=(seed arrival delay-ms speed clock epoch)
 asked='' # whether an INPUT was named
 known='' # whether the database has answered
 shards=1
@@ -8,44 +9,40 @@ out_format=()
 
 # By the input's number. kind: file; spool (copied first); follow; left (a spool of an earlier run); pending.
 kind=() path=() source=()
-base=() number=() # of NAME#number
-looked=()         # whether the first look has decided
-refused=() nowait=() left=()
-first=() origin=() # the first record of this run; of a spool
-count=() spool=()
-compared=()         # what reader says of a file that was read before
-declare -A keep=()  # settings that hold, by "I.NAME"
-declare -A given=() # settings that are asked for
+base=() number=()    # of NAME#number
+looked=() refused=() # whether the first look has decided; whether a claim of it was refused
+first=() count=()    # the first record of this run, how many
+spool=() origin=()   # its folder, the first record there
+compared=()          # what reader says of a file that was read before
+clash=()             # what was asked for and contradicts what the source was begun with
+declare -A keep=()   # settings that hold, by "I.NAME"
+declare -A given=()  # settings that are asked for
 
-# input_add KIND PATH SOURCE SHARDS: with its pipelines.
+# input_add KIND PATH SOURCE SHARDS|SHARD: with its pipelines.
 input_add() {
 	local i=${#source[@]} n name
-	kind[i]=$1 path[i]=$2 source[i]=$3 base[i]=$3 number[i]=1 looked[i]='' refused[i]='' nowait[i]='' left[i]=''
-	first[i]=0 origin[i]=0 count[i]='' spool[i]='' compared[i]='' from[i]='' copier_due[i]=0 copier_tries[i]=0 trim_due[i]=0 trimmed[i]=0
-	if [[ $1 == left ]]; then
-		left[i]=true
-	else
-		for name in seed arrival delay-ms speed clock epoch strict count; do given[$i.$name]=${opt[$name]-}; done
-	fi
-	if [[ $1 == pending ]]; then
-		pipeline_add "$i" "$4"
-	else
-		for ((n = 0; n < $4; n++)); do pipeline_add "$i" "$n/$4"; done
-	fi
+	kind[i]=$1 path[i]=$2 source[i]=$3 base[i]=$3 number[i]=1 looked[i]='' refused[i]='' first[i]=0 count[i]=''
+	spool[i]='' origin[i]=0 compared[i]='' clash[i]='' from[i]='' trimmed[i]=0
+	[[ $1 == left ]] || for name in "${SETTLED[@]}" strict count; do given[$i.$name]=${opt[$name]-}; done
+	[[ $4 != */* ]] || pipeline_add "$i" "$4"
+	[[ $4 == */* ]] || for ((n = 0; n < $4; n++)); do pipeline_add "$i" "$n/$4"; done
 }
 
-# input_pipelines INPUT: their numbers.
+# Whether its callbacks are not waited for: what is left of earlier runs does not hold up what is new.
+nowait() { [[ $asked && ${kind[$1]} == left ]]; }
+
+# input_pipelines INPUT: settles pipelines, their numbers.
 input_pipelines() {
 	local k
-	for k in "${!owner[@]}"; do ((owner[k] != $1)) || echo "$k"; done
+	pipelines=()
+	for k in "${!owner[@]}"; do ((owner[k] != $1)) || pipelines+=("$k"); done
 }
 
 # input_ripe INPUT [STATE]: whether all of its pipelines are in that state.
 input_ripe() {
-	local k
-	for k in "${!owner[@]}"; do
-		((owner[k] != $1)) || [[ ${state[k]} == "${2-done}" ]] || return 1
-	done
+	local k pipelines
+	input_pipelines "$1"
+	for k in "${pipelines[@]}"; do [[ ${state[k]} == "${2-done}" ]] || return 1; done
 }
 
 # inputs_read INPUT...: what each is, before anything is started.
@@ -97,47 +94,39 @@ same_setting() {
 	esac
 }
 
-# What a source was begun with holds until it is done. Sets keep[]; says in clash what contradicts.
+# settings_keep INPUT K: what a source was begun with holds until it is done. All shards draw from one seed.
 settings_keep() {
-	local i=$1 k=$2 name old new
-	clash=''
-	for name in seed arrival delay-ms speed clock epoch; do
-		old=${claim[$k.${name/delay-ms/delayMs}]-} new=${given[$i.$name]-}
+	local i=$1 name old new
+	clash[i]=''
+	for name in "${SETTLED[@]}"; do
+		old=${claim[$2.${name/delay-ms/delayMs}]-} new=${given[$i.$name]-}
 		keep[$i.$name]=${old:-$new}
-		if [[ $old && $new ]] && ! same_setting "$name" "$new" "$old"; then
-			clash="--$name $old, not $new"
-		fi
+		[[ ! $old || ! $new ]] || same_setting "$name" "$new" "$old" || clash[i]="--$name $old, not $new"
 	done
-	# All shards draw from one seed.
 	keep[$i.seed]=${keep[$i.seed]:-$((SRANDOM << 20 ^ SRANDOM))}
 }
 
 # input_look INPUT: once all of its pipelines are claimed: whether there is anything to do, and whether it may be done as
-# asked.
+# asked. What is copied goes on behind what was read.
 input_look() {
-	local i=$1 k one='' finished=true broken='' print='' clash
+	local i=$1 k pipelines finished=true broken='' print=''
 	input_ripe "$i" waiting || return 0
-	for k in $(input_pipelines "$i"); do
-		one=${one:-$k} print=${print:-${claim[$k.fingerprint]-}}
+	input_pipelines "$i"
+	for k in "${pipelines[@]}"; do
+		print=${print:-${claim[$k.fingerprint]-}}
 		[[ ${claim[$k.done]-} == true ]] || finished=''
 		[[ ${claim[$k.broken]-} != true ]] || broken=true
 	done
-	settings_keep "$i" "$one"
-	if [[ ${opt[again]-} && ${kind[i]} != left ]] && [[ ${number[i]} == 1 || $finished$clash${refused[i]} ]]; then
+	settings_keep "$i" "${pipelines[0]}"
+	if [[ ${opt[again]-} && ${kind[i]} != left ]] && [[ ${number[i]} == 1 || $finished${clash[i]}${refused[i]} ]]; then
 		input_rename "$i"
 		return
 	fi
 	looked[i]=true
-	case ${kind[i]} in
-	file)
-		if [[ $print && $finished$broken ]]; then
-			input_compare "$i" "$print"
-			return
-		fi
-		;;
-	left | spool) finished='' ;; # goes on behind what was read
-	esac
-	if [[ $stopping ]]; then
+	[[ ${kind[i]} != left && ${kind[i]} != spool ]] || finished=''
+	if [[ ${kind[i]} == file && $print && $finished$broken ]]; then
+		child_list "i$i.compare" "$reader" --compare "$print" -- "${path[i]}"
+	elif [[ $stopping ]]; then
 		input_end "$i" 0
 	elif [[ $finished ]]; then
 		input_done "$i"
@@ -148,19 +137,22 @@ input_look() {
 
 # input_rename INPUT: it is read anew under the next number.
 input_rename() {
-	local i=$1 k
+	local i=$1 k pipelines
 	if [[ ${refused[i]} ]] && ((number[i] > 2)); then
 		input_end "$i" $PERMANENT
 		return
 	fi
 	source[i]="${base[i]}#$((++number[i]))" looked[i]='' refused[i]=''
-	for k in $(input_pipelines "$i"); do claim_start "$k"; done
+	input_pipelines "$i"
+	for k in "${pipelines[@]}"; do claim_start "$k"; done
 }
 
-# input_end INPUT RESULT: without a round.
+# input_end INPUT RESULT [MESSAGE]: without a round.
 input_end() {
-	local k
-	for k in $(input_pipelines "$1"); do pipeline_finish "$k" "$2"; done
+	local k pipelines
+	[[ ! ${3-} ]] || log error "$3"
+	input_pipelines "$1"
+	for k in "${pipelines[@]}"; do pipeline_finish "$k" "$2"; done
 }
 
 input_done() {
@@ -168,26 +160,18 @@ input_done() {
 	input_end "$1" 0
 }
 
-# input_compare INPUT FINGERPRINT: whether a file that was read before has changed.
-input_compare() {
-	live[i$1.compare]='' live[i$1.lines]=''
-	child "i$1.compare" "$reader" --compare "$2" -- "${path[$1]}" </dev/null | child_lines "i$1.lines" &
-}
-
-# What reader says: same|grown|changed OLD NEW array|lines. Lines that were only appended are read on, unless they are put
-# in order of arrival; an array that broke off is read anew once it has changed.
+# input_compared INPUT STATUS. What reader says: same|grown|changed OLD NEW array|lines. Lines that were only appended are
+# read on, unless they are put in order of arrival; an array that broke off is read anew once it has changed.
 input_compared() {
-	local i=$1 k verb='' old new form clash broken=''
-	[[ ! $stopping ]] || { input_end "$i" 0 && return; }
-	case ${code[i$i.compare]} in
-	0) ;;
-	"$PERMANENT") input_end "$i" $PERMANENT && return ;;
-	*) input_end "$i" $TEMPORARY && return ;;
-	esac
-	read -r verb old new form <<<"${compared[i]}"
-	for k in $(input_pipelines "$i"); do [[ ${claim[$k.broken]-} != true ]] || broken=true; done
-	settings_keep "$i" "$(input_pipelines "$i" | head -n 1)"
-	if [[ $verb == same ]]; then
+	local i=$1 k pipelines verb='' old new form broken=''
+	read -r verb old new form <<<"${compared[i]}" || :
+	input_pipelines "$i"
+	for k in "${pipelines[@]}"; do [[ ${claim[$k.broken]-} != true ]] || broken=true; done
+	if [[ $stopping ]]; then
+		input_end "$i" 0
+	elif (($2)); then
+		input_end "$i" "$(($2 == PERMANENT ? PERMANENT : TEMPORARY))"
+	elif [[ $verb == same ]]; then
 		if [[ $broken ]]; then input_begin "$i"; else input_done "$i"; fi
 	elif [[ $broken ]]; then
 		log info "source \"${source[i]}\" broke off, and its file has changed since ($old to $new bytes): it is read anew as \"${base[i]}#$((number[i] + 1))\""
@@ -196,63 +180,45 @@ input_compared() {
 		log info "source \"${source[i]}\" has grown since it was read ($old to $new bytes): reading on"
 		input_begin "$i"
 	else
-		log error "source \"${source[i]}\" was read to its end, and its file has changed since ($old to $new bytes); --again reads it anew"
-		input_end "$i" $PERMANENT
+		input_end "$i" $PERMANENT "source \"${source[i]}\" was read to its end, and its file has changed since ($old to $new bytes); --again reads it anew"
 	fi
 }
 
 # input_begin INPUT: the copier, if it needs one, and the first round of each pipeline.
 input_begin() {
-	local i=$1 k least='' most=-1 clash
-	for k in $(input_pipelines "$i"); do
-		[[ ! $least ]] && least=${claim[$k.delivered]:--1}
-		((${claim[$k.delivered]:--1} >= least)) || least=${claim[$k.delivered]:--1}
-		((${claim[$k.committed]:--1} <= most)) || most=${claim[$k.committed]}
-		settings_keep "$i" "$k"
-		before[k]=${claim[$k.committed]-}/${claim[$k.delivered]-}/${claim[$k.pending]-}
-	done
-	if [[ $clash ]]; then
-		log error "source \"${source[i]}\" was begun with $clash; leave that option away to finish it, or add --again to read it anew"
-		input_end "$i" $PERMANENT
+	local i=$1 k pipelines least='' most=-1 delivered
+	if [[ ${clash[i]} ]]; then
+		input_end "$i" $PERMANENT "source \"${source[i]}\" was begun with ${clash[i]}; leave that option away to finish it, or add --again to read it anew"
 		return
 	fi
+	input_pipelines "$i"
+	for k in "${pipelines[@]}"; do
+		delivered=${claim[$k.delivered]:--1}
+		[[ $least ]] && ((least <= delivered)) || least=$delivered
+		((${claim[$k.committed]:--1} <= most)) || most=${claim[$k.committed]}
+		before[k]=${claim[$k.committed]-}/${claim[$k.delivered]-}/${claim[$k.pending]-}
+	done
 	first[i]=${given[$i.first]:-$((least + 1))} origin[i]=$((most + 1)) count[i]=${given[$i.count]-}
-	if [[ ${kind[i]} =~ ^(spool|follow|left)$ ]]; then
-		spool[i]=$(spool_path "${source[i]}") trim_due[i]=1
+	case ${kind[i]} in spool | follow | left)
+		spool[i]=$(spool_path "${source[i]}")
 		spool_make "$i" || {
-			log error "could not write the spool \"${spool[i]}\""
 			spool[i]=''
-			input_end "$i" $TEMPORARY
+			input_end "$i" $TEMPORARY "could not write the spool \"$(spool_path "${source[i]}")\""
 			return
 		}
+		due_in "i$i.trim" 1000
 		[[ ${kind[i]} == left ]] || copier_start "$i"
-	fi
-	for k in $(input_pipelines "$i"); do pipeline_start "$k"; done
-}
-
-# input_line GROUP NAME TEXT
-input_line() {
-	case $2 in
-	lines) compared[${1#i}]=$3 ;;
-	delivered) spool_trim "${1#i}" "$3" ;;
+		;;
 	esac
-}
-
-# input_ended GROUP NAME STATUS
-input_ended() {
-	case $2 in
-	compare | lines) [[ -v live[$1.compare] || -v live[$1.lines] ]] || input_compared "${1#i}" ;;
-	delivered) trim_ended "${1#i}" ;;
-	copier) copier_ended "${1#i}" "$3" ;;
-	esac
+	for k in "${pipelines[@]}"; do pipeline_start "$k"; done
 }
 
 # input_finish INPUT: all of its pipelines are done. Its copier may still read, as where --count is reached.
 input_finish() {
-	trim_due[$1]=0
+	unset "due[i$1.trim]"
 	if [[ -v live[i$1.copier] ]]; then
 		child_signal TERM "i$1.copier"
-		copier_due[$1]=$((${EPOCHREALTIME/./} + 3000000))
+		due_in "i$1.copier" 3000
 	else
 		input_close "$1"
 	fi
@@ -260,10 +226,11 @@ input_finish() {
 
 # input_close INPUT: its spool goes where all of it is delivered.
 input_close() {
-	local i=$1 k
-	copier_due[i]=0
+	local i=$1 k pipelines
+	unset "due[i$i.copier]" "due[i$i.hold]"
 	[[ ${spool[i]} ]] || return 0
-	for k in $(input_pipelines "$i"); do
+	input_pipelines "$i"
+	for k in "${pipelines[@]}"; do
 		if [[ ${claim[$k.done]-}${claim[$k.complete]-}${claim[$k.broken]-} != *true* || ${claim[$k.committed]-} != "${claim[$k.delivered]-}" ]]; then
 			[[ ${kind[i]} == follow ]] || log info "what was read of source \"${source[i]}\" and is not finished is kept; run takes it up"
 			return 0

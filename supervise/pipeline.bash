@@ -1,7 +1,7 @@
 # One shard of one source: claimed, run as reader | writer | timerd | ack, judged, and begun again after a pause where
 # something was lacking. Pipelines know nothing of each other. Each is in one of these states:
 #
-#   claiming  `writer claim` runs                 pausing  until due
+#   claiming  `writer claim` runs                 pausing  until it is due
 #   waiting   claimed; its input is looked at     done     with a result
 #   running   its programs run
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
@@ -9,55 +9,46 @@
 # By the pipeline's number:
 owner=() shard=() state=() result=()
 chain=()            # the names of the programs that were started, head first
-due=()              # when a pause is over, or patience is; us, 0 for never
-tries=()            # that failed, for the backoff
-idle=()             # rounds that ended well and brought nothing
-before=()           # where it stood at the last claim
+before=() idle=()   # where it stood at the last claim; rounds since then that ended well and brought nothing
 began=()            # when the round began, in s
-verdict=()          # of the round: ok, strict, temporary, permanent; empty where that is judged already
-after=()            # the verdict that the claim is to confirm
-failing=()          # the child that ended badly first
-cause=()            # in words
-told=()             # whether it was asked to stop
-step=()             # how often those that linger were hinted to end
-away=()             # since when the claim fails
+verdict=()          # of the round: ok, strict, temporary, permanent; none before the first
+failing=() cause=() # the child that ended badly first; "STATUS NAME words"
+step=()             # what was done to end it: 1 its head was told to, 2 all were, 3 killed
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
+db_silent=''        # since when claims fail
 
 # pipeline_add INPUT SHARD
 pipeline_add() {
 	local k=${#owner[@]}
-	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' due[k]=0 tries[k]=0 idle[k]=0 before[k]='' began[k]=0
-	verdict[k]='' failing[k]='' cause[k]='' told[k]='' step[k]=0 away[k]=''
-}
-
-# backoff TRY: sets delay, in ms: 100 doubling to 10,000, the upper half of it at random.
-backoff() {
-	local most=10000
-	(($1 > 6)) || most=$((100 << $1))
-	delay=$((most / 2 + RANDOM % (most / 2 + 1)))
+	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' failing[k]='' cause[k]='' step[k]=0
 }
 
 # round_begin K STATE NAME...: the names of the programs that are started next.
 round_begin() {
 	local name
-	state[$1]=$2 chain[$1]=${*:3} due[$1]=0 failing[$1]='' cause[$1]='' told[$1]='' step[$1]=0 verdict[$1]=ok
+	state[$1]=$2 chain[$1]=${*:3} failing[$1]='' cause[$1]='' step[$1]=0
+	unset "due[$1]"
 	for name in "${@:3}"; do live[$1.$name]=''; done
 }
 
 # Asks writer where the source stands, and fences off whoever held it. How the last round ended is still to be judged.
 claim_start() {
-	local k=$1 i=${owner[$1]} name
-	after[k]=${verdict[k]}
+	local k=$1 name
 	for name in "${!claim[@]}"; do [[ $name != "$k".* ]] || unset "claim[$name]"; done
-	round_begin "$k" claiming claim lines
-	child "$k.claim" "$writer" claim --source "${source[i]}" --shard "${shard[k]}" </dev/null | child_lines "$k.lines" &
+	round_begin "$k" claiming claim
+	child_list "$k.claim" "$writer" claim --source "${source[owner[k]]}" --shard "${shard[k]}"
 }
 
+# claim_judge K STATUS
 claim_judge() {
-	local k=$1 i=${owner[$1]} now
-	if [[ ${verdict[k]} == ok && ${claim[$k.token]-} ]]; then
-		[[ ! ${away[k]} ]] || log info "the database answers again after $(seconds_since "${away[k]}") s"
-		away[k]='' known=true
+	local k=$1 i=${owner[$1]} seconds how
+	unset "due[$k]"
+	ended_how "$2"
+	cause[k]="$2 claim writer claim[$last_pid] $how"
+	if (($2 == 0)) && [[ ${claim[$k.token]-} ]]; then
+		cause[k]='' known=true
+		[[ ! $db_silent ]] || { seconds_since "$db_silent" && log info "the database answers again after $seconds s"; }
+		db_silent=''
 		if [[ ${looked[i]} ]]; then
 			pipeline_claimed "$k"
 		elif [[ $stopping ]]; then
@@ -66,45 +57,38 @@ claim_judge() {
 			state[k]=waiting
 			input_look "$i"
 		fi
-	elif [[ ${verdict[k]} == permanent && ${opt[again]-} && ! ${looked[i]} ]]; then
+	elif (($2 == PERMANENT)) && [[ ${opt[again]-} && ! ${looked[i]} ]]; then
 		refused[i]=true state[k]=waiting
 		input_look "$i"
-	elif [[ ${verdict[k]} == permanent ]]; then
-		pipeline_complain "$k" ''
-		pipeline_finish "$k" $PERMANENT
-	else
-		away[k]=${away[k]:-${EPOCHREALTIME/./}}
+	elif (($2 == 0 || $2 == TEMPORARY || $2 > 128)); then
+		db_silent=${db_silent:-${EPOCHREALTIME/./}}
 		[[ ! $stopping ]] || cause[k]=''
 		pipeline_pause "$k"
+	else
+		pipeline_complain "$k" ''
+		pipeline_finish "$k" $PERMANENT
 	fi
 }
 
-# A claim that is not the first: whether the source is done, or another round is needed.
+# A claim that is not the first: whether the source is done, or another round is needed. Where each program says that it is
+# done, so it must be, or reader was told to end.
 pipeline_claimed() {
-	local k=$1 now=${claim[$1.committed]-}/${claim[$1.delivered]-}/${claim[$1.pending]-} ended=${after[$1]}
-	if [[ $ended == permanent ]]; then
+	local k=$1 now=${claim[$1.committed]-}/${claim[$1.delivered]-}/${claim[$1.pending]-} well=''
+	[[ ${verdict[k]} != ok && ${verdict[k]} != strict ]] || well=true
+	if [[ ${verdict[k]} == permanent ]]; then
 		pipeline_finish "$k" $PERMANENT
-		return
-	elif [[ $ended == ok || $ended == strict ]]; then
-		# Each program says it is done: then so it must be, or reader was asked to end.
-		if pipeline_over "$k" || [[ ${claim[$k.complete]-} != true || $stopping ]]; then
-			pipeline_finish "$k" 0
-			return
-		fi
-	fi
-	if [[ $stopping ]]; then
+	elif [[ $stopping ]] || { [[ $well ]] && { pipeline_over "$k" || [[ ${claim[$k.complete]-} != true ]]; }; }; then
 		pipeline_finish "$k" 0
-	elif [[ $now != "${before[k]}" ]]; then
-		before[k]=$now tries[k]=0 idle[k]=0
-		pipeline_start "$k"
-	elif [[ $ended == ok || $ended == strict ]]; then
-		if ((++idle[k] >= 5)); then
+	elif [[ $now == "${before[k]}" && $well ]]; then
+		if ((++idle[k] < 5)); then
+			verdict[k]=''
+			pipeline_pause "$k"
+		else
 			log error "source \"${source[owner[k]]}\" was read to its end but does not get done"
 			pipeline_finish "$k" $TEMPORARY
-		else
-			pipeline_pause "$k"
 		fi
 	else
+		[[ $now == "${before[k]}" ]] || { before[k]=$now idle[k]=0 && unset "tries[$k]"; }
 		pipeline_start "$k"
 	fi
 }
@@ -112,35 +96,18 @@ pipeline_claimed() {
 # Whether it is done; or, where earlier runs left it, only callbacks are awaited, which `run` without INPUT takes up.
 pipeline_over() {
 	[[ ${claim[$1.done]-} != true ]] || return 0
-	[[ ${nowait[owner[$1]]} && ${claim[$1.complete]-} == true && ${claim[$1.committed]-} == "${claim[$1.delivered]-}" ]]
+	nowait "${owner[$1]}" && [[ ${claim[$1.complete]-} == true && ${claim[$1.committed]-} == "${claim[$1.delivered]-}" ]]
 }
 
-pipeline_start() {
-	local k=$1 i=${owner[$1]} name next args=() clock=() timer=() resume
-	next=$((${claim[$k.delivered]:--1} + 1))
-	resume=(--resume --token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
-	for name in clock epoch; do
-		[[ -z ${keep[$i.$name]-} ]] || clock+=("--$name" "${keep[$i.$name]}")
-	done
-	began[k]=$SECONDS
-	mkdir -p -- "$run/pipelines/$k" 2>/dev/null || :
-	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
-	export ACCTFLOW_METRICS=$run/pipelines/$k
-	if [[ ${kind[i]} == pending ]]; then
-		round_begin "$k" running pending timerd ack
-		child "$k.pending" "$writer" pending "${resume[@]:1}" --format json </dev/null |
-			child "$k.timerd" "$timerd" "${clock[@]}" --format json |
-			child "$k.ack" "$writer" ack "${resume[@]}" --output-lock "$run/output.lock" "${out_format[@]}" &
-		unset ACCTFLOW_METRICS
-		return
-	fi
+# pipeline_reads K: settles args, what reader is to read, and how.
+pipeline_reads() {
+	local k=$1 i=${owner[$1]} name next=$((${claim[$1.delivered]:--1} + 1))
 	args=(--source "${source[i]}" --shard "${shard[k]}" --from "$next" --format json)
 	for name in seed arrival delay-ms speed; do
 		[[ -z ${keep[$i.$name]-} ]] || args+=("--$name" "${keep[$i.$name]}")
 	done
 	[[ -z ${opt[strict]-} ]] || args+=(--strict)
-	[[ ! ${nowait[i]} ]] || timer=(--no-wait)
-	if [[ ${left[i]} ]]; then
+	if [[ ${kind[i]} == left ]]; then
 		args+=(--catch-up-to $((2 ** 63 - 2)))
 	elif [[ ${claim[$k.committed]-} ]]; then
 		args+=(--catch-up-to "${claim[$k.committed]}")
@@ -153,11 +120,33 @@ pipeline_start() {
 		[[ -z ${claim[$k.check]-} ]] || args+=(--check "${claim[$k.check]}")
 		args+=(-- "${path[i]}")
 	fi
-	round_begin "$k" running reader writer timerd ack
-	child "$k.reader" "$reader" "${clock[@]}" "${args[@]}" </dev/null |
-		child "$k.writer" "$writer" "${clock[@]}" "${resume[@]}" --format json |
-		child "$k.timerd" "$timerd" "${clock[@]}" --resume "${timer[@]}" --format json |
-		child "$k.ack" "$writer" ack "${resume[@]}" --output-lock "$run/output.lock" "${out_format[@]}" &
+}
+
+pipeline_start() {
+	local k=$1 i=${owner[$1]} name args clock=() timer=(--resume) own ack
+	own=(--token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
+	ack=("$writer" ack --resume "${own[@]}" --output-lock "$run/output.lock" "${out_format[@]}")
+	for name in clock epoch; do
+		[[ -z ${keep[$i.$name]-} ]] || clock+=("--$name" "${keep[$i.$name]}")
+	done
+	began[k]=$SECONDS verdict[k]=ok
+	[[ -d $run/pipelines/$k ]] || mkdir -p -- "$run/pipelines/$k" 2>/dev/null || :
+	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
+	export ACCTFLOW_METRICS=$run/pipelines/$k
+	if [[ ${kind[i]} == pending ]]; then
+		round_begin "$k" running pending timerd ack
+		child "$k.pending" "$writer" pending "${own[@]}" --format json </dev/null |
+			child "$k.timerd" "$timerd" "${clock[@]}" --format json |
+			child "$k.ack" "${ack[@]}" &
+	else
+		! nowait "$i" || timer+=(--no-wait)
+		pipeline_reads "$k"
+		round_begin "$k" running reader writer timerd ack
+		child "$k.reader" "$reader" "${clock[@]}" "${args[@]}" </dev/null |
+			child "$k.writer" "$writer" "${clock[@]}" --resume "${own[@]}" --format json |
+			child "$k.timerd" "$timerd" "${clock[@]}" "${timer[@]}" --format json |
+			child "$k.ack" "${ack[@]}" &
+	fi
 	unset ACCTFLOW_METRICS
 }
 
@@ -171,57 +160,55 @@ pipeline_started() {
 	[[ ! $stopping && ! ${failing[k]} ]] || pipeline_stop "$k"
 }
 
-# pipeline_lives K: whether one of its programs does.
-pipeline_lives() {
-	local name
-	for name in ${chain[$1]}; do
-		[[ ! -v live[$1.$name] ]] || return 0
-	done
+# pipeline_first K: settles first_name, of the programs that live the one nearest the head. Fails where none does.
+pipeline_first() {
+	for first_name in ${chain[$1]}; do [[ ! -v live[$1.$first_name] ]] || return 0; done
 	return 1
 }
 
 # Whether one has ended well before the one that feeds it, as when nobody reads the output any more; then early names it.
 pipeline_gap() {
-	local name lives=''
-	for name in ${chain[$1]}; do
-		early=$name
-		[[ ! $lives || -v live[$1.$name] ]] || return 0
-		[[ ! -v live[$1.$name] ]] || lives=true
-	done
+	local first_name
+	pipeline_first "$1" || return 1
+	for early in ${chain[$1]#*"$first_name"}; do [[ -v live[$1.$early] ]] || return 0; done
 	return 1
 }
 
 # pipeline_ended K NAME STATUS
 pipeline_ended() {
-	local k=$1 early
+	local k=$1 early first_name
+	if [[ $2 == claim ]]; then
+		claim_judge "$k" "$3"
+		return
+	fi
 	case $3 in
 	0 | 141) ;; # 141: by SIGPIPE, which is an ordinary end
 	1) [[ ${verdict[k]} != ok ]] || verdict[k]=strict ;;
 	*) pipeline_failed "$@" ;;
 	esac
-	if ! pipeline_lives "$k"; then
-		due[k]=0
-		if [[ ${state[k]} == claiming ]]; then claim_judge "$k"; else round_judge "$k"; fi
+	if ! pipeline_first "$k"; then
+		unset "due[$k]"
+		round_judge "$k"
 	elif [[ ${failing[k]} || $stopping ]]; then
-		((due[k])) || [[ ! ${failing[k]}$closing ]] || due[k]=$((${EPOCHREALTIME/./} + 2000000))
+		[[ -v due[$k] || ! ${failing[k]}$closing ]] || due_in "$k" 2000
 		pipeline_stop "$k"
-	elif ((due[k] == 0)) && [[ ${state[k]} == running ]] && pipeline_gap "$k"; then
-		due[k]=$((${EPOCHREALTIME/./} + 300000))
+	elif [[ ! -v due[$k] ]] && pipeline_gap "$k"; then
+		due_in "$k" 300
 	fi
 }
 
 # pipeline_failed K NAME STATUS: the end of the round. The cause is whoever was killed or gave up for good; those that only
 # follow exit 111, and those that we end are no cause either.
 pipeline_failed() {
-	local k=$1 how="exited $3"
-	(($3 < 129)) || how="was killed by signal $(($3 - 128))"
-	if (($3 == TEMPORARY || $3 > 128)); then
-		[[ ${verdict[k]} == permanent ]] || verdict[k]=temporary
-	else
+	local k=$1 how
+	ended_how "$3"
+	if (($3 != TEMPORARY && $3 <= 128)); then
 		verdict[k]=permanent
+	elif [[ ${verdict[k]} != permanent ]]; then
+		verdict[k]=temporary
 	fi
-	if [[ ! ${cause[k]} ]] || ((step[k] == 0 && $3 != TEMPORARY && ${cause[k]%% *} == TEMPORARY)); then
-		cause[k]="$3 $2 ${2/#claim/writer claim}[$last_pid] $how"
+	if [[ ! ${cause[k]} ]] || ((step[k] < 2 && $3 != TEMPORARY && ${cause[k]%% *} == TEMPORARY)); then
+		cause[k]="$3 $2 $2[$last_pid] $how"
 	fi
 	# A reader that gives up for good has emitted its end, and the others are to get there; or else they notice by themselves.
 	[[ $2 == reader && $3 == "$PERMANENT" ]] || failing[k]=${failing[k]:-$2}
@@ -251,13 +238,13 @@ round_judge() {
 		if [[ ${spool[i]} && ! $stopping ]]; then claim_start "$k"; else pipeline_finish "$k" $PERMANENT; fi
 		;;
 	temporary)
-		if [[ ! $stopping ]]; then
-			((SECONDS - began[k] <= 30)) || tries[k]=0
+		((SECONDS - began[k] <= 30)) || unset "tries[$k]"
+		# TERM may have met reader before it could listen: then it has read nothing.
+		if [[ ! $stopping || ${code[$k.reader]-} == 143 ]]; then
 			pipeline_pause "$k"
 		else
 			pipeline_complain "$k" ''
-			# TERM may have met reader before it could listen: then it has read nothing.
-			if [[ ${code[$k.reader]-} == 143 ]]; then pipeline_finish "$k" 0; else pipeline_finish "$k" $TEMPORARY; fi
+			pipeline_finish "$k" $TEMPORARY
 		fi
 		;;
 	*) if [[ ${kind[i]} == pending ]]; then pipeline_finish "$k" 0; else claim_start "$k"; fi ;;
@@ -270,24 +257,25 @@ pipeline_pause() {
 	if [[ $stopping ]]; then
 		pipeline_complain "$k" ''
 		pipeline_finish "$k" 0
-		return
+	else
+		restart_later "$k"
+		pipeline_complain "$k" "; starting again in $delay ms"
+		state[k]=pausing
 	fi
-	backoff "$((tries[k]++))"
-	pipeline_complain "$k" "; starting again in $delay ms"
-	verdict[k]='' state[k]=pausing due[k]=$((${EPOCHREALTIME/./} + delay * 1000))
 }
 
 # A pause is over, or patience is.
 pipeline_due() {
-	local k=$1 early name signal=TERM
-	due[k]=0
+	local k=$1 early name
 	if [[ ${state[k]} == pausing ]]; then
 		claim_start "$k"
 	elif [[ ${failing[k]} || $stopping ]]; then
 		# The others got a moment to end by themselves; then come less and less gentle hints.
-		((step[k] == 0)) || signal=KILL
-		for name in ${chain[k]}; do child_signal $signal "$k.$name"; done
-		step[k]=$((step[k] + 1)) due[k]=$((${EPOCHREALTIME/./} + 2000000))
+		step[k]=$((step[k] < 2 ? 2 : 3))
+		for name in ${chain[k]}; do
+			if ((step[k] == 2)); then child_signal TERM "$k.$name"; else child_signal KILL "$k.$name"; fi
+		done
+		due_in "$k" 2000
 	elif pipeline_gap "$k"; then
 		stopping="$early ended by itself" closing=true
 		log info "$stopping; the rest follows"
@@ -295,22 +283,18 @@ pipeline_due() {
 	fi
 }
 
-# Asks it to stop, once: its head, and the rest sees the end of its input. Where the head has read all already it is timerd
-# that waits, and that is asked when nothing more comes to it.
+# Tells it to stop, once: its head, and the rest sees the end of its input. Where the head has read all already it is timerd
+# that waits, and that is told when nothing more comes to it.
 pipeline_stop() {
-	local k=$1 name
+	local k=$1 first_name
 	case ${state[k]} in
 	pausing | waiting) pipeline_finish "$k" 0 ;;
 	running | claiming)
-		((due[k])) || [[ ! $closing ]] || due[k]=$((${EPOCHREALTIME/./} + 2000000))
-		for name in ${chain[k]}; do
-			[[ -v live[$k.$name] ]] || continue
-			if [[ ! ${told[k]} && ${live[$k.$name]} && ($name == "${chain[k]%% *}" || ($name == timerd && ! ${failing[k]})) ]]; then
-				told[k]=true
-				child_signal TERM "$k.$name"
-			fi
-			return 0
-		done
+		[[ -v due[$k] || ! $closing ]] || due_in "$k" 2000
+		pipeline_first "$k" && [[ ${live[$k.$first_name]} ]] && ((step[k] == 0)) || return 0
+		[[ $first_name == "${chain[k]%% *}" || ($first_name == timerd && ! ${failing[k]}) ]] || return 0
+		step[k]=1
+		child_signal TERM "$k.$first_name"
 		;;
 	esac
 }
@@ -326,8 +310,8 @@ worse() {
 # pipeline_finish K RESULT
 pipeline_finish() {
 	[[ ${state[$1]} != 'done' ]] || return 0
-	state[$1]='done' due[$1]=0
+	state[$1]='done'
+	unset "due[$1]"
 	result[$1]=$(worse "${result[$1]}" "$2")
-	input_ripe "${owner[$1]}" || return 0
-	input_finish "${owner[$1]}"
+	! input_ripe "${owner[$1]}" || input_finish "${owner[$1]}"
 }

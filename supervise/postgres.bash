@@ -8,9 +8,10 @@ users='' # a descriptor: the shared lock of those who use it
 db_binaries() {
 	local want='*' found
 	[[ ! -r ${ACCTFLOW_HOME-}/postgres/PG_VERSION ]] || want=$(<"$ACCTFLOW_HOME/postgres/PG_VERSION")
-	found=$(compgen -G "/usr/lib/postgresql/$want/bin/initdb" | sort -V | tail -n 1) || :
-	[[ $found ]] || found=$(command -v initdb || :)
-	[[ -z $found ]] || dirname -- "$(readlink -f -- "$found")"
+	found=/usr/lib/postgresql/$want/bin/initdb
+	[[ -x $found ]] || found=$(compgen -G "$found" | sort -V | tail -n 1) || :
+	[[ $found ]] || found=$(readlink -f -- "$(command -v initdb || :)") || :
+	[[ -z $found ]] || printf '%s\n' "${found%/*}"
 }
 
 # as_db COMMAND...: as the user who owns the cluster (Postgres refuses root), from a folder he can be in, away from our
@@ -23,7 +24,7 @@ as_db() {
 
 # Sets cluster (real path, "" if there is none), db_user and db_bin.
 db_find() {
-	cluster='' db_user=$(id -un)
+	cluster='' db_user=''
 	db_bin=$(db_binaries)
 	[[ $db_bin ]] || fail $PERMANENT "could not find Postgres's programs; see: supervisor packages"
 	if [[ -e $ACCTFLOW_HOME/postgres/PG_VERSION ]]; then
@@ -35,6 +36,8 @@ db_find() {
 		db_user=postgres
 		id -u postgres >/dev/null 2>&1 ||
 			fail $PERMANENT "there is no user postgres, who would run the private Postgres for root; see: supervisor packages"
+	else
+		db_user=$(id -un)
 	fi
 }
 
@@ -125,19 +128,16 @@ db_orphans_end() {
 	done
 }
 
-db_ready() {
-	db_running && [[ $socket ]] && "$db_bin/pg_isready" -q -h "$socket" -p 5432 -U acctflow -d postgres
-}
-
 # psql as the private Postgres's owner, for what is not the pipeline's.
 db_admin() {
 	(descriptors_close && exec "$db_bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 \
 		-d "host=$socket port=5432 dbname=postgres user=acctflow" "$@") </dev/null
 }
 
-# Makes the pipeline's database where there is none. Fails where Postgres goes away meanwhile.
-db_made() {
+# Whether it answers; then the pipeline's database is made where there is none.
+db_ready() {
 	local found
+	db_running && [[ $socket ]] || return 1
 	found=$(db_admin -c "SELECT 1 FROM pg_database WHERE datname = 'acctflow'" 2>/dev/null) || return 1
 	[[ $found ]] || db_admin -c 'CREATE DATABASE acctflow' 2>/dev/null
 }
@@ -154,7 +154,7 @@ db_start() {
 	local until=$((SECONDS + 60)) tries=0 conninfo
 	db_find
 	[[ $cluster ]] || db_init
-	while ! { db_ready && db_made; }; do
+	while ! db_ready; do
 		((SECONDS < until)) || fail $TEMPORARY "the private Postgres does not get ready; see \"$cluster/server.log\""
 		if db_running; then
 			sleep 0.05
@@ -215,10 +215,14 @@ db_acquire() {
 # The last user stops it.
 db_release() {
 	[[ $users ]] || return 0
+	if [[ -e $run/db.keep ]]; then
+		users=''
+		return
+	fi
 	gate_take
 	exec {users}>&-
 	users=''
-	if [[ ! -e $run/db.keep ]] && flock -n -x "$run/db.users" true; then db_stop; fi
+	! flock -n -x "$run/db.users" true || db_stop
 	gate_leave
 }
 
@@ -239,10 +243,11 @@ db_revive() {
 		db_away=${EPOCHREALTIME/./}
 		log warn 'the private Postgres is gone; starting it again'
 	}
+	live[s.revive]=''
 	(
 		trap - EXIT INT TERM HUP
 		descriptors_close "$events"
-		((db_tries < 2)) || exec 2>/dev/null
+		((${tries[s.revive]:-0} < 2)) || exec 2>/dev/null
 		status=0
 		(gate_take && db_start) || status=$?
 		printf 's.revive ended %d\n' "$status" >&"$events"
@@ -252,13 +257,14 @@ db_revive() {
 
 # db_revived STATUS: it runs again, or another try is due soon.
 db_revived() {
+	local delay seconds
 	if (($1)); then
-		((++db_tries))
-		service_due[revive]=$((${EPOCHREALTIME/./} + 2000000))
-		return 0
+		restart_later s.revive
+		return
 	fi
-	[[ ! $db_away ]] || log info "the private Postgres is back after $(seconds_since "$db_away") s"
-	db_away='' db_tries=0
+	[[ ! $db_away ]] || { seconds_since "$db_away" && log info "the private Postgres is back after $seconds s"; }
+	db_away=''
+	unset 'tries[s.revive]'
 	db_running || :
 	db_watch
 }

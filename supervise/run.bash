@@ -10,28 +10,17 @@ run_stop() {
 
 # Until all pipelines are done: waits for what comes next, be it an event or a time.
 run_loop() {
-	local k now next looked_at=0
-	while :; do
+	local what now next
+	while run_on; do
+		now=${EPOCHREALTIME/./}
+		for what in "${!due[@]}"; do
+			((${due[$what]:-$((now + 1))} > now)) || due_reached "$what"
+		done
 		now=${EPOCHREALTIME/./} next=$((now + 1000000))
-		for k in "${!owner[@]}"; do
-			((due[k] == 0 || due[k] > now)) || pipeline_due "$k"
-			((due[k] == 0 || due[k] >= next)) || next=${due[k]}
-		done
-		for k in "${!source[@]}"; do
-			# A named pipe that the copier is about to open is looked for more often.
-			[[ ${kind[k]} != spool || ${from[k]} ]] || next=$((now + 200000))
-			((copier_due[k] == 0 || copier_due[k] >= next)) || next=${copier_due[k]}
-		done
-		services_tend
-		spools_tend
-		if ((now - looked_at > 1000000)); then
-			children_look
-			looked_at=$now
-		fi
-		run_on || return 0
-		now=$((next > now ? next - now : 0))
-		printf -v now '%d.%06d' $((now / 1000000)) $((now % 1000000))
-		event_wait "$now"
+		for what in "${!due[@]}"; do ((due["$what"] >= next)) || next=${due[$what]}; done
+		next=$((next > now + 1000 ? next - now : 1000))
+		printf -v next '%d.%06d' $((next / 1000000)) $((next % 1000000))
+		event_wait "$next"
 	done
 }
 
@@ -43,14 +32,15 @@ run_on() {
 
 # What is pending of pipelines that nobody owns, but for those of the spools.
 pending_find() {
-	local lines line name='' part='' tries=0 delay status spooled=("${source[@]}")
+	local lines line name='' part='' delay status spooled=("${source[@]}")
 	until lines=$("$writer" pending --pipelines); do
 		status=$?
 		((status != PERMANENT)) || result=$PERMANENT
 		[[ $status != "$PERMANENT" && ! $stopping ]] || return 0
-		backoff "$((tries++))"
+		restart_later s.pending
 		sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
 	done
+	unset 'due[s.pending]'
 	while IFS= read -r line; do
 		case $line in
 		source=*) name=${line#*=} ;;
@@ -63,30 +53,42 @@ pending_find() {
 	done <<<"$lines"$'\n'
 }
 
-# What it came to, after a stop too: records on standard output, and a sentence a source. --strict counts what any round
-# rejected. Without INPUT it is about all that is stored.
+# member NAME: settles value, of a record in line.
+member() {
+	value=0
+	[[ ! $line =~ \"$1\":([0-9]+|true|false) ]] || value=${BASH_REMATCH[1]}
+}
+
+# What it came to, after a stop too: a record a source on standard output, all of its shards in one, and a sentence. Without
+# INPUT it is about all that is stored. --strict counts what any round rejected.
 summary_print() {
-	local i name lines line status names=('') text='' rejects=0 reads=0 open=''
+	local i k only names=('') line value status read indexed rejected pending open='' rejects=0 reads=0 text='' pipelines seconds
 	[[ ! $asked ]] || names=("${source[@]}")
-	[[ ${opt[format]-} != text ]] && { [[ ${opt[format]-auto} == json ]] || [[ ! -t 1 ]]; } || text=true
-	for name in "${names[@]}"; do
-		lines=$("$writer" status ${name:+--source "$name"} --format json) || continue
-		if [[ $text ]]; then call "$writer" status ${name:+--source "$name"} "${out_format[@]}"; else printf '%s\n' "$lines"; fi
+	[[ ${opt[format]-} != text && (${opt[format]-auto} == json || ! -t 1) ]] || text=true
+	for i in "${!names[@]}"; do
+		only=(${names[i]:+--source "${names[i]}"})
+		line=$("$writer" sources "${only[@]}" --format json) || continue
+		if [[ $text ]]; then call "$writer" sources "${only[@]}" "${out_format[@]}"; else printf '%s\n' "$line"; fi
 		while IFS= read -r line; do
-			member() { [[ $line =~ \"$1\":([0-9]+|true|false) ]] && printf '%s' "${BASH_REMATCH[1]}" || printf 0; }
-			[[ ! $asked ]] || log info "source \"$name\": read $(member read), indexed $(member indexed), rejected $(member rejected), pending $(member pending); it took $(seconds_since "$run_began") s"
-			[[ $(member pending) == 0 && $(member complete) != false ]] || open=true
-			rejects=$((rejects + $(member rejected))) reads=$((reads + $(member read)))
-		done <<<"$lines"
+			member read && read=$value && member indexed && indexed=$value && member rejected && rejected=$value pending=0
+			rejects=$((rejects + rejected)) reads=$((reads + read))
+			[[ $asked ]] || continue
+			input_pipelines "$i"
+			for k in "${pipelines[@]}"; do pending=$((pending + ${claim[$k.pending]:-0})); done
+			seconds_since "$run_began"
+			log info "source \"${names[i]}\": read $read, indexed $indexed, rejected $rejected, pending $pending; it took $seconds s"
+			member complete
+			[[ $pending == 0 && $value != false ]] || open=true
+		done <<<"$line"
 	done
 	call "$writer" richest "${out_format[@]}"
-	[[ ! $open || ! $asked ]] || log info 'not all is done yet; the same command goes on'
+	[[ ! $open ]] || log info 'not all is done yet; the same command goes on'
 	((rejects == 0)) || log warn "$rejects of $reads records were rejected; see: supervisor rejected"
 	[[ $result != 0 || ! ${opt[strict]-}${ACCTFLOW_STRICT-} ]] || ((rejects == 0)) || result=1
 }
 
-verb_run() {
-	local result=0 k writer reader timerd statusd run_began=${EPOCHREALTIME/./}
+# The options of run, and what each INPUT is.
+run_options() {
 	shards=${opt[shards]:-${ACCTFLOW_SHARDS:-1}}
 	[[ $shards =~ ^0*[1-9][0-9]{0,3}$ ]] || misused "--shards: expected a whole number from 1, not \"$shards\""
 	shards=$((10#$shards))
@@ -97,26 +99,32 @@ verb_run() {
 	(($# < 2)) || [[ ! ${opt[source]-} ]] || misused '--source names one INPUT, and there are several'
 	(($# == 0)) || asked=true
 	inputs_read "$@"
-	writer=$(program writer) reader=$(program reader) timerd=$(program timerd)
-	statusd=$(program statusd 2>/dev/null) || log warn 'going on without statusd, which is not built'
+}
+
+verb_run() {
+	local result=0 k run_began=${EPOCHREALTIME/./}
+	run_options "$@"
+	programs reader writer timerd
+	statusd=$(programs statusd 2>/dev/null && echo "$statusd") || log warn 'going on without statusd, which is not built'
 	lock_take
 	events_open
 	traps_set
 	logs_start
-	rm -rf -- "$run/pipelines"
-	rm -f -- "$run/restarts" "$run/output.lock"
+	rm -rf -- "$run/pipelines" "$run/restarts" "$run/output.lock"
 	db_acquire
 	db_watch
 	anchor_set
-	[[ ! $statusd ]] || { service_start statusd && meter_start; }
+	statusd_start
+	meter_start
 	[[ $asked && ! " ${kind[*]} " == *' spool '* ]] || spools_left
 	[[ $asked ]] || pending_find
 	if [[ ! $stopping ]]; then
 		for k in "${!owner[@]}"; do claim_start "$k"; done
+		children_look
 		run_loop
 	fi
 	for k in "${!owner[@]}"; do result=$(worse "$result" "${result[k]}"); done
-	meter_end
+	services_end s.meter
 	[[ ! $known && $asked ]] || summary_print
 	exit "$result"
 }

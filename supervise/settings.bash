@@ -6,20 +6,19 @@ declare -A config=() # the configuration file's top level, as `writer --print-co
 version_print() {
 	local version=''
 	[[ ! -r $here/Makefile ]] || version=$(sed -n 's/^VERSION *= *//p' "$here/Makefile")
-	[[ $version ]] || version=$("$(program writer)" --version | sed 's/.* //')
+	[[ $version ]] || { programs writer && version=$("$writer" --version | sed 's/.* //'); }
 	printf 'supervisor (acctflow) %s\n' "$version"
 }
 
-# program NAME: its path.
-program() {
-	local dir
-	for dir in ${ACCTFLOW_BIN:+"$ACCTFLOW_BIN"} "$here/bin" "$here"; do
-		if [[ -f $dir/$1 && -x $dir/$1 ]]; then
-			printf '%s\n' "$dir/$1"
-			return 0
-		fi
+# programs NAME...: settles a variable of each one's name, its path.
+programs() {
+	local name dir
+	for name; do
+		for dir in ${ACCTFLOW_BIN:+"$ACCTFLOW_BIN"} "$here/bin" "$here"; do
+			[[ ! -f $dir/$name || ! -x $dir/$name ]] || { printf -v "$name" %s "$dir/$name" && continue 2; }
+		done
+		fail $PERMANENT "program \"$name\" is not built; run make build in $here"
 	done
-	fail $PERMANENT "program \"$1\" is not built; run make build in $here"
 }
 
 # Sets ACCTFLOW_CONFIG. A file that nobody named is left alone where it cannot be read, as in another's clone.
@@ -28,7 +27,7 @@ config_find() {
 	if [[ ${opt[config]-}${ACCTFLOW_CONFIG-} ]]; then
 		ACCTFLOW_CONFIG=${opt[config]:-$ACCTFLOW_CONFIG}
 		[[ -r $ACCTFLOW_CONFIG ]] || fail $PERMANENT "could not read configuration file \"$ACCTFLOW_CONFIG\""
-		ACCTFLOW_CONFIG=$(realpath -- "$ACCTFLOW_CONFIG")
+		[[ $ACCTFLOW_CONFIG == /* ]] || ACCTFLOW_CONFIG=$(realpath -- "$ACCTFLOW_CONFIG")
 	else
 		for file in "$here/config.yaml" "$PWD/config.yaml" /dev/null; do
 			[[ ! -r $file ]] || { ACCTFLOW_CONFIG=$file && break; }
@@ -42,7 +41,8 @@ config_read() {
 	local line lines
 	config=()
 	[[ -s $ACCTFLOW_CONFIG ]] || return 0
-	lines=$("$(program writer)" --config "$ACCTFLOW_CONFIG" --print-config) || exit $PERMANENT
+	programs writer
+	lines=$("$writer" --config "$ACCTFLOW_CONFIG" --print-config) || exit $PERMANENT
 	while IFS= read -r line; do
 		[[ $line != *=* ]] || config[${line%%=*}]=${line#*=}
 	done <<<"$lines"
@@ -87,7 +87,7 @@ settings_read() {
 
 # Makes the state folder, for verbs that keep something there.
 home_make() {
-	(mkdir -p -- "$ACCTFLOW_HOME" && umask 077 && mkdir -p -- "$run") 2>/dev/null || :
+	[[ -d $run ]] || (mkdir -p -- "$ACCTFLOW_HOME" && umask 077 && mkdir -p -- "$run") 2>/dev/null || :
 	[[ -d $run && -w $run && -x $run ]] || fail $PERMANENT \
 		"could not write the state folder \"$ACCTFLOW_HOME\" as user $(id -un); set ACCTFLOW_HOME to one of your own"
 }
@@ -123,11 +123,11 @@ lock_held() {
 }
 
 # One anchor for all programs of all rounds. /proc/uptime counts hundredths: read when it ticks, it is exact, but for what
-# comes in between; that only makes the anchor later, so that the earliest of a few is the best.
+# comes in between; that only makes the anchor later, so that the earlier of two is the better.
 anchor_set() {
 	local uptime ticked now this best='' try
 	[[ -z ${ACCTFLOW_ANCHOR-} ]] || return 0
-	for try in 1 2 3 4; do
+	for try in 1 2; do
 		read -r uptime _ </proc/uptime
 		while read -r ticked _ </proc/uptime && [[ $ticked == "$uptime" ]]; do :; done
 		now=$EPOCHREALTIME

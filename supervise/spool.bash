@@ -2,10 +2,8 @@
 # A folder is DIR/data, DIR/index and DIR/end (see reader), and `settings`: whose it is and how it was begun.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-from=()       # by input: the descriptor that its copier reads
-copier_due=() # when it is to be started again, or killed; us, 0 for never
-copier_tries=()
-trim_due=() trim_began=() trimmed=() # when to ask what is delivered, when that was asked, bytes given back
+from=()                  # by input: the descriptor that its copier reads
+trimmed=() trim_began=() # bytes given back; when it was asked what is delivered
 
 # spool_path SOURCE: its folder.
 spool_path() {
@@ -20,7 +18,7 @@ spool_make() {
 	(umask 077 && mkdir -p -- "${spool[i]}") 2>/dev/null || return 1
 	[[ ${kind[i]} != follow && ! -e ${spool[i]}/settings ]] || return 0
 	settings="source=${source[i]}"$'\n'"shards=$shards"$'\n'"first=${first[i]}"
-	for name in seed arrival delay-ms speed clock epoch strict count; do
+	for name in "${SETTLED[@]}" strict count; do
 		[[ -z ${given[$i.$name]-} ]] || settings+=$'\n'"$name=${given[$i.$name]}"
 	done
 	(umask 077 && printf '%s\n' "$settings" >"${spool[i]}/settings.new" && mv -- "${spool[i]}/settings.new" "${spool[i]}/settings") 2>/dev/null
@@ -32,10 +30,9 @@ spool_remove() {
 	rm -rf -- "${spool[$1]:?}"
 }
 
-# Takes up what earlier runs copied and could not finish, but for the inputs that this run has. Before new input their
-# callbacks are not waited for.
+# Takes up what earlier runs copied and could not finish, but for the inputs that this run has.
 spools_left() {
-	local settings line name number i
+	local settings line name i
 	for settings in "$ACCTFLOW_HOME"/spool/*/settings; do
 		[[ -e $settings ]] || continue
 		local -A saved=()
@@ -45,7 +42,6 @@ spools_left() {
 		i=${#source[@]}
 		for name in "${!saved[@]}"; do given[$i.$name]=${saved[$name]}; done
 		input_add left '' "${saved[source]}" "${saved[shards]:-1}"
-		[[ ! $asked ]] || nowait[i]=true
 		log info "source \"${saved[source]}\": finishing what was read of it before"
 	done
 }
@@ -54,7 +50,6 @@ spools_left() {
 
 copier_start() {
 	local i=$1 args=(--copy-to "${spool[$1]}")
-	copier_due[i]=0
 	[[ -s ${spool[i]}/index ]] || args+=(--copy-from "${origin[i]}")
 	live[i$i.copier]=''
 	if [[ ${kind[i]} == follow ]]; then
@@ -65,35 +60,43 @@ copier_start() {
 		# A named pipe waits for its writer, so it is the child that opens it.
 		# shellcheck disable=SC2016 # for the shell behind -c
 		child "i$i.copier" sh -c 'exec "$@" <"$0"' "${path[i]}" "$reader" "${args[@]}" - </dev/null >/dev/null &
+		due_in "i$i.hold" 100
 	fi
 }
 
 # Holds a named pipe that the copier has opened, so that a copier that is killed takes nobody's reader away.
 copier_hold() {
 	local i=$1 both held
-	[[ ${kind[i]} == spool && ! ${from[i]} && ${live[i$i.copier]-} ]] || return 0
-	[[ /proc/${live[i$i.copier]}/fd/0 -ef ${path[i]} ]] || return 0
+	[[ ! ${from[i]} && -v live[i$i.copier] ]] || return 0
+	due_in "i$i.hold" 200
+	[[ ${live[i$i.copier]} && /proc/${live[i$i.copier]}/fd/0 -ef ${path[i]} ]] || return 0
 	# shellcheck disable=SC2094 # neither is read here
 	exec {both}<>"${path[i]}" {held}<"${path[i]}" {both}>&-
 	from[i]=$held
+	unset "due[i$i.hold]"
+}
+
+# It is to be started again, or it has not ended when it was told to.
+copier_due() {
+	if [[ -v live[i$1.copier] ]]; then child_signal KILL "i$1.copier"; elif [[ ! $stopping ]]; then copier_start "$1"; fi
 }
 
 # copier_ended INPUT STATUS: it has copied all, or gives up, or is started again and goes on.
 copier_ended() {
-	local i=$1 k delay how="exited $2"
-	(($2 < 129)) || how="was killed by signal $(($2 - 128))"
+	local i=$1 k pipelines delay how
+	ended_how "$2"
 	if input_ripe "$i"; then
 		input_close "$i"
 	elif (($2 == 0)) || [[ $stopping ]]; then
 		return 0
 	elif (($2 == TEMPORARY || $2 > 128)); then
-		backoff "$((copier_tries[i]++))"
+		restart_later "i$i.copier"
 		restart_note copier "$2"
 		log warn "the copier[$last_pid] of source \"${source[i]}\" $how; starting again in $delay ms"
-		copier_due[i]=$((${EPOCHREALTIME/./} + delay * 1000))
 	else
 		log warn "the copier[$last_pid] of source \"${source[i]}\" $how"
-		for k in $(input_pipelines "$i"); do
+		input_pipelines "$i"
+		for k in "${pipelines[@]}"; do
 			result[k]=$PERMANENT
 			pipeline_stop "$k"
 		done
@@ -102,38 +105,28 @@ copier_ended() {
 
 # --- giving back what is delivered
 
-# trim_start INPUT: asks how far all shards have delivered: once a second, less often where the answer takes long.
+# trim_start INPUT: asks how far all shards have delivered: once a second, less often where the answer takes long. Where
+# records are put in order of arrival, what is delivered is not what comes first.
 trim_start() {
-	local i=$1
-	trim_began[i]=${EPOCHREALTIME/./} trim_due[i]=0
-	live[i$i.sources]='' live[i$i.delivered]=''
-	child "i$i.sources" "$writer" sources --source "${source[i]}" --format json </dev/null 2>/dev/null |
-		child "i$i.delivered" sed -u -n "s/.*\"delivered\":\([0-9]*\).*/i$i.delivered line \1/p" >&"$events" &
+	[[ ${keep[$1.arrival]:-${ACCTFLOW_ARRIVAL:-${config[reader.arrival]-}}} != offset ]] || return 0
+	trim_began[$1]=${EPOCHREALTIME/./}
+	child_list "i$1.sources" "$writer" sources --source "${source[$1]}" --format json 2>/dev/null
 }
 
 trim_ended() {
-	local now=${EPOCHREALTIME/./}
-	trim_due[$1]=$((now + 1000000 + (now - trim_began[$1]) * 9))
+	local took=$((${EPOCHREALTIME/./} - trim_began[$1]))
+	input_ripe "$1" || due_in "i$1.trim" $((1000 + took / 111))
 }
 
-# spool_trim INPUT DELIVERED: makes a hole of what stands before the last index entry that is delivered up to.
+# spool_trim INPUT LINE: makes a hole of what stands before the last index entry that is delivered up to. Not at the end,
+# when some shards are complete and the answer is about the others.
 spool_trim() {
-	local i=$1 byte
-	byte=$(awk -v next_record=$(($2 + 1)) '$1 > next_record { exit } { byte = $2 } END { print byte + 0 }' "${spool[i]}/index" 2>/dev/null) || return 0
+	local i=$1 k pipelines byte
+	input_pipelines "$i"
+	for k in "${pipelines[@]}"; do [[ -v live[$k.reader] ]] || return 0; done
+	[[ $2 =~ \"delivered\":([0-9]+),\"complete\":false ]] || return 0
+	byte=$(awk -v next_record=$((BASH_REMATCH[1] + 1)) '$1 > next_record { exit } { byte = $2 } END { print byte + 0 }' "${spool[i]}/index" 2>/dev/null) || return 0
 	((byte > trimmed[i])) || return 0
 	fallocate --punch-hole --offset "${trimmed[i]}" --length $((byte - trimmed[i])) "${spool[i]}/data" 2>/dev/null || return 0
 	trimmed[i]=$byte
-}
-
-# What is due of all inputs that have a spool.
-spools_tend() {
-	local i now=${EPOCHREALTIME/./}
-	for i in "${!spool[@]}"; do
-		[[ ${spool[i]} ]] || continue
-		copier_hold "$i"
-		if ((copier_due[i] && copier_due[i] <= now)); then
-			if [[ -v live[i$i.copier] ]]; then child_signal KILL "i$i.copier"; elif [[ ! $stopping ]]; then copier_start "$i"; fi
-		fi
-		((trim_due[i] == 0 || trim_due[i] > now)) || [[ ! -s ${spool[i]}/index ]] || trim_start "$i"
-	done
 }

@@ -88,8 +88,7 @@ claim*)
 	: >"$state/done"
 	;;
 *--pipelines*) cat "$state/pipelines" ;;
-status*) echo '{"status":1,"rejected":0}' ;;
-sources*) echo '{"rejected":0}' ;;
+sources*) echo '{"sources":1,"rejected":0}' ;;
 richest*) echo '{"richest":1}' ;;
 *)
 	"$state/die" writer || exit

@@ -80,7 +80,7 @@ dumb() {
 	err_has "supervisor postgres starts the private one of ACCTFLOW_HOME ($ACCTFLOW_HOME)"
 	err_has --db
 	[[ $stderr != *trying* ]]
-	PGHOST=$PWD/none fails 111 writer --resume --deadline 1 sources
+	PGHOST=$PWD/none fails 111 writer --resume --deadline 1 </dev/null
 	err_has 'trying again for up to 1 s'
 	err_has 'could not connect to the database within 1 s'
 }
@@ -159,7 +159,7 @@ dumb() {
 	mkfifo fifo
 	writer status --interval 1 >out 2>err 3>&- 5>&- 6>&- &
 	pid=$!
-	retry 100 grep -q '^outcomes.indexed=' out
+	retry 100 grep -q '^fired=' out
 	ok writer status
 	ok writer richest
 	for i in 1 2 3 4 5; do same "$(settings)" "$before"; done

@@ -43,7 +43,7 @@ filled() {
 	has "\"shard\":\"1/2\",\"read\":0"
 	has '{"source":"b","shard":"0/1","read":2,"indexed":2,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":1,"failed":0,"cancelled":0,"pending":1'
 	same "${#lines[@]}" 3
-	ok writer sources -s "$path"
+	ok writer sources -S "$path"
 	has '"shards":2,"read":8,'
 }
 
@@ -55,7 +55,7 @@ filled() {
 	[[ $stderr != *"$path"* ]]
 	has '"consistent":false'
 	sql 'DELETE FROM acctflow.rejects WHERE source_offset = 5'
-	fails 1 writer status -s "$path"
+	fails 1 writer status -S "$path"
 	err_has "the counts of source \"$path\", shard 0/2, do not add up"
 	same "$(grep -c '"consistent":true' <<<"$output")" 1
 }

@@ -57,31 +57,42 @@ privileges() {
 }
 
 granted='relation account_updates acctflow_reader SELECT
-relation account_updates acctflow_writer INSERT
 relation account_updates acctflow_writer SELECT
 relation accounts acctflow_reader SELECT
-relation accounts acctflow_writer INSERT (account_type callback_time_ms data id ingested_at source source_offset tokens version)
 relation accounts acctflow_writer SELECT
-relation accounts acctflow_writer UPDATE (account_type callback_time_ms data ingested_at previous_version source source_offset tokens version)
 relation callbacks acctflow_reader SELECT
 relation callbacks acctflow_writer SELECT
-relation callbacks_fired acctflow_reader SELECT
-relation callbacks_fired acctflow_writer INSERT
-relation callbacks_fired acctflow_writer SELECT
+relation deliveries acctflow_reader SELECT
+relation deliveries acctflow_writer INSERT (pipeline)
+relation deliveries acctflow_writer SELECT
+relation deliveries acctflow_writer UPDATE (delivered_offset owner_pid owner_start token updated_at)
+relation history acctflow_reader SELECT
+relation history acctflow_writer INSERT
+relation history acctflow_writer SELECT
+relation inputs acctflow_reader SELECT
+relation inputs acctflow_writer INSERT (name shards)
+relation inputs acctflow_writer SELECT
+relation inputs acctflow_writer UPDATE (arrival clock delay_ms seed speed started_at)
+relation latest acctflow_reader SELECT
+relation latest acctflow_writer INSERT (account_type callback_time_ms data deleted id ingested_at pipeline source_offset tokens version)
+relation latest acctflow_writer SELECT
+relation latest acctflow_writer UPDATE (account_type callback_time_ms data deleted ingested_at pipeline previous_version source_offset tokens version)
 relation migrations acctflow_reader SELECT
 relation migrations acctflow_writer SELECT
+relation outcomes acctflow_reader SELECT
+relation outcomes acctflow_writer INSERT
+relation outcomes acctflow_writer SELECT
+relation pipelines acctflow_reader SELECT
+relation pipelines acctflow_writer INSERT (shard source)
+relation pipelines acctflow_writer SELECT
+relation pipelines acctflow_writer UPDATE (broken check_hash check_offset committed_offset complete conflict duplicate fingerprint indexed ingested_at owner_pid owner_start rejected stale token updated_at without_callback xid)
 relation rejected_updates acctflow_reader SELECT
-relation rejected_updates acctflow_writer INSERT
 relation rejected_updates acctflow_writer SELECT
-relation source_deliveries acctflow_writer INSERT (name)
-relation source_deliveries acctflow_writer SELECT
-relation source_deliveries acctflow_writer UPDATE (delivered_offset token updated_at)
-relation source_inputs acctflow_writer INSERT (name)
-relation source_inputs acctflow_writer SELECT
-relation source_inputs acctflow_writer UPDATE (arrival clock complete delay_ms fingerprint seed speed started_at)
-relation source_lanes acctflow_writer INSERT (lane name)
-relation source_lanes acctflow_writer SELECT
-relation source_lanes acctflow_writer UPDATE (committed_offset conflict duplicate indexed ingested_at owner_pid owner_start rejected stale token updated_at xid)
+relation rejects acctflow_reader SELECT
+relation rejects acctflow_writer INSERT
+relation rejects acctflow_writer SELECT
+relation source_shards acctflow_reader SELECT
+relation source_shards acctflow_writer SELECT
 relation sources acctflow_reader SELECT
 relation sources acctflow_writer SELECT
 schema acctflow acctflow_reader USAGE
@@ -106,10 +117,10 @@ acctflow_writer|f|t|f|f|f|f|f'
 @test "again: what was granted beside it is taken back; all belongs to the owner" {
 	sql 'GRANT ALL ON ALL TABLES IN SCHEMA acctflow TO acctflow_writer, acctflow_reader, PUBLIC'
 	sql 'GRANT ALL ON SCHEMA acctflow TO acctflow_writer, acctflow_reader, PUBLIC'
-	sql 'GRANT UPDATE (data) ON acctflow.account_updates TO acctflow_writer WITH GRANT OPTION'
-	sql 'ALTER TABLE acctflow.accounts OWNER TO acctflow'
+	sql 'GRANT UPDATE (data) ON acctflow.history TO acctflow_writer WITH GRANT OPTION'
+	sql 'ALTER TABLE acctflow.latest OWNER TO acctflow'
 	sql 'ALTER SCHEMA acctflow OWNER TO acctflow'
-	[[ $(privileges) == *'account_updates acctflow_writer DELETE'* && $(owners) == *$'acctflow\n'* ]]
+	[[ $(privileges) == *'history acctflow_writer DELETE'* && $(owners) == *$'acctflow\n'* ]]
 	for i in 1 2; do
 		ok psql -Xq < <(writer roles)
 		same "$output$stderr" ''
@@ -118,9 +129,9 @@ acctflow_writer|f|t|f|f|f|f|f'
 	done
 	# Halfway is nowhere.
 	sql 'REVOKE USAGE ON SCHEMA acctflow FROM acctflow_reader'
-	sql 'ALTER TABLE acctflow.source_deliveries RENAME TO elsewhere'
+	sql 'ALTER TABLE acctflow.deliveries RENAME TO elsewhere'
 	fails 3 psql -Xq < <(writer roles)
-	err_has 'relation "acctflow.source_deliveries" does not exist'
+	err_has 'relation "acctflow.deliveries" does not exist'
 	[[ $(privileges) != *'acctflow_reader USAGE'* && $(privileges) == *'acctflow_reader SELECT'* ]]
 	# It wants the schema first.
 	sql 'DROP SCHEMA acctflow CASCADE' 2>/dev/null
@@ -134,7 +145,7 @@ acctflow_writer|f|t|f|f|f|f|f'
 	for user in keeper acctflow; do
 		emptied
 		for other in pipeline report outsider; do
-			for verb in run status migrate; do
+			for verb in run migrate; do
 				PGUSER=$other fails 100 writer $verb </dev/null
 				err_has 'this role may not migrate the schema (permission denied to set role "acctflow_owner")'
 				err_has 'run: writer migrate'
@@ -155,7 +166,7 @@ acctflow_writer|f|t|f|f|f|f|f'
 	same "$(owners)" acctflow
 	PGUSER=pipeline fails 100 writer run </dev/null
 	err_has "this role may not read the schema's version (permission denied for schema acctflow)"
-	err_has 'what roles there are, prints: writer roles'
+	err_has 'writer roles prints which roles there are'
 	# An owner of whatever name.
 	sql 'ALTER SCHEMA acctflow OWNER TO outsider'
 	emptied
@@ -168,9 +179,9 @@ acctflow_writer|f|t|f|f|f|f|f'
 pipe() {
 	generate --updates 1500 --accounts 100 --seed 4 --edges >in
 	reader --arrival offset --clock virtual --seed 9 --source s in | writer --clock virtual | timerd --clock virtual |
-		writer ack --clock virtual >out."$PGDATABASE"
+		writer ack >out."$PGDATABASE"
 	reader --arrival none --clock virtual --seed 9 --count 40 --source small in | writer --clock virtual --batch 3 | timerd --clock virtual |
-		writer ack --clock virtual >>out."$PGDATABASE"
+		writer ack >>out."$PGDATABASE"
 }
 relations() {
 	PGUSER=acctflow psql -Xqf "$root/test/relations.sql" | LC_ALL=C sort
@@ -217,7 +228,7 @@ relations() {
 	kill -STOP "$pid"
 	ok writer claim --source s
 	has committed=0
-	err_has 'ending the transaction that still holds the source'
+	err_has 'ending the backend that holds the source'
 	kill -CONT "$pid"
 	release
 	retry 100 gone "$pid"
@@ -237,7 +248,7 @@ relations() {
 @test "a commit that was cut off is looked up, and ended, as the writer" {
 	export PGUSER=pipeline
 	PGUSER=acctflow sql "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \$\$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END\$\$"
-	PGUSER=acctflow sql 'CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON acctflow.account_updates DEFERRABLE INITIALLY DEFERRED
+	PGUSER=acctflow sql 'CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON acctflow.history DEFERRABLE INITIALLY DEFERRED
 		FOR EACH ROW WHEN (NEW.version > 1) EXECUTE FUNCTION slow()'
 	feed
 	placed s 0 a 1 >&5
@@ -259,7 +270,7 @@ each() {
 	echo 'SET plan_cache_mode = force_generic_plan;' >each.sql # or a null might have a table left out
 	for file in "$root"/sql/*.sql; do
 		name=$(basename "$file" .sql)
-		[[ $name != 0* && $name != roles && $name != updates_copy ]] || continue
+		[[ $name != 0* && $name != roles && $name != history_copy ]] || continue
 		n=$(grep -o '\$[0-9]*' "$file" | tr -d '$' | sort -n | tail -n 1)
 		args=$(printf 'NULL,%.0s' $(seq 1 "${n:-0}"))
 		((${n:-0})) || args=''
@@ -273,24 +284,32 @@ each() {
 @test "statement by statement" {
 	same "$(each acctflow | grep -v ' ok$')" ''
 	same "$(each pipeline | grep -v ' ok$')" ''
-	same "$(each report | grep -v ' 42501$')" 'accounts_before ok
-accounts_current ok
+	same "$(each report | grep -v ' 42501$')" 'deliveries_token ok
 history ok
+history_before ok
+history_known ok
+inputs_shards ok
+latest_versions ok
 pending ok
+pipelines_find ok
+pipelines_holders_end ok
+pipelines_owner ok
+pipelines_pending ok
+pipelines_show ok
 rejected ok
-rejects_recall ok
+rejects_known ok
 richest ok
 sources ok
 status ok
-updates_known ok
 watch ok
+watch_outcomes ok
 watch_reasons ok
 watch_rejects ok
 watch_richest ok'
 	same "$(each outsider | grep -v ' 42501$')" ''
-	same "$(each outsider | wc -l)" "$(cd "$root/sql" && printf '%s\n' [a-z]*.sql | grep -vcx -e roles.sql -e updates_copy.sql)"
+	same "$(each outsider | wc -l)" "$(cd "$root/sql" && printf '%s\n' [a-z]*.sql | grep -vcx -e roles.sql -e history_copy.sql)"
 	for user in report outsider; do
-		PGUSER=$user fails 3 psql -Xq -v VERBOSITY=sqlstate -v ON_ERROR_STOP=1 -f "$root/sql/updates_copy.sql" -c ''
+		PGUSER=$user fails 3 psql -Xq -v VERBOSITY=sqlstate -v ON_ERROR_STOP=1 -f "$root/sql/history_copy.sql" -c ''
 		err_has 42501
 	done
 }
@@ -306,8 +325,8 @@ refused() {
 }
 
 @test "what nobody but the owner may" {
-	history='account_updates callbacks_fired rejected_updates'
-	books='accounts source_inputs source_lanes source_deliveries migrations'
+	history='history outcomes rejects'
+	books='latest inputs pipelines deliveries migrations'
 	PGUSER=pipeline writer < <(placed s 0 a 1) >/dev/null
 	every() {
 		for table in $history $books; do
@@ -341,8 +360,8 @@ refused() {
 		for table in $history; do
 			echo "UPDATE acctflow.$table SET version = version;"
 			echo "SELECT * FROM acctflow.$table FOR UPDATE;"
-		done | sed 's/rejected_updates SET version = version/rejected_updates SET raw = raw/'
-		echo "INSERT INTO acctflow.account_updates SELECT * FROM acctflow.account_updates ON CONFLICT (id, version) DO UPDATE SET data = 'null';"
+		done | sed 's/rejects SET version = version/rejects SET raw = raw/'
+		echo "INSERT INTO acctflow.history SELECT * FROM acctflow.history ON CONFLICT (id, version) DO UPDATE SET data = 'null';"
 		echo "INSERT INTO acctflow.migrations VALUES (1000);"
 		echo "UPDATE acctflow.migrations SET version = 1000;"
 	}
@@ -352,24 +371,23 @@ refused() {
 	every | refused report
 	every | refused outsider
 	refused pipeline <<-END
-		UPDATE acctflow.accounts SET id = 'b';
-		UPDATE acctflow.source_inputs SET name = 'b';
-		UPDATE acctflow.source_lanes SET name = 'b';
-		UPDATE acctflow.source_lanes SET lane = 1;
-		UPDATE acctflow.source_deliveries SET name = 'b';
-		INSERT INTO acctflow.source_lanes (name, lane, token) VALUES ('b', 0, 1);
-		INSERT INTO acctflow.source_deliveries (name, delivered_offset) VALUES ('b', 1);
-		INSERT INTO acctflow.source_inputs (name, complete) VALUES ('b', true);
+		UPDATE acctflow.latest SET id = 'b';
+		UPDATE acctflow.inputs SET name = 'b';
+		UPDATE acctflow.inputs SET shards = 2;
+		UPDATE acctflow.pipelines SET source = 'b';
+		UPDATE acctflow.pipelines SET shard = 1;
+		UPDATE acctflow.deliveries SET pipeline = 1;
+		INSERT INTO acctflow.pipelines (source, shard, token) VALUES ('b', 0, 1);
+		INSERT INTO acctflow.deliveries (pipeline, delivered_offset) VALUES (1, 1);
+		INSERT INTO acctflow.inputs (name, shards, seed) VALUES ('b', 1, 1);
 	END
 	for table in $history $books; do
 		echo "INSERT INTO acctflow.$table DEFAULT VALUES;"
 		echo "UPDATE acctflow.$table SET xx = 1;"
-	done | sed 's/accounts SET xx/accounts SET version/; s/account_updates SET xx/account_updates SET version/; s/callbacks_fired SET xx/callbacks_fired SET version/
-		s/rejected_updates SET xx/rejected_updates SET raw_bytes/; s/source_inputs SET xx/source_inputs SET seed/
-		s/source_lanes SET xx/source_lanes SET token/; s/source_deliveries SET xx/source_deliveries SET token/; s/migrations SET xx/migrations SET version/' |
-		refused report
-	printf 'SELECT * FROM acctflow.%s;\n' source_inputs source_lanes source_deliveries | refused report
-	printf 'SELECT * FROM acctflow.%s;\n' $history $books callbacks sources | refused outsider
+	done | sed 's/\(latest\|history\|outcomes\|migrations\) SET xx/\1 SET version/; s/rejects SET xx/rejects SET raw_bytes/
+		s/inputs SET xx/inputs SET seed/; s/\(pipelines\|deliveries\) SET xx/\1 SET token/' | refused report
+	printf 'SELECT * FROM acctflow.%s;\n' $history $books accounts account_updates callbacks rejected_updates source_shards sources |
+		refused outsider
 	# Nothing came of it.
 	same "$(privileges)" "$granted"
 	same "$(counts)" '1|1|0|0|0|0'
@@ -380,7 +398,8 @@ shadowed() {
 	psql -Xq -v ON_ERROR_STOP=1 -c "CREATE SCHEMA IF NOT EXISTS $1" -c "GRANT USAGE ON SCHEMA $1 TO PUBLIC" -c 'SET search_path = pg_catalog' -f - <<-EOF
 		CREATE FUNCTION $1.unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RAISE ''picked up unnest''; END';
 		CREATE FUNCTION $1.unnest(bigint[]) RETURNS SETOF bigint LANGUAGE plpgsql AS 'BEGIN RAISE ''picked up unnest''; END';
-		CREATE TABLE $1.accounts (id text);
+		CREATE TABLE $1.latest (id text);
+		CREATE TABLE $1.pipelines (id text);
 		CREATE TABLE $1.pg_class (nothing text);
 		CREATE TABLE $1.pg_stat_activity (nothing text);
 		CREATE TABLE $1.pg_locks (nothing text);

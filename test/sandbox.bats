@@ -105,7 +105,7 @@ nothing_foreign() {
 	rm -r s
 	refused read other 'Permission denied' reader --copy-to s <in
 	refused read other 'Permission denied' reader -a none --spool s
-	refused write s/x 'Function not implemented' reader -a none --spool s
+	refused write s/x 'Permission denied' reader -a none --spool s
 	[[ ! -e new ]]
 }
 

@@ -104,10 +104,10 @@ check_has() {
 	same "$status" "$wanted"
 }
 
-# metric NAME: its value now.
+# metric NAME: its value now. A label may have spaces.
 metric() {
 	get /metrics
-	awk -v name="acctflow_$1" '$1 == name { print $2 }' <<<"$page"
+	NAME=acctflow_$1 awk '{ value = $NF; sub(/ [^ ]*$/, "") } $0 == ENVIRON["NAME"] { print value }' <<<"$page"
 }
 
 metric_is() {
@@ -305,7 +305,7 @@ metrics_equal_sql() {
 	update b 1 1 >&"$hold"
 	old() { (($(metric 'lag_seconds{source="live",shard="0/1"}' | cut -d . -f 1) >= 8)); }
 	retry 300 old
-	run --separate-stderr statusd --status --home "$ACCTFLOW_HOME"
+	run --separate-stderr statusd --show status --home "$ACCTFLOW_HOME"
 	[[ $output =~ 'lag 1 records, '([0-9]+)' s' ]] && ((BASH_REMATCH[1] >= 8))
 	kill -CONT "$stopped"
 	retry 100 metric_is 'lag_records{source="live",shard="0/1"}' 0
@@ -324,9 +324,9 @@ metrics_equal_sql() {
 	retry 200 left
 	(($(json "trunc((j->'progress'->>'left')::numeric)") >= 30))
 	(($(json "trunc((j->'progress'->>'rate')::numeric)") <= 25))
-	run --separate-stderr statusd --status --home "$ACCTFLOW_HOME"
+	run --separate-stderr statusd --show status --home "$ACCTFLOW_HOME"
 	has 's left'
-	run --separate-stderr timeout -s INT 3 statusd --progress --home "$ACCTFLOW_HOME"
+	run --separate-stderr timeout -s INT 8 statusd --show progress --home "$ACCTFLOW_HOME"
 	has '% read, '
 	same "$stderr" ''
 }
@@ -345,12 +345,10 @@ metrics_equal_sql() {
 	mkfifo "$BATS_TEST_TMPDIR/more"
 	exec {hold}<>"$BATS_TEST_TMPDIR/more"
 	chain_start 0 live 0/1 -a none - <"$BATS_TEST_TMPDIR/more"
-	update a 1 5000 >&"$hold"
-	retry 200 metric_is 'pending_callbacks' 1
-	local table=history
-	[[ $(sql "SELECT to_regclass('acctflow.history') IS NOT NULL") == t ]] || table=account_updates
+	update a 1 1 >&"$hold"
+	retry 200 metric_is fired_total 1
 	sql "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE serialization_failure; END \$\$;
-		CREATE TRIGGER again BEFORE INSERT ON acctflow.$table EXECUTE FUNCTION again()"
+		CREATE TRIGGER again BEFORE INSERT ON acctflow.history EXECUTE FUNCTION again()"
 	update b 1 1 >&"$hold"
 	retry 600 is 503 /readyz
 	[[ $page == *'writer has been retrying for '* ]]
@@ -358,6 +356,7 @@ metrics_equal_sql() {
 	sql "DROP FUNCTION again CASCADE"
 	retry 600 is 200 /readyz
 	# Nothing runs any more, and one callback falls due.
+	kill -STOP "$(cut -d ' ' -f 4 <<<"$chain")"
 	update c 1 2000 >&"$hold"
 	retry 200 metric_is pending_callbacks 1
 	local pid
@@ -423,21 +422,26 @@ metrics_equal_sql() {
 	ok writer migrate
 	command -v script >/dev/null || skip 'no script'
 	# shellcheck disable=SC2016 # for the shell within
-	ok bash -c '(sleep 3 && printf q && sleep 60) | timeout 50 script -qec "statusd --watch --home $1" /dev/null' _ "$ACCTFLOW_HOME"
+	ok bash -c '(sleep 3 && printf q && sleep 60) | timeout 50 script -qec "statusd --show watch --home $1" /dev/null' _ "$ACCTFLOW_HOME"
 	has 'no run is on'
-	run --separate-stderr timeout -s INT 5 statusd --watch --home "$ACCTFLOW_HOME"
+	run --separate-stderr timeout -s INT 5 statusd --show watch --home "$ACCTFLOW_HOME"
 	same "$stderr" ''
 }
 
 @test "a page that is open hears how the run ended" {
 	database
 	ok writer migrate
-	serve
-	retry 100 is 200 /readyz
-	json_is "j->>'ending'" false
-	kill -TERM "$statusd"
-	json_is "j->>'ending'" true
-	retry 100 gone "$statusd"
+	# A page asks each second; a machine that is too slow for that now is tried again.
+	hears() {
+		serve
+		get /api/status
+		[[ $page == *'"ending":false'* ]] || return 1
+		kill -TERM "$statusd"
+		get /api/status
+		retry 100 gone "$statusd"
+		[[ $page == *'"ending":true'* ]]
+	}
+	retry 5 hears
 }
 
 @test "a thousand slow and broken clients shut nobody out" {

@@ -12,7 +12,6 @@ setup() {
 
 @test "a child reports its pid and how it ended, and holds none of our descriptors" {
 	source "$supervisor"
-	run=$BATS_TEST_TMPDIR
 	events_open
 	exec {held}<"$input"
 	live[s.x]=''
@@ -21,7 +20,76 @@ setup() {
 	ended=''
 	for ((i = 0; i < 100 && ${#ended} == 0; i++)); do event_wait 0.3; done
 	[[ $ended =~ ^x\ 137\ [0-9]+$ ]]
-	run ! grep -qE "events|$input" "$BATS_TEST_TMPDIR/fds"
+	# The shell behind -c holds none but the standard ones, and ls its own.
+	run ! grep -q "$input" "$BATS_TEST_TMPDIR/fds"
+	same "$(grep -c -e '->' "$BATS_TEST_TMPDIR/fds")" 4
+}
+
+@test "a wrapper that is slow to report is not one that was killed; one that was killed is" {
+	source "$supervisor"
+	events_open
+	live[s.x]='' live[s.y]=''
+	child s.x sleep 100 </dev/null >/dev/null &
+	child s.y sleep 100 </dev/null >/dev/null &
+	service_ended() { ended+="$1 $2;"; }
+	ended=''
+	until [[ ${live[s.x]} && ${live[s.y]} ]]; do event_wait 0.3; done
+	# Its program is gone, and its report does not come yet.
+	kill -STOP "${wrapper[s.y]}"
+	kill -KILL "${live[s.y]}" "${wrapper[s.x]}"
+	until [[ $ended ]]; do children_look && event_wait 0.3; done
+	for i in 1 2 3 4 5; do children_look && event_wait 0.1; done
+	same "$ended" 'x 137;'
+	kill -CONT "${wrapper[s.y]}"
+	until [[ $ended == *y* ]]; do children_look && event_wait 0.3; done
+	same "$ended" 'x 137;y 137;'
+}
+
+@test "an event of which half has come when the time is over is not lost" {
+	source "$supervisor"
+	events_open
+	live[s.x]=''
+	child_started() { seen="$1 ${live[$1]}"; }
+	seen=''
+	printf 's.x star' >&"$events"
+	event_wait 0.1
+	printf 'ted 77\n' >&"$events"
+	event_wait 5
+	same "$seen" 's.x 77'
+}
+
+@test "a child's list comes with its exit code behind it, whatever is in it" {
+	source "$supervisor"
+	events_open
+	child_line() { lines+="$2|"; }
+	service_ended() { ended=$2; }
+	lines='' ended=''
+	child_list s.x printf '%s\n' 'a=\n b' 'c=-e  d'
+	until [[ $ended ]]; do event_wait 0.3; done
+	same "$ended $lines" '0 a=\n b|c=-e  d|'
+	ended=''
+	child_list s.x bash -c 'exit 111'
+	until [[ $ended ]]; do event_wait 0.3; done
+	same "$ended" 111
+}
+
+@test "statusd is started again where that helps, and ended by TERM" {
+	fake statusd <<'ENDS'
+echo "$*" >>"$state/statusd.args"
+[[ -e $state/again ]] || { : >"$state/again"; exit 111; }
+trap ': >"$state/ended"; exit' TERM
+while :; do sleep 0.1; done
+ENDS
+	sed -i '/die" reader/i until [[ ! -e $state/again || $(wc -l <"$state/statusd.args") == 2 ]]; do sleep 0.1; done; sleep 0.5' "$fakes/reader"
+	ok "$supervisor" run --source s "$input"
+	err_has 'exited 111; starting again in'
+	[[ -e $fakes/ended ]]
+	same "$(cut -d ' ' -f 3- "$ACCTFLOW_HOME/run/restarts")" 'exit 111'
+	rm -f "$fakes/done"
+	sed -i '2i exit 100' "$fakes/statusd"
+	sed -i '/^until/d' "$fakes/reader"
+	ok "$supervisor" run --source s "$input"
+	err_has 'going on without statusd, which exited 100'
 }
 
 @test "logs: appended, rotated at the start of a run, warnings shown, all of it where a level is asked for" {

@@ -122,9 +122,11 @@ began() {
 }
 
 @test "the end says how long it took, what was rejected, and how to go on" {
-	sed -i 's|^status.*|status*) echo "{\\"source\\":\\"s\\",\\"read\\":9,\\"indexed\\":7,\\"rejected\\":2,\\"pending\\":3,\\"complete\\":false}" ;;|' "$fakes/writer"
-	ok "$supervisor" run --source s "$input"
-	err_has 'source "s": read 9, indexed 7, rejected 2, pending 3; it took '
+	sed -i 's|^sources.*|sources*) echo "{\\"source\\":\\"s\\",\\"read\\":9,\\"indexed\\":7,\\"rejected\\":2,\\"complete\\":false}" ;;|' "$fakes/writer"
+	echo pending=2 >"$fakes/claim.more"
+	ok "$supervisor" run --source s --shards 2 "$input"
+	same "$(grep -c '"source":"s"' <<<"$output")" 1
+	same "$(grep -c 'source "s": read 9, indexed 7, rejected 2, pending 4; it took ' <<<"$stderr")" 1
 	err_has 'the same command goes on'
 	[[ ${stderr##*$'\n'} == *'2 of 9 records were rejected; see: supervisor rejected' ]]
 }

@@ -230,8 +230,8 @@ nothing_left() {
 @test "a source is claimed, run, and done" {
 	fake_all
 	ok "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
-	same "$output" $'{"event":"end","complete":true}\n{"status":1,"rejected":0}\n{"richest":1}'
-	same "$(cat "$fakes/reader.args")" "--source s --shard 0/1 --from 0 --format json -- $BATS_TEST_TMPDIR/in"
+	same "$output" $'{"event":"end","complete":true}\n{"sources":1,"rejected":0}\n{"richest":1}'
+	same "$(sed 's/ --seed [0-9]*//' "$fakes/reader.args")" "--source s --shard 0/1 --from 0 --format json -- $BATS_TEST_TMPDIR/in"
 	grep -qx -- '--resume --token 1 --source s --shard 0/1 --format json' "$fakes/writer.args"
 	grep -qx -- "ack --resume --token 1 --source s --shard 0/1 --output-lock $ACCTFLOW_HOME/run/output.lock" "$fakes/writer.args"
 	nothing_left
@@ -302,7 +302,7 @@ nothing_left() {
 	echo complete=true >"$fakes/claim.more"
 	sed -i '/: >"$state\/done"/d' "$fakes/writer"
 	cp -r "$supervisor" "$root/supervise" "$BATS_TEST_TMPDIR"
-	sed -i 's/most=$((100 << $1))/most=2/' "$BATS_TEST_TMPDIR/supervise/pipeline.bash"
+	sed -i 's/most=$((100 << $1))/most=2/' "$BATS_TEST_TMPDIR/supervise/children.bash"
 	fails 111 "$BATS_TEST_TMPDIR/supervisor" run --source s "$BATS_TEST_TMPDIR/in"
 	err_has 'was read to its end but does not get done'
 	same "$(wc -l <"$fakes/reader.args")" 5
@@ -467,7 +467,7 @@ END
 	err_has 'was read to its end and nothing is pending; --again reads it anew'
 	same "$(wc -l <<<"$output")" 8
 	ok "$supervisor" run --clock virtual --again "$sample"
-	has "\"source\":\"$sample#2\",\"read\":124,\"indexed\":0"
+	has "\"source\":\"$sample#2\",\"shards\":1,\"read\":124,\"indexed\":0"
 	for verb in richest status rejected; do
 		ok "$supervisor" $verb
 		has '{'

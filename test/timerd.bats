@@ -295,6 +295,24 @@ exits() {
 	has '"fired":0,"cancelled":0,"pending":1}'
 }
 
+@test "behind an array that broke off what is pending comes to its end" {
+	local clock
+	for clock in real virtual; do
+		{
+			indexed 0 a 1 0 0
+			ends 'false,"broken":true'
+		} >broken
+		ok timerd --clock $clock <broken
+		has '"fired":1,"cancelled":0,"pending":0}'
+	done
+	{
+		starts 0 a 1 500
+		ends 'false,"broken":true'
+	} >broken
+	ok timerd <broken
+	has '"fired":1,"cancelled":0,"pending":0}'
+}
+
 @test "--resume: input without end is a crash, nothing more fires, exit 111" {
 	indexed 0 a 1 0 0 >events
 	local clock

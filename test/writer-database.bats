@@ -178,7 +178,7 @@ backends() {
 	placed s 0 a 1 >&5
 	retry 100 grep -q 'trying again' err
 	up
-	retry 100 told 1
+	retry 100 grep -q '"id":"a"' out
 	grep -q 'connected to the database again after' err
 	exec 5>&-
 	ended 0

@@ -37,7 +37,7 @@ struct timerd {
 	struct timers *timers;
 	struct event_summary n;
 	struct buf source;		   /* of the last `begin`, as JSON */
-	bool caught_up, ended, incomplete; /* the events of these names were read; `end` was not complete */
+	bool caught_up, ended, incomplete; /* the events of these names were read; reader was asked to stop */
 	int64_t now;			   /* the virtual clock */
 	struct record record;
 	struct schedule schedule;
@@ -225,7 +225,8 @@ handle(struct timerd *t, struct slice line)
 		break;
 	case END:
 		t->ended = true;
-		t->incomplete = slice_is(t->record.m[M_COMPLETE], "false");
+		/* Nothing follows where an array broke off: what is pending comes to its end, as behind a complete one. */
+		t->incomplete = slice_is(t->record.m[M_COMPLETE], "false") && !slice_is(t->record.m[M_BROKEN], "true");
 		break;
 	case OTHER:
 		break;

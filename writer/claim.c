@@ -70,7 +70,8 @@ pending_main(const struct writer_options *o)
 	struct source s = {.shard = o->shard, .token = o->token_given ? (int64_t)o->token : -1, .delivered = -1};
 	enum pg_status status = PG_OK;
 	struct output out;
-	struct pg *pg = writer_look(o, "acctflow pending");
+	/* The supervisor asks for pipelines before it claims any; the database may be empty yet. */
+	struct pg *pg = (o->pipelines ? writer_connect : writer_look)(o, "acctflow pending");
 	if (o->pipelines) {
 		status = pg_exec(pg, sql_pipelines_pending, NULL, 0);
 		if (status != PG_OK)

@@ -156,10 +156,10 @@ give_up(struct commit *c, enum pg_status status)
 {
 	if (status == PG_FATAL)
 		log_error("the database refused: %s", pg_error(c->pg));
-	else if (c->tries)
-		log_error("giving the batch up after %u tries: %s", c->tries, pg_error(c->pg));
-	else
+	else if (pg_unreachable(c->pg))
 		log_error("the database cannot be reached: %s", pg_error(c->pg));
+	else
+		log_error("giving the batch up after %u tries: %s", c->tries, pg_error(c->pg));
 	return status == PG_FATAL ? COMMIT_REFUSED : COMMIT_RETRIES_OVER;
 }
 

@@ -6,20 +6,19 @@
 #include "loop.h"
 #include "time.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_RESULTS = 32, MOST_PARAMS = 16, SILENCE_S = 60 };
+enum { MOST_RESULTS = 32, MOST_PARAMS = 16, SILENCE_S = 60, SECOND = 1000000 };
 enum { OID_BOOL = 16, OID_TEXT = 25, OID_JSON = 114 };
 
 enum pg_state {
-	PG_RESTS,     /* nothing is under way; status has the outcome */
-	PG_ROLLBACK,  /* a pipeline of our own, before the next transaction */
-	PG_CONNECTS,  /* dial goes on */
-	PG_PIPELINE,  /* what was queued */
-	PG_SIMPLE,    /* statements outside of a pipeline: a script, a COPY before its rows and after them */
-	PG_COPY_REST, /* within a COPY: the next piece is awaited */
-	PG_COPY_PIECE,
-	PG_COPY_END,
+	PG_RESTS,    /* nothing is under way; status has the outcome */
+	PG_CONNECTS, /* dial goes on */
+	PG_ROLLBACK, /* a pipeline of our own, before the next transaction */
+	PG_PIPELINE, /* what was queued */
+	PG_SIMPLE,   /* statements outside of a pipeline: a script, a COPY before its rows and after them */
+	PG_COPY,     /* a piece of rows is sent */
 };
 
 struct pg {
@@ -27,18 +26,15 @@ struct pg {
 	PGconn *conn;
 	enum pg_state state;
 	enum pg_status status;
-	struct pg_fault fault;
 	PGresult *results[MOST_RESULTS];
 	int queued, done;
-	int path;	     /* which result to come is of PG_PATH, and nobody's; -1: none */
-	bool failed;	     /* queueing itself failed */
-	bool ran;	     /* what was queued was run: the next statement begins anew */
-	bool each, row;	     /* by rows; one is there */
-	bool unsent;	     /* the server has not taken all yet */
-	bool read_only;	     /* the server is: other hosts are tried, or the same one later */
+	int path;	/* which result to come is of PG_PATH, and nobody's; -1: none */
+	bool failed;	/* queueing itself failed */
+	bool ran;	/* what was queued was run: the next statement begins anew */
+	bool each, row; /* by rows; one is there */
+	bool unsent;	/* the server has not taken all yet */
+	bool read_only; /* the server is: other hosts are tried, or the same one later */
 	bool unreachable;
-	bool copy;	     /* the simple statement under way is a COPY */
-	struct slice piece;
 	int64_t heard, patience;
 };
 
@@ -76,7 +72,7 @@ pg_free(struct pg *pg)
 	pg_results_clear(pg);
 	pg_drop(pg);
 	pg_dial_end(&pg->dial);
-	buf_free(&pg->fault.text);
+	buf_free(&pg->dial.fault.text);
 	free(pg);
 }
 
@@ -95,7 +91,8 @@ static enum pg_status
 pg_lost(struct pg *pg, const char *message)
 {
 	if (pg->status == PG_OK) {
-		pg_fault_keep(&pg->fault, message, NULL);
+		pg->dial.fault.text.len = 0;
+		pg_fault_add(&pg->dial.fault, message, NULL);
 		pg->unreachable = true;
 	}
 	pg_drop(pg);
@@ -110,7 +107,8 @@ pg_note(struct pg *pg, const PGresult *r)
 		return;
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-	pg_fault_keep(&pg->fault, primary ? primary : PQresultErrorMessage(r), state);
+	pg->dial.fault.text.len = 0;
+	pg_fault_add(&pg->dial.fault, primary ? primary : PQresultErrorMessage(r), state);
 	pg->status = state ? pg_classify(state) : PG_RETRY;
 	pg->unreachable = !state || strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0;
 	pg->read_only |= state && strcmp(state, "25006") == 0;
@@ -119,32 +117,21 @@ pg_note(struct pg *pg, const PGresult *r)
 void
 pg_patience(struct pg *pg, uint64_t seconds)
 {
-	pg->patience = (int64_t)seconds * 1000000;
-}
-
-/* How long the server may be silent. */
-static int64_t
-pg_silence(const struct pg *pg)
-{
-	if (pg->patience)
-		return pg->patience;
-	return pg_deadline() > 0 ? pg_deadline() : (int64_t)SILENCE_S * 1000000;
+	pg->patience = (int64_t)seconds * SECOND;
 }
 
 /* Says what for, where the connection has to wait; ends it where that took too long. */
 static enum pg_status
 pg_wait(struct pg *pg, struct pg_wait *wait)
 {
-	if (clock_now() >= pg->heard + pg_silence(pg)) {
-		struct buf message = {0};
-		buf_printf(&message, "no word from the server for %lld s", (long long)(pg_silence(pg) / 1000000));
-		enum pg_status status = pg_lost(pg, buf_cstr(&message));
-		buf_free(&message);
-		return status;
-	}
+	char message[64];
 	short events = pg->unsent ? POLLIN | POLLOUT : POLLIN;
-	*wait = (struct pg_wait){PQsocket(pg->conn), events, pg->heard + pg_silence(pg)};
-	return PG_WAIT;
+	int64_t silence = pg->patience ? pg->patience : pg_deadline() ? pg_deadline() : (int64_t)SILENCE_S * SECOND;
+	*wait = (struct pg_wait){PQsocket(pg->conn), events, pg->heard + silence};
+	if (clock_now() < wait->until)
+		return PG_WAIT;
+	snprintf(message, sizeof message, "no word from the server for %lld s", (long long)(silence / SECOND));
+	return pg_lost(pg, message);
 }
 
 /* Moves bytes both ways as far as that goes without waiting. False: the connection is lost, but what came before may
@@ -216,16 +203,23 @@ pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, int n)
 	pg->queued++;
 }
 
-void
-pg_start(struct pg *pg)
+/* Starts in that state, where queueing went well. */
+static void
+pg_begin(struct pg *pg, enum pg_state state, bool good)
 {
 	pg->heard = clock_now();
 	if (!pg->conn)
 		pg_lost(pg, "not connected");
-	else if (pg->failed || PQpipelineSync(pg->conn) != 1)
+	else if (!good)
 		pg_lost(pg, PQerrorMessage(pg->conn));
 	else
-		pg->state = PG_PIPELINE;
+		pg->state = state;
+}
+
+void
+pg_start(struct pg *pg)
+{
+	pg_begin(pg, PG_PIPELINE, pg->conn && !pg->failed && PQpipelineSync(pg->conn) == 1);
 }
 
 /* Starts what libpq does not have within a pipeline. */
@@ -233,13 +227,7 @@ static void
 pg_start_simple(struct pg *pg, const char *sql)
 {
 	pg_results_clear(pg);
-	pg->heard = clock_now();
-	if (!pg->conn)
-		pg_lost(pg, "not connected");
-	else if (PQexitPipelineMode(pg->conn) != 1 || PQsendQuery(pg->conn, sql) != 1)
-		pg_lost(pg, PQerrorMessage(pg->conn));
-	else
-		pg->state = PG_SIMPLE;
+	pg_begin(pg, PG_SIMPLE, pg->conn && PQexitPipelineMode(pg->conn) == 1 && PQsendQuery(pg->conn, sql) == 1);
 }
 
 /* Keeps a result, where it is wanted. False: it is an error of libpq's own, memory say, and what follows may be lost. */
@@ -264,118 +252,67 @@ pg_keep(struct pg *pg, PGresult *r)
 	return !own;
 }
 
-/* Takes what results have come: PG_OK: the pipeline's end has, or a row; PG_RETRY: the connection is of no use. */
+/* Goes on with a pipeline to its end or a row, with what is in none to its end or to where a COPY waits for rows. */
 static enum pg_status
-pg_take(struct pg *pg, bool alive)
+pg_take(struct pg *pg, struct pg_wait *wait)
 {
+	bool alive = pg_move(pg), simple = pg->state == PG_SIMPLE;
 	int nothing = 0;
 	while (!PQisBusy(pg->conn)) {
 		PGresult *r = PQgetResult(pg->conn);
-		if (!r) {
-			/* The end of one statement's results; twice and without a connection, of all. */
-			if (PQstatus(pg->conn) != CONNECTION_OK && ++nothing > 1)
-				return PG_RETRY;
-			/* The next statement is in its turn now, which is when rows can be asked for. */
-			if (pg->each)
-				PQsetSingleRowMode(pg->conn);
-			continue;
-		}
-		nothing = 0;
-		if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+		ExecStatusType status = PQresultStatus(r);
+		if (r && (status == PGRES_PIPELINE_SYNC || status == PGRES_COPY_IN)) {
 			PQclear(r);
-			return PG_OK;
+			return pg_over(pg, pg->status);
 		}
+		if (!r && PQstatus(pg->conn) == CONNECTION_OK && simple && PQenterPipelineMode(pg->conn) == 1)
+			return pg_over(pg, pg->status);
+		/* The end of one statement's results; twice and without a connection, of all. */
+		if (!r && (simple || (PQstatus(pg->conn) != CONNECTION_OK && ++nothing > 1)))
+			return pg_lost(pg, PQerrorMessage(pg->conn));
+		/* The next statement is in its turn now, which is when rows can be asked for. */
+		if (!r && pg->each)
+			PQsetSingleRowMode(pg->conn);
+		if (!r)
+			continue;
+		nothing = 0;
 		if (!pg_keep(pg, r))
-			return PG_RETRY;
+			return pg_lost(pg, PQerrorMessage(pg->conn));
 		if (pg->row)
 			return PG_OK;
 	}
 	/* Where memory for the pipeline's end is refused, libpq says so and goes on waiting for it. */
 	if (!alive || strstr(PQerrorMessage(pg->conn), "out of memory"))
-		return PG_RETRY;
-	return PG_WAIT;
-}
-
-/* Goes on with a pipeline. */
-static enum pg_status
-pg_pipeline_step(struct pg *pg, struct pg_wait *wait)
-{
-	bool alive = pg_move(pg);
-	enum pg_status status = pg_take(pg, alive);
-	if (status == PG_WAIT)
-		return pg_wait(pg, wait);
-	if (status == PG_RETRY)
 		return pg_lost(pg, PQerrorMessage(pg->conn));
-	return pg->row ? PG_OK : pg_over(pg, pg->status);
+	return pg_wait(pg, wait);
 }
 
-/* Goes on with what is not in a pipeline, to its end or to where a COPY waits for rows. */
-static enum pg_status
-pg_simple_step(struct pg *pg, struct pg_wait *wait)
-{
-	bool alive = pg_move(pg);
-	while (!PQisBusy(pg->conn)) {
-		PGresult *r = PQgetResult(pg->conn);
-		if (!r && PQstatus(pg->conn) == CONNECTION_OK && PQenterPipelineMode(pg->conn) == 1)
-			return pg_over(pg, pg->status);
-		if (!r)
-			return pg_lost(pg, PQerrorMessage(pg->conn));
-		ExecStatusType status = PQresultStatus(r);
-		if (status == PGRES_FATAL_ERROR)
-			pg_note(pg, r);
-		bool own = status == PGRES_FATAL_ERROR && !PQresultErrorField(r, PG_DIAG_SQLSTATE);
-		PQclear(r);
-		if (own)
-			return pg_lost(pg, PQerrorMessage(pg->conn));
-		if (status == PGRES_COPY_IN && pg->copy) {
-			pg->copy = false;
-			pg->state = PG_COPY_REST;
-			return PG_OK;
-		}
-	}
-	return alive ? pg_wait(pg, wait) : pg_lost(pg, PQerrorMessage(pg->conn));
-}
-
-/* Gives libpq the next piece, or the end, once it holds nothing else: memory does not grow, and a piece that is not
- * taken then finds no memory, and must not be left out. */
+/* Waits until libpq holds nothing of a piece any more: memory does not grow, and a next one that is not taken then finds
+ * no memory, and must not be left out. */
 static enum pg_status
 pg_copy_step(struct pg *pg, struct pg_wait *wait)
 {
 	if (!pg_move(pg))
 		return pg_lost(pg, PQerrorMessage(pg->conn));
-	if (pg->unsent)
-		return pg_wait(pg, wait);
-	bool end = pg->state == PG_COPY_END;
-	int taken = end ? PQputCopyEnd(pg->conn, NULL) : PQputCopyData(pg->conn, pg->piece.p, (int)pg->piece.n);
-	if (taken != 1)
-		return pg_lost(pg, PQerrorMessage(pg->conn));
-	pg->state = end ? PG_SIMPLE : PG_COPY_REST;
-	pg->unsent = true;
-	return end ? pg_simple_step(pg, wait) : PG_OK;
+	return pg->unsent ? pg_wait(pg, wait) : pg_over(pg, PG_OK);
 }
 
 void
 pg_copy_start(struct pg *pg, const char *sql)
 {
 	pg_start_simple(pg, sql);
-	pg->copy = true;
 }
 
 void
 pg_copy_piece(struct pg *pg, struct slice bytes)
 {
-	pg->piece = bytes;
-	pg->heard = clock_now();
-	if (pg->state == PG_COPY_REST && bytes.n)
-		pg->state = PG_COPY_PIECE;
+	pg_begin(pg, PG_COPY, pg->conn && PQputCopyData(pg->conn, bytes.p, (int)bytes.n) == 1);
 }
 
 void
 pg_copy_end(struct pg *pg)
 {
-	pg->heard = clock_now();
-	if (pg->state == PG_COPY_REST)
-		pg->state = PG_COPY_END;
+	pg_begin(pg, PG_SIMPLE, pg->conn && PQputCopyEnd(pg->conn, NULL) == 1);
 }
 
 static void
@@ -391,51 +328,37 @@ pg_connect_start(struct pg *pg)
 void
 pg_ready(struct pg *pg)
 {
-	bool busy = pg->state != PG_RESTS;
+	bool keep = pg->conn && pg->state == PG_RESTS && !pg->read_only;
+	PGTransactionStatusType open = keep ? PQtransactionStatus(pg->conn) : PQTRANS_UNKNOWN;
 	pg_results_clear(pg);
 	pg->state = PG_RESTS;
-	PGTransactionStatusType open = pg->conn ? PQtransactionStatus(pg->conn) : PQTRANS_UNKNOWN;
-	if (open == PQTRANS_IDLE && !busy && !pg->read_only)
+	if (open == PQTRANS_IDLE)
 		return;
-	bool keep = !busy && !pg->read_only && (open == PQTRANS_INTRANS || open == PQTRANS_INERROR);
-	if (keep && pg_send(pg, "ROLLBACK", NULL, 0) && PQpipelineSync(pg->conn) == 1) {
-		pg->heard = clock_now();
-		pg->state = PG_ROLLBACK;
-	} else {
+	if ((open == PQTRANS_INTRANS || open == PQTRANS_INERROR) && pg_send(pg, "ROLLBACK", NULL, 0))
+		pg_begin(pg, PG_ROLLBACK, PQpipelineSync(pg->conn) == 1);
+	if (pg->state != PG_ROLLBACK)
 		pg_connect_start(pg);
+}
+
+/* Makes the connection ready, or goes on with that. */
+static enum pg_status
+pg_ready_step(struct pg *pg, struct pg_wait *wait)
+{
+	enum pg_status status = pg->state == PG_ROLLBACK ? pg_take(pg, wait) : pg_dial_step(&pg->dial, wait);
+	if (status == PG_WAIT)
+		return status;
+	if (pg->state != PG_CONNECTS) {
+		pg_results_clear(pg);
+		if (status == PG_OK)
+			return status;
+		pg_connect_start(pg);
+		return pg_ready_step(pg, wait);
 	}
-}
-
-/* The words of what went wrong before stay, for who asks once the connection stands again. */
-static enum pg_status
-pg_rollback_step(struct pg *pg, struct pg_wait *wait)
-{
-	struct pg_fault before = pg->fault;
-	pg->fault = (struct pg_fault){0};
-	enum pg_status status = pg_pipeline_step(pg, wait);
-	buf_free(&pg->fault.text);
-	pg->fault = before;
-	if (status == PG_WAIT)
-		return status;
-	pg_results_clear(pg);
-	if (status != PG_OK)
-		pg_connect_start(pg);
-	return status == PG_OK ? PG_OK : pg_step(pg, wait);
-}
-
-static enum pg_status
-pg_connect_step(struct pg *pg, struct pg_wait *wait)
-{
-	enum pg_status status = pg_dial_step(&pg->dial, wait);
-	if (status == PG_WAIT)
-		return status;
 	pg->state = PG_RESTS;
 	pg->status = status;
 	pg->unreachable = status != PG_OK;
 	pg->conn = pg->dial.conn;
 	pg->dial.conn = NULL;
-	if (status != PG_OK)
-		pg_fault_keep(&pg->fault, buf_cstr(&pg->dial.fault.text), pg->dial.fault.sqlstate);
 	return status;
 }
 
@@ -444,18 +367,14 @@ pg_step(struct pg *pg, struct pg_wait *wait)
 {
 	switch (pg->state) {
 	case PG_RESTS:
-	case PG_COPY_REST:
 		break;
-	case PG_ROLLBACK:
-		return pg_rollback_step(pg, wait);
 	case PG_CONNECTS:
-		return pg_connect_step(pg, wait);
+	case PG_ROLLBACK:
+		return pg_ready_step(pg, wait);
 	case PG_PIPELINE:
-		return pg_pipeline_step(pg, wait);
 	case PG_SIMPLE:
-		return pg_simple_step(pg, wait);
-	case PG_COPY_PIECE:
-	case PG_COPY_END:
+		return pg_take(pg, wait);
+	case PG_COPY:
 		return pg_copy_step(pg, wait);
 	}
 	return pg->status;
@@ -508,7 +427,6 @@ enum pg_status
 pg_script(struct pg *pg, const char *sql)
 {
 	pg_start_simple(pg, sql);
-	pg->copy = false;
 	return pg_block(pg, true);
 }
 
@@ -544,37 +462,21 @@ pg_committed(const struct pg *pg)
 	return pg->done > 0 && pg->done == pg->queued && strcmp(PQcmdStatus(pg->results[pg->done - 1]), "COMMIT") == 0;
 }
 
-int
-pg_rows(const struct pg *pg, int result)
-{
-	return PQntuples(pg->results[result]);
-}
-
-int
-pg_columns(const struct pg *pg, int result)
-{
-	return PQnfields(pg->results[result]);
-}
-
-const char *
-pg_column(const struct pg *pg, int result, int column)
-{
-	return PQfname(pg->results[result], column);
-}
+/* clang-format off */
+int pg_rows(const struct pg *pg, int result) { return PQntuples(pg->results[result]); }
+int pg_columns(const struct pg *pg, int result) { return PQnfields(pg->results[result]); }
+const char *pg_column(const struct pg *pg, int result, int column) { return PQfname(pg->results[result], column); }
+const char *pg_sqlstate(const struct pg *pg) { return pg->dial.fault.sqlstate; }
+bool pg_unreachable(const struct pg *pg) { return pg->unreachable; }
+bool pg_absent(const struct pg *pg) { return !pg->conn && pg->dial.absent; }
+int pg_server_version(const struct pg *pg) { return PQserverVersion(pg->conn); }
+/* clang-format on */
 
 enum pg_kind
 pg_kind(const struct pg *pg, int result, int column)
 {
-	switch (PQftype(pg->results[result], column)) {
-	case OID_TEXT:
-		return PG_TEXT;
-	case OID_BOOL:
-		return PG_BOOL;
-	case OID_JSON:
-		return PG_JSON;
-	default:
-		return PG_NUMBER;
-	}
+	Oid type = PQftype(pg->results[result], column);
+	return type == OID_TEXT ? PG_TEXT : type == OID_BOOL ? PG_BOOL : type == OID_JSON ? PG_JSON : PG_NUMBER;
 }
 
 bool
@@ -599,29 +501,6 @@ pg_i64(const struct pg *pg, int result, int row, int column)
 const char *
 pg_error(const struct pg *pg)
 {
-	return pg->fault.text.len ? buf_cstr((struct buf *)(uintptr_t)&pg->fault.text) : "the connection was lost";
-}
-
-const char *
-pg_sqlstate(const struct pg *pg)
-{
-	return pg->fault.sqlstate;
-}
-
-bool
-pg_unreachable(const struct pg *pg)
-{
-	return pg->unreachable;
-}
-
-bool
-pg_absent(const struct pg *pg)
-{
-	return !pg->conn && pg->dial.absent;
-}
-
-int
-pg_server_version(const struct pg *pg)
-{
-	return PQserverVersion(pg->conn);
+	const struct buf *text = &pg->dial.fault.text;
+	return text->len ? buf_cstr((struct buf *)(uintptr_t)text) : "the connection was lost";
 }

@@ -19,7 +19,6 @@ enum {
 	STOPPED_US = SECOND,	/* asked to stop: as long for a host that answers */
 	PAUSE_FIRST = 50000,
 	PAUSE_LAST = 4 * SECOND,
-	NAMES = 64, /* libpq 17 has some 50 keywords */
 };
 
 static struct {
@@ -79,11 +78,11 @@ pg_configure(const char *conninfo, const char *passfile, uint64_t deadline_s, bo
 }
 
 void
-pg_fault_keep(struct pg_fault *f, const char *message, const char *sqlstate)
+pg_fault_add(struct pg_fault *f, const char *message, const char *sqlstate)
 {
-	while (*message == '\n' || *message == ' ')
-		message++;
-	f->text.len = 0;
+	message += strspn(message, "\n ");
+	if (f->text.len)
+		buf_text(&f->text, "; ");
 	buf_add(&f->text, message, strcspn(message, "\n"));
 	memset(f->sqlstate, 0, sizeof f->sqlstate);
 	if (sqlstate)
@@ -128,105 +127,61 @@ dial_count(const char *list)
 	return n;
 }
 
-/* The parameters of one attempt. Later ones override earlier ones. */
+/* The parameters of one attempt. Later ones override earlier ones, those within `dbname` too. */
 struct dial_params {
-	const char *names[NAMES], *values[NAMES];
-	char *own[NAMES]; /* values to be freed */
-	int n, owned;
+	const char *names[20], *values[20];
+	int n;
 };
 
 static void
 dial_set(struct dial_params *p, const char *name, const char *value)
 {
-	for (int i = 0; i < p->n; i++)
-		if (strcmp(p->names[i], name) == 0) {
-			p->values[i] = value;
-			return;
-		}
-	if (p->n < NAMES - 1) {
-		p->names[p->n] = name;
-		p->values[p->n++] = value;
-	}
+	if (!value)
+		return;
+	p->names[p->n] = name;
+	p->values[p->n++] = value;
 }
 
 static void
-dial_set_own(struct dial_params *p, const char *name, char *value)
+dial_open(struct pg_dial *d, const struct dial_params *p)
 {
-	if (value && p->owned < NAMES) {
-		p->own[p->owned++] = value;
-		dial_set(p, name, value);
-	}
+	PQfinish(d->conn);
+	d->conn = PQconnectStartParams(p->names, p->values, 1);
+	if (!d->conn)
+		die(EXIT_TEMPORARY, "out of memory");
 }
 
-static void
-dial_set_number(struct dial_params *p, const char *name, int64_t value)
-{
-	char text[24];
-	snprintf(text, sizeof text, "%lld", (long long)value);
-	dial_set_own(p, name, mem_string(slice_of(text)));
-}
-
-/* A network that went silent is noticed within the deadline, and by the kernel before it is by us: it has the better
- * word for it. */
-static void
-dial_set_keepalives(struct dial_params *p)
-{
-	int64_t s = shared.deadline_s ? (int64_t)shared.deadline_s : 60;
-	dial_set_number(p, "keepalives_idle", s / 3 > 0 ? s / 3 : 1);
-	dial_set_number(p, "keepalives_interval", s / 6 > 0 ? s / 6 : 1);
-	dial_set_number(p, "keepalives_count", 3);
-	dial_set_number(p, "tcp_user_timeout", s < 3600 ? s * 750 : 3600 * 750);
-}
-
-/* Narrows the parameters to the host whose turn it is. Returns how long it may take. */
+/* Narrows the attempt, which libpq has begun with all hosts, to the one whose turn it is. Returns how long it may take. */
 static int64_t
-dial_set_host(struct pg_dial *d, struct dial_params *p, const PQconninfoOption *all)
+dial_narrow(struct pg_dial *d, struct dial_params *p)
 {
+	PQconninfoOption *all = PQconninfo(d->conn); /* with what the environment, the service and libpq set */
 	const char *host = dial_value(all, "host"), *address = dial_value(all, "hostaddr");
 	const char *port = dial_value(all, "port"), *attributes = dial_value(all, "target_session_attrs");
 	const char *timeout = dial_value(all, "connect_timeout");
-	d->hosts = dial_count(address ? address : host);
-	if (d->hosts > 1) {
-		dial_set_own(p, "host", dial_nth(host, d->host));
-		dial_set_own(p, "hostaddr", dial_nth(address, d->host));
-		dial_set_own(p, "port", dial_nth(port, dial_count(port) > 1 ? d->host : 0));
-	}
+	int n = dial_count(address ? address : host), given = p->n;
 	bool prefer = attributes && strcmp(attributes, "prefer-standby") == 0;
+	char *own[] = {NULL, NULL, NULL};
+	d->hosts = prefer ? 2 * n : n; /* once for a standby, then whatever they are */
+	if (n > 1) {
+		dial_set(p, "host", own[0] = dial_nth(host, d->host % n));
+		dial_set(p, "hostaddr", own[1] = dial_nth(address, d->host % n));
+		dial_set(p, "port", own[2] = dial_nth(port, dial_count(port) > 1 ? d->host % n : 0));
+	}
 	if (prefer)
-		dial_set(p, "target_session_attrs", d->standby ? "standby" : "any");
+		dial_set(p, "target_session_attrs", d->host < n ? "standby" : "any");
 	else if (d->writing && (!attributes || strcmp(attributes, "any") == 0))
 		dial_set(p, "target_session_attrs", "read-write");
-	d->standby &= prefer;
-	int64_t own = timeout ? strtoll(timeout, NULL, 10) * SECOND : 0;
-	int64_t left = d->limit - clock_now();
-	int64_t most = shared.deadline_s && left < HOSTS_US ? left : HOSTS_US;
-	if (own > 0)
-		return shared.deadline_s && left < own ? left : own;
-	return most / d->hosts;
-}
-
-/* Each option as it is in force: the connection string's, else the environment's, the service's or libpq's own. */
-static PQconninfoOption *
-dial_options(const PQconninfoOption *given)
-{
-	const char *service = dial_value(given, "service"), *before = getenv("PGSERVICE");
-	char *kept = before ? mem_string(slice_of(before)) : NULL;
-	if (service)
-		setenv("PGSERVICE", service, 1); /* so that the defaults are read from there */
-	PQconninfoOption *all = PQconndefaults();
-	if (!all)
-		die(EXIT_TEMPORARY, "out of memory");
-	if (service && kept)
-		setenv("PGSERVICE", kept, 1);
-	else if (service)
-		unsetenv("PGSERVICE");
-	free(kept);
-	for (PQconninfoOption *o = all; o->keyword; o++)
-		if (dial_value(given, o->keyword)) {
-			free(o->val);
-			o->val = mem_string(slice_of(dial_value(given, o->keyword)));
-		}
-	return all;
+	int64_t most = timeout ? strtoll(timeout, NULL, 10) * SECOND : 0, left = d->limit - clock_now();
+	bool shares = most <= 0;
+	most = shares ? HOSTS_US : most;
+	most = shared.deadline_s && left < most ? left : most;
+	if (p->n > given)
+		dial_open(d, p);
+	for (int i = 0; i < 3; i++)
+		free(own[i]);
+	PQconninfoFree(all);
+	return shares ? most / d->hosts : most;
 }
 
 /* Messages of the server's that answer nothing: a trigger's notices, a warning at connecting. What is in them is data. */
@@ -244,38 +199,30 @@ dial_notice(void *context, const PGresult *r)
 	buf_free(&safe);
 }
 
-/* Begins with the host whose turn it is. */
+/* Begins with the host whose turn it is. A network that went silent is noticed within the deadline, and by the kernel
+ * before it is by us: it has the better word for it. */
 static void
 dial_host(struct pg_dial *d)
 {
 	struct dial_params p = {0};
-	PQconninfoOption *given = dial_parse(shared.conninfo), *all = dial_options(given);
-	static const char *const alive[] = {
-	    "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"};
-	bool kept = false;
-	for (size_t i = 0; i < sizeof alive / sizeof *alive; i++)
-		kept |= dial_value(all, alive[i]) != NULL;
-	for (const PQconninfoOption *o = given; o->keyword; o++)
-		if (o->val)
-			dial_set(&p, o->keyword, o->val);
-	if (!kept)
-		dial_set_keepalives(&p);
+	char numbers[3][24];
+	int64_t s = shared.deadline_s ? (int64_t)shared.deadline_s : 60;
+	snprintf(numbers[0], sizeof *numbers, "%lld", (long long)(s / 3 > 0 ? s / 3 : 1));
+	snprintf(numbers[1], sizeof *numbers, "%lld", (long long)(s / 6 > 0 ? s / 6 : 1));
+	snprintf(numbers[2], sizeof *numbers, "%lld", (long long)(s < 3600 ? s * 750 : 3600 * 750));
+	dial_set(&p, "keepalives_idle", numbers[0]);
+	dial_set(&p, "keepalives_interval", numbers[1]);
+	dial_set(&p, "keepalives_count", "3");
+	dial_set(&p, "tcp_user_timeout", numbers[2]);
+	dial_set(&p, "dbname", shared.conninfo);
 	dial_set(&p, "fallback_application_name", d->application);
 	dial_set(&p, "client_encoding", "UTF8");
-	if (shared.passfile)
-		dial_set(&p, "passfile", shared.passfile);
-	d->until = clock_now() + dial_set_host(d, &p, all);
-	d->conn = PQconnectStartParams(p.names, p.values, 0);
-	if (!d->conn)
-		die(EXIT_TEMPORARY, "out of memory");
+	dial_set(&p, "passfile", shared.passfile);
+	dial_open(d, &p);
+	d->until = clock_now() + dial_narrow(d, &p);
 	PQsetNoticeReceiver(d->conn, dial_notice, NULL);
 	PQsetErrorVerbosity(d->conn, PQERRORS_VERBOSE);
 	d->events = POLLOUT;
-	d->state = PG_DIAL_HOST;
-	for (int i = 0; i < p.owned; i++)
-		free(p.own[i]);
-	PQconninfoFree(all);
-	PQconninfoFree(given);
 }
 
 /* A refused connection has no SQLSTATE field; at verbose verbosity its message has it: "FATAL:  28P01: …". */
@@ -286,11 +233,11 @@ dial_classify(const PGconn *conn, struct pg_fault *f)
 	while ((p = strstr(p, ":  ")) != NULL) {
 		p += 3;
 		if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && p[5] == ':') {
-			pg_fault_keep(f, message, p);
+			pg_fault_add(f, message, p);
 			return pg_classify(f->sqlstate) == PG_RETRY ? PG_RETRY : PG_FATAL;
 		}
 	}
-	pg_fault_keep(f, message, NULL);
+	pg_fault_add(f, message, NULL);
 	/* No answer from a server: not there (yet), or a wrong name or file, between which only a person can decide. But no
 	 * password, or one side's TLS settings or certificate not to the other's liking: that stays so. */
 	static const char *const lasting[] = {"fe_sendauth", "certificate verify failed", "certificate file",
@@ -319,25 +266,17 @@ dial_absent(const PGconn *conn)
 static void
 dial_failed(struct pg_dial *d)
 {
-	struct pg_fault f = {0};
-	enum pg_status status = PG_RETRY;
-	if (PQstatus(d->conn) == CONNECTION_BAD) {
-		status = dial_classify(d->conn, &f);
-	} else {
-		const char *host = PQhost(d->conn);
-		buf_text(&f.text, "no answer in time");
-		if (d->hosts > 1 && host)
-			buf_printf(&f.text, " from \"%s\"", host);
+	if (PQstatus(d->conn) != CONNECTION_BAD) {
+		d->worst = PG_RETRY;
+		pg_fault_add(&d->fault, "no answer in time", NULL);
+		if (d->hosts > 1 && PQhost(d->conn))
+			buf_printf(&d->fault.text, " from \"%s\"", PQhost(d->conn));
+	} else if (dial_classify(d->conn, &d->fault) == PG_RETRY) {
+		d->worst = PG_RETRY;
 	}
 	d->absent &= dial_absent(d->conn);
 	PQfinish(d->conn);
 	d->conn = NULL;
-	if (d->fault.text.len)
-		buf_text(&d->fault.text, "; ");
-	buf_slice(&d->fault.text, slice_buf(&f.text));
-	memcpy(d->fault.sqlstate, f.sqlstate, sizeof f.sqlstate);
-	d->worst = status == PG_RETRY ? status : d->worst;
-	buf_free(&f.text);
 }
 
 static int64_t
@@ -354,7 +293,7 @@ static enum pg_status
 dial_round_end(struct pg_dial *d)
 {
 	int64_t now = clock_now();
-	d->state = PG_DIAL_IDLE;
+	d->host = 0;
 	if (d->worst == PG_FATAL)
 		return PG_FATAL;
 	if (now + d->pause >= d->limit || loop_stopping() || (d->absent && !shared.patient && !d->before))
@@ -366,7 +305,6 @@ dial_round_end(struct pg_dial *d)
 	metrics_add(METRIC_RETRIES, 1);
 	d->until = now + dial_jitter(d->pause);
 	d->pause = 2 * d->pause < PAUSE_LAST ? 2 * d->pause : PAUSE_LAST;
-	d->state = PG_DIAL_PAUSE;
 	return PG_WAIT;
 }
 
@@ -379,7 +317,6 @@ dial_made(struct pg_dial *d)
 	if (d->told)
 		log_info("connected to the database again after %.1f s", (double)(clock_now() - d->start) / SECOND);
 	d->before = true;
-	d->state = PG_DIAL_IDLE;
 	return PG_OK;
 }
 
@@ -412,61 +349,43 @@ dial_host_step(struct pg_dial *d)
 void
 pg_dial_start(struct pg_dial *d)
 {
+	pg_dial_end(d);
 	d->start = clock_now();
 	d->limit = d->start + pg_deadline();
 	d->pause = PAUSE_FIRST;
 	d->told = false;
-	d->state = PG_DIAL_ROUND;
+	d->host = 0;
+	d->until = 0;
 }
 
 enum pg_status
 pg_dial_step(struct pg_dial *d, struct pg_wait *wait)
 {
-	enum pg_status status = PG_WAIT;
-	while (status == PG_WAIT) {
-		switch (d->state) {
-		case PG_DIAL_IDLE:
-			return PG_RETRY;
-		case PG_DIAL_ROUND:
-			d->host = 0;
-			d->worst = PG_FATAL;
-			d->absent = d->standby = true;
-			d->fault.text.len = 0;
-			dial_host(d);
-			break;
-		case PG_DIAL_HOST:
-			status = dial_host_step(d);
-			if (status == PG_WAIT) {
+	for (;;) {
+		if (d->conn) {
+			enum pg_status status = dial_host_step(d);
+			if (status == PG_WAIT)
 				*wait = (struct pg_wait){PQsocket(d->conn), d->events, d->until};
-				return PG_WAIT;
-			}
-			if (status == PG_OK)
-				return dial_made(d);
+			if (status != PG_RETRY)
+				return status == PG_OK ? dial_made(d) : status;
 			dial_failed(d);
-			status = PG_WAIT;
-			d->host++;
-			if (d->host == d->hosts && d->standby) {
-				d->host = 0;
-				d->standby = false;
-			}
-			if (d->host < d->hosts)
-				dial_host(d);
-			else
-				status = dial_round_end(d);
-			break;
-		case PG_DIAL_PAUSE:
-			if (loop_stopping())
-				d->state = PG_DIAL_IDLE;
-			else if (clock_now() >= d->until)
-				d->state = PG_DIAL_ROUND;
-			else {
+			if (++d->host == d->hosts && (status = dial_round_end(d)) != PG_WAIT)
+				return status;
+		}
+		if (d->host == 0) {
+			/* Before a round. */
+			if (d->until && loop_stopping())
+				return PG_RETRY;
+			if (clock_now() < d->until) {
 				*wait = (struct pg_wait){-1, 0, d->until};
 				return PG_WAIT;
 			}
-			break;
+			d->worst = PG_FATAL;
+			d->absent = true;
+			d->fault.text.len = 0;
 		}
+		dial_host(d);
 	}
-	return status;
 }
 
 void
@@ -474,5 +393,4 @@ pg_dial_end(struct pg_dial *d)
 {
 	PQfinish(d->conn);
 	d->conn = NULL;
-	buf_free(&d->fault.text);
 }

@@ -12,35 +12,25 @@ struct pg_fault {
 	char sqlstate[6];
 };
 
-/* Keeps the first line of a message of libpq's. */
-void pg_fault_keep(struct pg_fault *f, const char *message, const char *sqlstate);
+/* Adds the first line of a message of libpq's, and sets the SQLSTATE. */
+void pg_fault_add(struct pg_fault *f, const char *message, const char *sqlstate);
 
 /* What an SQLSTATE asks for. */
 enum pg_status pg_classify(const char *sqlstate);
 
-enum pg_dial_state {
-	PG_DIAL_IDLE,
-	PG_DIAL_ROUND, /* about to try the first host */
-	PG_DIAL_HOST,  /* a host is being tried */
-	PG_DIAL_PAUSE, /* between two rounds */
-};
-
 struct pg_dial {
 	const char *application;
-	bool writing; /* a server that is read only is of no use */
-	bool before;  /* there was a connection before */
-	bool absent;  /* the last round found no Unix socket */
-
-	enum pg_dial_state state;
-	PGconn *conn;		  /* under way; the caller takes it once it is made */
-	short events;		  /* what it waits for */
-	int host, hosts;	  /* the one that is tried, of how many */
-	bool standby;		  /* this round looks for a standby first */
-	bool told;		  /* a failure was logged */
-	int64_t start, limit;	  /* of all rounds */
-	int64_t until, pause;	  /* of this state; the next pause */
-	enum pg_status worst;	  /* of this round: PG_FATAL only where all hosts are */
-	struct pg_fault fault;
+	bool writing;		/* a server that is read only is of no use */
+	bool before;		/* there was a connection before */
+	bool absent;		/* the last round found no Unix socket */
+	bool told;		/* a failure was logged */
+	PGconn *conn;		/* under way; NULL: a round is to begin. The caller takes it once it is made */
+	short events;		/* what it waits for */
+	int host, hosts;	/* the one that is tried, of how many */
+	int64_t start, limit;	/* of all rounds */
+	int64_t until, pause;	/* of the host, or of the pause before the round; the next pause */
+	enum pg_status worst;	/* of this round: PG_FATAL only where all hosts are */
+	struct pg_fault fault;	/* the last error, whether of connecting or of what came after it */
 };
 
 void pg_dial_start(struct pg_dial *d);

@@ -3,15 +3,7 @@
 
 #include <arpa/inet.h>
 
-enum { EPOCH_2000 = 946684800, ARRAY_LENGTH_AT = 12 };
-enum { OID_BOOL = 16, OID_BIGINT = 20, OID_TEXT = 25, OID_TIMESTAMPTZ = 1184, OID_NUMERIC = 1700 };
-enum {
-	OID_BOOL_ARRAY = 1000,
-	OID_TEXT_ARRAY = 1009,
-	OID_BIGINT_ARRAY = 1016,
-	OID_TIMESTAMPTZ_ARRAY = 1185,
-	OID_NUMERIC_ARRAY = 1231
-};
+enum { EPOCH_2000 = 946684800, ARRAY_LENGTH_AT = 12, OID_TEXT = 25 };
 
 static void
 param_put32(struct buf *b, uint32_t v)
@@ -20,56 +12,18 @@ param_put32(struct buf *b, uint32_t v)
 	buf_add(b, &v, 4);
 }
 
-static void
-param_put16(struct buf *b, uint16_t v)
-{
-	v = htons(v);
-	buf_add(b, &v, 2);
-}
-
-static void
-param_array(struct pg_param *p, unsigned type, uint32_t element)
+void
+pg_array(struct pg_param *p, unsigned type, unsigned element)
 {
 	p->type = type;
 	p->array = true;
 	p->null = false;
 	p->count = 0;
 	p->bytes.len = 0;
-	param_put32(&p->bytes, 1); /* dimensions */
-	param_put32(&p->bytes, 1); /* may have nulls */
-	param_put32(&p->bytes, element);
-	param_put32(&p->bytes, 0); /* length, set at the end */
-	param_put32(&p->bytes, 1); /* lower bound */
-}
-
-void
-pg_array_text(struct pg_param *p)
-{
-	param_array(p, OID_TEXT_ARRAY, OID_TEXT);
-}
-
-void
-pg_array_bigint(struct pg_param *p)
-{
-	param_array(p, OID_BIGINT_ARRAY, OID_BIGINT);
-}
-
-void
-pg_array_time(struct pg_param *p)
-{
-	param_array(p, OID_TIMESTAMPTZ_ARRAY, OID_TIMESTAMPTZ);
-}
-
-void
-pg_array_numeric(struct pg_param *p)
-{
-	param_array(p, OID_NUMERIC_ARRAY, OID_NUMERIC);
-}
-
-void
-pg_array_bool(struct pg_param *p)
-{
-	param_array(p, OID_BOOL_ARRAY, OID_BOOL);
+	/* dimensions, may have nulls, element, length (set at the end), lower bound */
+	const uint32_t header[] = {1, 1, element, 0, 1};
+	for (int i = 0; i < 5; i++)
+		param_put32(&p->bytes, header[i]);
 }
 
 void
@@ -122,8 +76,7 @@ pg_push_u64(struct pg_param *p, uint64_t v)
 void
 pg_push_bool(struct pg_param *p, bool v)
 {
-	param_put32(&p->bytes, 1);
-	buf_char(&p->bytes, v ? 1 : 0);
+	buf_add(&p->bytes, v ? "\0\0\0\1\1" : "\0\0\0\1", 5);
 	p->count++;
 }
 
@@ -141,18 +94,20 @@ pg_array_end(const struct pg_param *p)
 	memcpy(p->bytes.p + ARRAY_LENGTH_AT, &count, sizeof count);
 }
 
-static void
-param_scalar(struct pg_param *p)
+void
+pg_set_null(struct pg_param *p)
 {
 	p->type = 0;
-	p->array = p->null = false;
+	p->array = false;
+	p->null = true;
 	p->bytes.len = 0;
 }
 
 void
 pg_set_text(struct pg_param *p, struct slice s)
 {
-	param_scalar(p);
+	pg_set_null(p);
+	p->null = false;
 	p->type = OID_TEXT;
 	buf_slice(&p->bytes, s);
 }
@@ -160,15 +115,9 @@ pg_set_text(struct pg_param *p, struct slice s)
 void
 pg_set_i64(struct pg_param *p, int64_t v)
 {
-	param_scalar(p);
+	pg_set_null(p);
+	p->null = false;
 	buf_i64(&p->bytes, v);
-}
-
-void
-pg_set_null(struct pg_param *p)
-{
-	param_scalar(p);
-	p->null = true;
 }
 
 void
@@ -189,11 +138,12 @@ pg_rows_start(struct pg_param *p)
 void
 pg_rows_add(struct pg_param *p, int columns)
 {
-	param_put16(&p->bytes, (uint16_t)columns);
+	uint16_t n = htons((uint16_t)columns);
+	buf_add(&p->bytes, &n, sizeof n);
 }
 
 void
 pg_rows_end(struct pg_param *p)
 {
-	param_put16(&p->bytes, UINT16_MAX);
+	pg_rows_add(p, -1);
 }

@@ -12,12 +12,13 @@ struct pg_param {
 	struct buf bytes;
 };
 
-/* Empties p for an array of that type. Elements are appended by the functions below. */
-void pg_array_text(struct pg_param *p);
-void pg_array_bigint(struct pg_param *p);
-void pg_array_time(struct pg_param *p);
-void pg_array_numeric(struct pg_param *p);
-void pg_array_bool(struct pg_param *p);
+/* Empties p for an array of that type, and of elements of that one. Elements are appended by the functions below. */
+void pg_array(struct pg_param *p, unsigned type, unsigned element);
+#define pg_array_bool(p) pg_array(p, 1000, 16)
+#define pg_array_text(p) pg_array(p, 1009, 25)
+#define pg_array_bigint(p) pg_array(p, 1016, 20)
+#define pg_array_time(p) pg_array(p, 1185, 1184)
+#define pg_array_numeric(p) pg_array(p, 1231, 1700)
 void pg_push_text(struct pg_param *p, struct slice s);
 void pg_push_i32(struct pg_param *p, int32_t v); /* integer */
 void pg_push_i64(struct pg_param *p, int64_t v);  /* bigint */

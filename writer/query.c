@@ -32,33 +32,6 @@ query_failed(struct pg *pg, enum pg_status status)
 }
 
 static void
-query_param(struct pg_param *p, const char *argument)
-{
-	if (argument)
-		pg_set_text(p, slice_of(argument));
-	else
-		pg_set_null(p);
-}
-
-/* Starts a query that has one parameter, null where there is no argument. */
-static void
-query_begin(struct query *q, const struct writer_options *o, const char *title, const char *sql, const char *argument)
-{
-	struct pg_param p[1] = {0};
-	sigset_t none;
-	*q = (struct query){.pg = writer_look(o, "acctflow query"), .title = title};
-	/* There is nothing to be finished: ^C ends it as it ends any other program. */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	output_open(&q->out, STDOUT_FILENO);
-	q->style = display_style((enum format)o->format, STDOUT_FILENO);
-	pg_patience(q->pg, SILENCE_S);
-	query_param(&p[0], argument);
-	pg_each(q->pg, sql, p, 1);
-	pg_params_free(p, 1);
-}
-
-static void
 query_json(struct buf *out, struct pg *pg)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -89,13 +62,8 @@ query_heading(struct query *q)
 	table_open(&q->table, q->title, STDOUT_FILENO, q->style.color);
 	for (int c = 0; c < pg_columns(q->pg, 0); c++) {
 		struct slice name = slice_of(pg_column(q->pg, 0, c));
-		bool time = name.n > 2 && memcmp(name.p + name.n - 2, "At", 2) == 0;
-		enum table_kind kind = time ? TABLE_FIXED : TABLE_TEXT;
-		if (slice_is(name, "source"))
-			kind = TABLE_PATH;
-		else if (pg_kind(q->pg, 0, c) == PG_NUMBER)
-			kind = TABLE_NUMBER;
-		table_column(&q->table, name, kind);
+		bool number = pg_kind(q->pg, 0, c) == PG_NUMBER;
+		table_column(&q->table, name, slice_is(name, "source") ? TABLE_PATH : number ? TABLE_NUMBER : TABLE_TEXT);
 	}
 }
 
@@ -110,128 +78,120 @@ query_people(struct query *q)
 	}
 }
 
-/* Shows the next row, which can still be looked at then; false: there is none. */
+/* Says, of a row of status, whether its counts add up. */
 static bool
-query_next(struct query *q)
+query_consistent(struct pg *pg)
 {
-	if (!pg_next(q->pg))
-		return false;
-	if (q->rows++ == 0 && q->style.people)
-		query_heading(q);
-	if (q->style.people)
-		query_people(q);
-	else
-		query_json(&q->out.buf, q->pg);
-	if (output_full(&q->out) && output_flush(&q->out) != 0)
-		output_failed();
-	return true;
+	int last = pg_columns(pg, 0) - 1;
+	if (strcmp(pg_column(pg, 0, last), "consistent") != 0 || slice_is(pg_text(pg, 0, 0, last), "t"))
+		return true;
+	struct buf safe = {0};
+	buf_safe(&safe, pg_text(pg, 0, 0, 0));
+	log_error("the counts of source \"%s\", shard %s, do not add up with its rows: were rows deleted, or was the "
+		  "database set back?",
+	    buf_cstr(&safe), pg_text(pg, 0, 0, 1).p);
+	buf_free(&safe);
+	return false;
 }
 
-/* Ends the query; *rows: how many there were. The connection stays. */
-static void
-query_end(struct query *q)
+/* Shows all rows. Returns whether their counts add up. */
+static bool
+query_rows(struct query *q)
 {
+	bool consistent = true;
+	for (; pg_next(q->pg); q->rows++) {
+		if (q->rows == 0 && q->style.people)
+			query_heading(q);
+		if (q->style.people)
+			query_people(q);
+		else
+			query_json(&q->out.buf, q->pg);
+		consistent &= query_consistent(q->pg);
+		if (output_full(&q->out) && output_flush(&q->out) != 0)
+			output_failed();
+	}
 	if (pg_last(q->pg) != PG_OK)
 		query_failed(q->pg, pg_last(q->pg));
-	if (q->style.people) {
-		if (q->rows == 0)
-			query_heading(q);
+	if (q->style.people && q->rows == 0)
+		query_heading(q);
+	if (q->style.people)
 		table_close(&q->table, &q->out.buf);
-	}
 	if (output_flush(&q->out) != 0)
 		output_failed();
 	buf_free(&q->out.buf);
+	return consistent;
 }
 
-/* Says, where nothing was found, what there is none of. Returns the exit code. */
-static int
-query_found(struct query *q, const char *what, const char *name)
+/* Where there are no rows: whether what was asked for is there all the same, as a source without rejects is. Emits what
+ * there is none of. */
+static bool
+query_found(struct query *q, const char *what, const struct pg_param *p)
 {
-	bool found = q->rows > 0 || !name;
+	bool found = q->rows > 0 || p->null;
+	if (!found && strcmp(what, "source") == 0) {
+		enum pg_status status = pg_exec(q->pg, "SELECT FROM acctflow.inputs WHERE name = $1", p, 1);
+		if (status != PG_OK)
+			query_failed(q->pg, status);
+		found = pg_rows(q->pg, 0) > 0;
+	}
 	if (!found) {
 		struct buf safe = {0};
-		buf_safe(&safe, slice_of(name));
+		buf_safe(&safe, slice_buf(&p->bytes));
 		log_error("no %s \"%s\" in this database", what, buf_cstr(&safe));
 		buf_free(&safe);
 	}
-	pg_free(q->pg);
-	return found ? EXIT_OK : EXIT_REJECTED;
+	return found;
+}
+
+/* Runs a query that has one parameter, null where there is no name. Returns the exit code. */
+static int
+query_run(const struct writer_options *o, const char *title, const char *sql, const char *what, const char *name)
+{
+	struct query q = {.pg = writer_look(o, "acctflow query"), .title = title};
+	struct pg_param p[1] = {0};
+	sigset_t none;
+	/* There is nothing to be finished: ^C ends it as it ends any other program. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	output_open(&q.out, STDOUT_FILENO);
+	q.style = display_style((enum format)o->format, STDOUT_FILENO);
+	pg_patience(q.pg, SILENCE_S);
+	pg_set_null(&p[0]);
+	if (name)
+		pg_set_text(&p[0], slice_of(name));
+	pg_each(q.pg, sql, p, 1);
+	bool consistent = query_rows(&q), found = query_found(&q, what, &p[0]);
+	pg_params_free(p, 1);
+	pg_free(q.pg);
+	return consistent && found ? EXIT_OK : EXIT_REJECTED;
 }
 
 int
 query_status(const struct writer_options *o)
 {
-	struct query q;
-	bool wrong = false;
-	query_begin(&q, o, "Sources, by shard", sql_status, o->source);
-	while (query_next(&q)) {
-		int last = pg_columns(q.pg, 0) - 1; /* consistent */
-		if (slice_is(pg_text(q.pg, 0, 0, last), "t"))
-			continue;
-		struct buf safe = {0};
-		buf_safe(&safe, pg_text(q.pg, 0, 0, 0));
-		log_error("the counts of source \"%s\", shard %s, do not add up with its rows: were rows deleted, or was "
-			  "the database set back?",
-		    buf_cstr(&safe), pg_text(q.pg, 0, 0, 1).p);
-		buf_free(&safe);
-		wrong = true;
-	}
-	query_end(&q);
-	int code = query_found(&q, "source", o->source);
-	return wrong ? EXIT_REJECTED : code;
+	return query_run(o, "Sources, by shard", sql_status, "source", o->source);
 }
 
 int
 query_sources(const struct writer_options *o)
 {
-	struct query q;
-	query_begin(&q, o, "Sources", sql_sources, o->source);
-	while (query_next(&q))
-		continue;
-	query_end(&q);
-	return query_found(&q, "source", o->source);
+	return query_run(o, "Sources", sql_sources, "source", o->source);
 }
 
 int
 query_richest(const struct writer_options *o)
 {
-	struct query q;
-	query_begin(&q, o, "Highest-token account of each type", sql_richest, o->type);
-	while (query_next(&q))
-		continue;
-	query_end(&q);
-	return query_found(&q, "account of type", o->type);
+	return query_run(o, "Highest-token account of each type", sql_richest, "account of type", o->type);
 }
 
 int
 query_history(const struct writer_options *o)
 {
-	struct query q;
-	query_begin(&q, o, "Versions", sql_history, o->operand);
-	while (query_next(&q))
-		continue;
-	query_end(&q);
-	return query_found(&q, "account", o->operand);
+	return query_run(o, "Versions", sql_history, "account", o->operand);
 }
 
 int
 query_rejected(const struct writer_options *o)
 {
-	struct query q;
-	query_begin(&q, o, "Rejected records", sql_rejected, o->source);
-	while (query_next(&q))
-		continue;
-	query_end(&q);
-	/* A source without rejects is known all the same. */
-	if (q.rows == 0 && o->source) {
-		struct pg_param p[1] = {0};
-		query_param(&p[0], o->source);
-		enum pg_status status =
-		    pg_exec(q.pg, "SELECT FROM acctflow.inputs WHERE name = $1", p, 1);
-		if (status != PG_OK)
-			query_failed(q.pg, status);
-		q.rows = (uint64_t)pg_rows(q.pg, 0);
-		pg_params_free(p, 1);
-	}
-	return query_found(&q, "source", o->source);
+	return query_run(o, "Rejected records", sql_rejected, "source", o->source);
 }

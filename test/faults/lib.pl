@@ -17,10 +17,8 @@ our $bin = abs_path($ENV{BIN} // "$root/bin") // "$root/bin";
 our $supervisor = "$root/supervisor";
 our ($work, $home, $keep, $socket);
 my $owner = 0;
-$ENV{ACCTFLOW_LISTEN} //= 'none';
-
 delete @ENV{grep { /^(PG|ACCTFLOW_)/ } keys %ENV};
-@ENV{qw(LC_ALL TZ ACCTFLOW_CONFIG ACCTFLOW_BIN)} = ('C', 'UTC', '/dev/null', $bin);
+@ENV{qw(LC_ALL TZ ACCTFLOW_CONFIG ACCTFLOW_BIN ACCTFLOW_LISTEN)} = ('C', 'UTC', '/dev/null', $bin, 'none');
 
 # --- a place and a Postgres ---------------------------------------------------------
 

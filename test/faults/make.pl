@@ -111,6 +111,8 @@ sub follow_make {
 	open my $f, '<', $run->{files}[0] or die;
 	$run->{rest} = [<$f>];
 	$run->{lines} = @{$run->{rest}};
+	# It is never read to its end.
+	s/^((?:shard|source)\t.*\t)t$/$1f/ for @{$run->{relations}};
 	$run->{file} = "$run->{folder}/followed";
 	$run->{files} = [$run->{file}];
 	open $run->{growing}, '>', $run->{file} or die;
