@@ -102,7 +102,7 @@ claims() {
 @test "nothing is given back where records are put in order of arrival" {
 	source "$supervisor"
 	child_list() { asked_for=$1; }
-	source[0]=s asked_for=''
+	source[0]=s asked_for='' writer=writer
 	keep[0.arrival]=offset
 	trim_start 0
 	same "$asked_for" ''
