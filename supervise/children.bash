@@ -6,8 +6,7 @@
 events='' half=''     # the pipe's descriptor; the beginning of an event
 keeper=''             # the descriptor of what shows and keeps the logs
 stopping=''           # why nothing new is to begin
-closing=''            # whether nobody reads the output any more
-ending=''             # whether we are about to exit
+closing='' ending=''  # whether nobody reads the output any more; whether we are about to exit
 called=''             # pid of the one that is waited for in the foreground
 signals=0 stopped=0   # how many asked for a stop, and when the first did
 locked=''             # whether we hold the supervisor's lock
@@ -184,7 +183,7 @@ ended_how() {
 restart_note() {
 	local cause="exit $2"
 	(($2 < 129)) || cause="signal $(($2 - 128))"
-	state_write '>>' "$run/restarts" "${EPOCHREALTIME/./} ${1// /-} $cause"
+	state_write '>>' "$run/restarts" "${EPOCHREALTIME/./} $1 $cause"
 }
 
 # seconds_since US: settles seconds, with one decimal.
@@ -336,8 +335,7 @@ on_exit() {
 	child_signal KILL s.statusd
 	while [[ ! ${!live[*]} =~ ^(s\.keeper)?$ ]] && ((SECONDS < until)); do event_wait 0.5; done
 	if [[ $locked ]]; then
-		rm -f -- "$run"/pipelines/*/pids
-		: >"$run/lock"
+		rm -f -- "$run"/pipelines/*/pids && : >"$run/lock"
 	fi
 	db_release
 	logs_end

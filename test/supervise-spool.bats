@@ -76,17 +76,42 @@ claims() {
 	source "$supervisor"
 	mkdir d
 	head -c 3000000 /dev/zero | tr '\0' x >d/data
-	printf '%s\n' '0 0 1 lines input' '100 1048576 101 lines' '200 2097152 201 lines' >d/index
+	printf '%s\n' '0 0 1 0 0 input' '100 1048576 101 1048576 0 lines' '200 2097152 201 2097152 0 lines' >d/index
 	fallocate --punch-hole --offset 0 --length 4096 d/data 2>/dev/null || skip 'no holes in this file system'
 	spool[0]=d trimmed[0]=0
+	pipeline_add 0 0/1
+	live[0.reader]=1
 	before=$(stat -c %b d/data)
-	spool_trim 0 98
+	for line in '{"committed":900,"delivered":98,"complete":false}' '{"committed":900,"delivered":900,"complete":true}' \
+		'{"committed":null,"delivered":null,"complete":false}'; do
+		spool_trim 0 "$line"
+		same "${trimmed[0]}" 0
+	done
+	# One shard has read all: what is said may be about the others.
+	pipeline_add 0 1/2
+	spool_trim 0 '{"committed":900,"delivered":150,"complete":false}'
 	same "${trimmed[0]}" 0
-	spool_trim 0 150
+	live[1.reader]=2
+	spool_trim 0 '{"committed":900,"delivered":150,"complete":false}'
 	same "${trimmed[0]}" 1048576
 	(($(stat -c %b d/data) < before))
 	same "$(stat -c %s d/data)" 3000000
 	same "$(tail -c +1048577 d/data | head -c 3)" xxx
+}
+
+@test "nothing is given back where records are put in order of arrival" {
+	source "$supervisor"
+	child_list() { asked_for=$1; }
+	source[0]=s asked_for='' writer=writer
+	keep[0.arrival]=offset
+	trim_start 0
+	same "$asked_for" ''
+	config[reader.arrival]=offset keep[0.arrival]=''
+	trim_start 0
+	same "$asked_for" ''
+	keep[0.arrival]=gap
+	trim_start 0
+	same "$asked_for" i0.sources
 }
 
 @test "a file that was read before: the same, grown, changed" {
