@@ -29,7 +29,8 @@ static const struct saying {
     {"rejected", "31", M_INGESTED_AT, "[line:line {line}: ]{reason}: {raw}"},
     {"cancelled", "33", M_CANCELLED_AT, "{id} v{version} (superseded by v{supersededBy})"},
     {"fired", "1;36", M_FIRED_AT,
-	"{id} v{version} {accountType}, {tokens} tokens {data}[latenessUs: ({latenessUs} ms late)][recovered: (recovered)]"},
+	"{id} v{version} {accountType}, {tokens} tokens {data}[latenessUs: ({latenessUs} ms late)][recovered: "
+	"(recovered)]"},
     {"begin", "1", M_STARTED_AT, "{source}[arrival: (arrival {arrival}][seed:, seed {seed})]"},
     {"end", "1", M_COUNT, "{source} ({read} read)"},
 };

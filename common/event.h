@@ -34,7 +34,7 @@ struct event_end {
 	uint64_t read;
 	int64_t last_offset; /* -1: null */
 	bool complete;
-	bool broken; /* an array broke off: then it is not complete */
+	bool broken;		  /* an array broke off: then it is not complete */
 	struct slice fingerprint; /* empty: null */
 };
 void event_end(struct buf *b, const struct event_end *e);
@@ -46,7 +46,8 @@ void event_rejected_end(struct buf *b, int64_t arrive_ms, bool replayed);
 void event_rejected(struct buf *b, struct slice source, int64_t offset, const struct reject *j, int64_t arrive_ms,
     int64_t ingested_at, bool replayed);
 
-/* `name` is "indexed" or "pending". `due_at` NO_TIME: the version has no callback. `fired_at`: its outcome is recorded. */
+/* `name` is "indexed" or "pending". `due_at` NO_TIME: the version has no callback. `fired_at`: when it
+ * was recorded as fired, else NO_TIME. */
 void event_indexed(struct buf *b, const char *name, struct slice source, const struct update *u, int64_t ingested_at,
     int64_t due_at, int64_t fired_at, bool replayed);
 

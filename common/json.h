@@ -3,8 +3,8 @@
  * are not JSON, where scanning ends, and JSON that acctflow must refuse because
  * Postgres cannot store it, which is noted while scanning goes on, so that the end
  * of the value is known all the same. */
-#ifndef ACCTFLOW_SCAN_H
-#define ACCTFLOW_SCAN_H
+#ifndef ACCTFLOW_JSON_H
+#define ACCTFLOW_JSON_H
 
 #include "buf.h"
 

@@ -58,28 +58,22 @@ enum clock_kind { CLOCK_REAL, CLOCK_VIRTUAL };
 enum format { FORMAT_AUTO, FORMAT_JSON, FORMAT_TEXT };
 #define OPTION_EPOCH_DEFAULT INT64_C(946684800000000)
 
-#define OPTION_SPEC_CLOCK(int_p, mask)                                                                                 \
-	{                                                                                                              \
-		.name = "clock", .type = OPTION_CHOICE, .value = (int_p), .argument = "real|virtual", .key = "clock",  \
-		.verbs = (mask), .help = "virtual: nobody waits, time is simulated (default: real)"                    \
-	}
-#define OPTION_SPEC_EPOCH(int64_p, mask)                                                                               \
-	{                                                                                                              \
-		.name = "epoch", .type = OPTION_CUSTOM, .value = (int64_p), .set = option_time, .argument = "TIME",    \
-		.key = "epoch", .form = "a time such as 2000-01-01T00:00:00Z", .verbs = (mask),                        \
-		.help = "where the virtual clock starts (default: 2000-01-01T00:00:00Z)"                               \
-	}
-#define OPTION_SPEC_FORMAT(int_p, mask)                                                                                \
-	{                                                                                                              \
-		.name = "format", .letter = 'f', .type = OPTION_OUTPUT, .value = (int_p),                              \
-		.argument = "auto|json|text", .key = "format", .verbs = (mask),                                        \
-		.help = "records, or lines for people (default: auto, by whether output is a terminal)"                \
-	}
-#define OPTION_SPEC_SOURCE(text_p, about, mask)                                                                        \
-	{                                                                                                              \
-		.name = "source", .letter = 'S', .type = OPTION_TEXT, .value = (text_p), .argument = "NAME",           \
-		.verbs = (mask), .help = (about)                                                                       \
-	}
+/* clang-format off */
+#define OPTION_SPEC_CLOCK(int_p, mask) \
+	{.name = "clock", .type = OPTION_CHOICE, .value = (int_p), .argument = "real|virtual", .key = "clock", \
+	 .verbs = (mask), .help = "virtual: nobody waits, time is simulated (default: real)"}
+#define OPTION_SPEC_EPOCH(int64_p, mask) \
+	{.name = "epoch", .type = OPTION_CUSTOM, .value = (int64_p), .set = option_time, .argument = "TIME", \
+	 .key = "epoch", .form = "a time such as 2000-01-01T00:00:00Z", .verbs = (mask), \
+	 .help = "where the virtual clock starts (default: 2000-01-01T00:00:00Z)"}
+#define OPTION_SPEC_FORMAT(int_p, mask) \
+	{.name = "format", .letter = 'f', .type = OPTION_OUTPUT, .value = (int_p), .argument = "auto|json|text", \
+	 .key = "format", .verbs = (mask), \
+	 .help = "records, or lines for people (default: auto, by whether output is a terminal)"}
+#define OPTION_SPEC_SOURCE(text_p, about, mask) \
+	{.name = "source", .letter = 'S', .type = OPTION_TEXT, .value = (text_p), .argument = "NAME", \
+	 .verbs = (mask), .help = (about)}
+/* clang-format on */
 
 /* A setter for RFC 3339 times; value is an int64_t. */
 int option_time(const char *text, void *value);

@@ -95,7 +95,7 @@ write_some(struct output *o, struct slice s, bool wait, size_t *done)
 	return 0;
 }
 
-/* The same under the lock of a shared output, of which s is whole lines: it is let go of only where a line has ended. */
+/* The same under the lock of a shared output, of which s is whole lines: let go of only where a line has ended. */
 static int
 write_locked(struct output *o, struct slice s, bool wait, size_t *done)
 {

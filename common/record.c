@@ -84,7 +84,8 @@ others_check(struct record *r, const char *start)
 
 /* Puts one member in its place. The name's token has its quotes; m is which it is, where that is known already. */
 static void
-member_put(struct record *r, enum member m, struct slice token, bool escaped, struct slice value, const struct json_scan *s)
+member_put(
+    struct record *r, enum member m, struct slice token, bool escaped, struct slice value, const struct json_scan *s)
 {
 	struct slice name = {token.p + 1, token.n - 2};
 	if (escaped) {

@@ -110,8 +110,8 @@ uint64_t update_hash(const struct update *u);
 /* A rejected record: why, and as much of it as is kept. */
 struct reject {
 	struct slice reason;
-	uint64_t line;	     /* in the input, from 1; 0: unknown */
-	struct slice raw;    /* text, or base64 where it is not valid UTF-8 or has NUL bytes */
+	uint64_t line;	  /* in the input, from 1; 0: unknown */
+	struct slice raw; /* text, or base64 where it is not valid UTF-8 or has NUL bytes */
 	bool base64;
 	uint64_t raw_bytes; /* the length of the whole record, of which raw may be the beginning */
 };

@@ -1,4 +1,5 @@
-/* Tables for people. Where one does not fit the terminal, each row is a block of labels and values. Long texts are cut. */
+/* Tables for people. Where one does not fit the terminal, each row is a block of labels and values. Long texts are cut.
+ */
 #ifndef ACCTFLOW_TABLE_H
 #define ACCTFLOW_TABLE_H
 
@@ -29,8 +30,8 @@ struct table {
 void table_open(struct table *t, const char *title, int fd, bool bold);
 void table_column(struct table *t, struct slice name, enum table_kind kind);
 
-/* Adds a cell; a row is complete once each column has one. Rows are held, and appended to *out, so that columns are wide
- * enough: all of them, up to a thousand. */
+/* Adds a cell; a row is complete once each column has one. Rows are held, and appended to *out, so that columns are
+ * wide enough: all of them, up to a thousand. */
 void table_cell(struct table *t, struct slice text, struct buf *out);
 
 /* Appends what is left, and frees it. */

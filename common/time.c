@@ -93,18 +93,13 @@ time_format(int64_t t, char out[TIME_TEXT])
 		unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 		unsigned mp = (5 * doy + 2) / 153;
 		unsigned month = mp < 10 ? mp + 3 : mp - 9;
-		char *p = digits(last, yoe + era * 400 + (month <= 2), 4);
-		*p++ = '-';
-		p = digits(p, month, 2);
-		*p++ = '-';
-		p = digits(p, doy - (153 * mp + 2) / 5 + 1, 2);
-		*p++ = 'T';
-		p = digits(p, (unsigned)(rest / 3600), 2);
-		*p++ = ':';
-		p = digits(p, (unsigned)(rest / 60 % 60), 2);
-		*p++ = ':';
-		p = digits(p, (unsigned)(rest % 60), 2);
-		*p = '.';
+		unsigned part[] = {yoe + era * 400 + (month <= 2), month, doy - (153 * mp + 2) / 5 + 1,
+		    (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60), (unsigned)(rest % 60)};
+		char *p = last;
+		for (int i = 0; i < 6; i++) {
+			p = digits(p, part[i], i == 0 ? 4 : 2);
+			*p++ = "--T::."[i];
+		}
 		last_sec = sec;
 	}
 	memcpy(out, last, 20);

@@ -4,8 +4,8 @@
  * The clock of a pipeline is anchored: CLOCK_BOOTTIME plus the distance to the wall clock, read once. A step of the
  * wall clock therefore moves nothing that is scheduled. A supervisor hands one anchor to all programs it starts by
  * ACCTFLOW_ANCHOR (that distance in microseconds), so that restarted programs agree with those before them. */
-#ifndef ACCTFLOW_CLOCK_H
-#define ACCTFLOW_CLOCK_H
+#ifndef ACCTFLOW_TIME_H
+#define ACCTFLOW_TIME_H
 
 #include "buf.h"
 

@@ -203,34 +203,30 @@ records_start(struct copier *c)
 	struct spool_entry e;
 	index_mend(c);
 	c->ordinal = c->options->from;
-	if (!spool_find(s, UINT64_MAX, &e)) {
+	if (spool_find(s, UINT64_MAX, &e)) {
+		c->ordinal = e.ordinal;
+		c->arrived = e.arrived;
+		c->entry = e.byte;
+		c->fresh = e.kind == SPOOL_INPUT;
+	} else {
+		e = (struct spool_entry){.line = 1, .kind = SPOOL_INPUT};
 		entry_write(c, 0, SPOOL_INPUT, &(struct place){.line = 1});
-		split_start(&c->split, s->data, c->options->follow != NULL);
-		return;
 	}
-	c->ordinal = e.ordinal;
-	c->arrived = e.arrived;
-	c->entry = e.byte;
-	c->fresh = e.kind == SPOOL_INPUT;
-	struct place place = {e.line, e.byte - s->input, e.line_start};
-	if (e.kind == SPOOL_INPUT)
-		split_start(&c->split, s->data, c->options->follow != NULL);
-	else
-		split_start_at(&c->split, s->data, e.kind == SPOOL_ARRAY, &place);
+	spool_split(s, &e, &c->split, c->options->follow != NULL);
 }
 
-/* Writes DIR/from, if it does not say so already. `at`: the byte of the file that comes next. */
+/* Writes DIR/from, if it does not say so already. */
 static void
 from_write(struct copier *c)
 {
 	const struct file_mark *m = &c->follow.mark;
+	uint64_t n[FROM_NUMBERS] = {m->device, m->inode, m->bytes, m->hash, c->size, c->follow.got};
 	if (memcmp(m, &c->mark, sizeof *m) == 0)
 		return;
 	c->mark = *m;
 	c->text.len = 0;
-	buf_printf(&c->text, "%llu %llu %llu %llu %llu %llu\n", (unsigned long long)m->device,
-	    (unsigned long long)m->inode, (unsigned long long)m->bytes, (unsigned long long)m->hash,
-	    (unsigned long long)c->size, (unsigned long long)c->follow.got);
+	for (int i = 0; i < FROM_NUMBERS; i++)
+		buf_printf(&c->text, "%llu%c", (unsigned long long)n[i], i < FROM_NUMBERS - 1 ? ' ' : '\n');
 	file_make(c, "from");
 }
 
@@ -239,22 +235,18 @@ static bool
 from_read(struct copier *c, uint64_t *spool_byte, uint64_t *file_byte)
 {
 	char text[256];
-	uint64_t *numbers[FROM_NUMBERS] = {
-	    &c->mark.device, &c->mark.inode, &c->mark.bytes, &c->mark.hash, spool_byte, file_byte};
+	uint64_t n[FROM_NUMBERS];
 	int fd = openat(c->spool.folder, "from", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 	if (fd < 0)
 		return false;
+	ssize_t size = read(fd, text, sizeof text);
 	close(fd);
-	text[n < 0 ? 0 : n] = '\0';
-	const char *p = text;
-	for (int i = 0; i < FROM_NUMBERS; i++, p++) {
-		size_t digits = strspn(p, "0123456789");
-		if (json_integer((struct slice){p, digits}, UINT64_MAX, numbers[i]) != 0 || !p[digits])
-			die(EXIT_PERMANENT, "\"%s/from\" is damaged; remove the folder to give up what it holds",
-			    c->options->folder);
-		p += digits;
-	}
+	if (size < 0 || !numbers_read((struct slice){text, (size_t)size}, n, FROM_NUMBERS))
+		die(EXIT_PERMANENT, "\"%s/from\" is damaged; remove the folder to give up what it holds",
+		    c->options->folder);
+	c->mark = (struct file_mark){n[0], n[1], n[2], n[3]};
+	*spool_byte = n[4];
+	*file_byte = n[5];
 	return *spool_byte <= c->size;
 }
 
@@ -263,20 +255,13 @@ static void
 follow_start(struct copier *c, bool ended)
 {
 	uint64_t spool_byte = 0, file_byte = 0;
-	if (from_read(c, &spool_byte, &file_byte)) {
-		struct file_mark mark = c->mark;
-		follow_open(&c->follow, c->options->follow, &mark, file_byte + c->size - spool_byte);
-		/* It was written, and the input's entry was not. */
-		if (file_byte == 0 && c->spool.input < spool_byte) {
-			count(c, true);
-			input_begin(c);
-		}
-	} else {
-		follow_open(&c->follow, c->options->follow, NULL, 0);
-		if (ended) {
-			count(c, true);
-			input_begin(c);
-		}
+	bool again = from_read(c, &spool_byte, &file_byte);
+	struct file_mark mark = c->mark;
+	follow_open(&c->follow, c->options->follow, again ? &mark : NULL, again ? file_byte + c->size - spool_byte : 0);
+	/* DIR/from was written, and the input's entry was not. */
+	if (again ? file_byte == 0 && c->spool.input < spool_byte : ended) {
+		count(c, true);
+		input_begin(c);
 	}
 	renameat(c->spool.folder, "end", c->spool.folder, "new");
 	from_write(c);
@@ -421,8 +406,9 @@ folder_open(struct copier *c)
 int
 copier_run(const struct copier_options *options)
 {
-	struct copier c = {.options = options, .spool.path = options->folder};
+	static struct copier c;
 	struct sandbox sandbox;
+	c = (struct copier){.options = options, .spool.path = options->folder};
 	signal(SIGXFSZ, SIG_IGN);
 	folder_open(&c);
 	records_start(&c);
@@ -454,8 +440,5 @@ copier_run(const struct copier_options *options)
 	spool_close(&c.spool);
 	if (options->follow)
 		follow_close(&c.follow);
-	split_free(&c.split);
-	update_free(&c.update);
-	buf_free(&c.text);
 	return EXIT_OK;
 }

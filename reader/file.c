@@ -222,25 +222,25 @@ file_compare(const char *path, const char *fingerprint)
 static bool
 guess_binary(struct slice s, struct buf *hint)
 {
+	/* clang-format off */
 	static const struct {
 		const char *magic;
 		size_t n;
 		const char *hint;
 	} kinds[] = {
-	    {"\x1f\x8b", 2, "looks like gzip: zcat FILE | reader -"},
-	    {"\x28\xb5\x2f\xfd", 4, "looks like zstd: zstdcat FILE | reader -"},
-	    {"\xfd"
-	     "7zXZ",
-		5, "looks like xz: xzcat FILE | reader -"},
-	    {"BZh", 3, "looks like bzip2: bzcat FILE | reader -"},
-	    {"PK\3\4", 4, "looks like a zip archive: unzip -p FILE | reader -"},
-	    {"\xff\xfe", 2, "looks like UTF-16: iconv -f UTF-16 -t UTF-8 FILE | reader -"},
-	    {"\xfe\xff", 2, "looks like UTF-16: iconv -f UTF-16 -t UTF-8 FILE | reader -"},
-	    {"[\0", 2, "looks like UTF-16: iconv -f UTF-16LE -t UTF-8 FILE | reader -"},
-	    {"{\0", 2, "looks like UTF-16: iconv -f UTF-16LE -t UTF-8 FILE | reader -"},
-	    {"\0[", 2, "looks like UTF-16: iconv -f UTF-16BE -t UTF-8 FILE | reader -"},
-	    {"\0{", 2, "looks like UTF-16: iconv -f UTF-16BE -t UTF-8 FILE | reader -"},
+		{"\x1f\x8b", 2, "looks like gzip: zcat FILE | reader -"},
+		{"\x28\xb5\x2f\xfd", 4, "looks like zstd: zstdcat FILE | reader -"},
+		{"\xfd" "7zXZ", 5, "looks like xz: xzcat FILE | reader -"},
+		{"BZh", 3, "looks like bzip2: bzcat FILE | reader -"},
+		{"PK\3\4", 4, "looks like a zip archive: unzip -p FILE | reader -"},
+		{"\xff\xfe", 2, "looks like UTF-16: iconv -f UTF-16 -t UTF-8 FILE | reader -"},
+		{"\xfe\xff", 2, "looks like UTF-16: iconv -f UTF-16 -t UTF-8 FILE | reader -"},
+		{"[\0", 2, "looks like UTF-16: iconv -f UTF-16LE -t UTF-8 FILE | reader -"},
+		{"{\0", 2, "looks like UTF-16: iconv -f UTF-16LE -t UTF-8 FILE | reader -"},
+		{"\0[", 2, "looks like UTF-16: iconv -f UTF-16BE -t UTF-8 FILE | reader -"},
+		{"\0{", 2, "looks like UTF-16: iconv -f UTF-16BE -t UTF-8 FILE | reader -"},
 	};
+	/* clang-format on */
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (s.n >= kinds[i].n && memcmp(s.p, kinds[i].magic, kinds[i].n) == 0) {
 			buf_text(hint, kinds[i].hint);

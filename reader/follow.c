@@ -140,10 +140,11 @@ find_beside(const char *path, const struct file_mark *mark, uint64_t got, bool c
 static int
 find(const char *path, const struct file_mark *mark, uint64_t got, bool copy)
 {
-	char *real = realpath(path, NULL);
-	/* Empty files are all alike. */
-	int fd = copy && !mark->bytes ? -1 : find_beside(path, mark, got, copy);
-	if (fd < 0 && real && !(copy && !mark->bytes))
+	if (copy && !mark->bytes) /* empty files are all alike */
+		return -1;
+	int fd = find_beside(path, mark, got, copy);
+	char *real = fd < 0 ? realpath(path, NULL) : NULL;
+	if (real)
 		fd = find_beside(real, mark, got, copy);
 	free(real);
 	return fd;

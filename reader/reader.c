@@ -27,8 +27,6 @@
 
 enum { SOURCE_BYTES = 1024 };
 
-enum { CLOCK_IS_REAL, CLOCK_IS_VIRTUAL };
-
 /* Where an update is checked while the stream before --from is skipped. */
 struct check {
 	const char *text; /* as it was given; NULL: nowhere */
@@ -149,7 +147,7 @@ rest(struct reader *rd, int fd, int64_t deadline)
 static bool
 arrived(struct reader *rd, uint64_t ordinal, uint64_t time)
 {
-	if (rd->clock == CLOCK_IS_VIRTUAL || ordinal < rd->first)
+	if (rd->clock == CLOCK_VIRTUAL || ordinal < rd->first)
 		return true;
 	int64_t due = rd->start + (int64_t)((time - rd->base) / 1000);
 	if (due == rd->start)
@@ -205,7 +203,7 @@ take_rejected(struct reader *rd)
 {
 	struct split *s = &rd->split;
 	uint64_t time = arrival_next(&rd->arrival, -1), ordinal = rd->ordinal;
-	int64_t ms = rd->clock == CLOCK_IS_VIRTUAL ? (int64_t)(time / 1000000) : -1;
+	int64_t ms = rd->clock == CLOCK_VIRTUAL ? (int64_t)(time / 1000000) : -1;
 	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
 	bool own = rd->shard.index == 0, held = rd->arrival.mode == ARRIVAL_OFFSET;
 	if (!held) {
@@ -236,7 +234,7 @@ take(struct reader *rd)
 		return;
 	}
 	uint64_t time = arrival_next(&rd->arrival, u->arrive_ms), ordinal = rd->ordinal;
-	bool stamped = rd->clock == CLOCK_IS_VIRTUAL || rd->arrival.mode == ARRIVAL_RECORDED;
+	bool stamped = rd->clock == CLOCK_VIRTUAL || rd->arrival.mode == ARRIVAL_RECORDED;
 	int64_t ms = stamped ? (int64_t)(time / 1000000) : u->arrive_ms;
 	bool own = shard_of(u->id, rd->shard.count) == rd->shard.index;
 	if (rd->arrival.mode == ARRIVAL_OFFSET) {
@@ -480,11 +478,7 @@ spool_read(struct reader *rd)
 	if (rd->arrival.mode != ARRIVAL_OFFSET)
 		rd->base = arrival_last(&rd->arrival);
 	rd->check.passed = e.ordinal > rd->check.offset;
-	if (e.kind == SPOOL_INPUT)
-		split_start(&rd->split, s->data, false);
-	else
-		split_start_at(&rd->split, s->data, e.kind == SPOOL_ARRAY,
-		    &(struct place){e.line, e.byte - s->input, e.line_start});
+	spool_split(s, &e, &rd->split, false);
 	input_read(rd);
 	/* A file that was followed may grow. */
 	rd->halted = rd->halted || (s->followed && !rd->enough);
@@ -524,7 +518,7 @@ begin(struct reader *rd)
 {
 	static const char *const arrivals[] = {"gap", "offset", "recorded", "none"};
 	struct buf head = {0};
-	bool virtual = rd->clock == CLOCK_IS_VIRTUAL;
+	bool virtual = rd->clock == CLOCK_VIRTUAL;
 	if (!rd->spool.path && !rd->follows)
 		files_fingerprint(&head, rd->paths, rd->paths_n, FILE_HEAD);
 	event_begin(record_open(rd), &(struct event_begin){.source = rd->token,
@@ -570,14 +564,13 @@ end(struct reader *rd)
 
 /* Sets the source's name. */
 static void
-prepare_source(struct reader *rd, struct buf *name, struct buf *token)
+prepare_source(struct reader *rd)
 {
+	static struct buf name, token;
 	if (!rd->source) {
-		if (rd->spool.path)
-			files_name(name, (char *[]){(char *)(uintptr_t)rd->spool.path}, 1);
-		else
-			files_name(name, rd->paths, rd->paths_n);
-		rd->source = buf_cstr(name);
+		char *const spool[] = {(char *)(uintptr_t)rd->spool.path};
+		files_name(&name, *spool ? spool : rd->paths, *spool ? 1 : rd->paths_n);
+		rd->source = buf_cstr(&name);
 	}
 	struct slice source = slice_of(rd->source);
 	uint32_t c;
@@ -592,8 +585,8 @@ prepare_source(struct reader *rd, struct buf *name, struct buf *token)
 		die(EXIT_PERMANENT, "the source's name has %zu bytes, not 1 to %d: give it one by --source", source.n,
 		    SOURCE_BYTES);
 	log_source(rd->source);
-	buf_json(token, source);
-	rd->token = slice_buf(token);
+	buf_json(&token, source);
+	rd->token = slice_buf(&token);
 }
 
 /* Refuses options that do not go together, and inputs that cannot be read. Nothing was emitted yet. */
@@ -658,8 +651,7 @@ restrict_rights(struct reader *rd)
 static int
 run(struct reader *rd)
 {
-	struct buf name = {0}, token = {0};
-	prepare_source(rd, &name, &token);
+	prepare_source(rd);
 	prepare(rd);
 	rd->style = display_style((enum format)rd->format, 1);
 	output_open(&rd->out, 1);
@@ -676,12 +668,6 @@ run(struct reader *rd)
 		spool_close(&rd->spool);
 	if (rd->follows)
 		follow_close(&rd->follow);
-	reorder_free(&rd->reorder);
-	split_free(&rd->split);
-	update_free(&rd->update);
-	struct buf *all[] = {&name, &token, &rd->hint, &rd->line, &rd->raw, &rd->out.buf};
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		buf_free(all[i]);
 	return rd->code ? rd->code : rd->strict && rd->refused ? EXIT_REJECTED : EXIT_OK;
 }
 
@@ -692,51 +678,53 @@ static struct reader reader = {
     .copier.ahead = 1 << 20,
 };
 
+/* clang-format off */
 static const struct option_spec specs[] = {
-    {.name = "arrival", .letter = 'a', .type = OPTION_CHOICE, .value = &reader.mode,
-	.argument = "gap|offset|recorded|none",
-	.help = "random gaps; a random time each; their arriveMs; at once (default: gap)"},
-    {.name = "delay-ms", .letter = 'D', .type = OPTION_CUSTOM, .value = &reader.arrival.delay, .set = delay_set,
-	.argument = "MIN:MAX", .form = "MIN:MAX, two numbers of milliseconds, the first not larger",
-	.help = "the random time's range (default: 0:1000)"},
-    {.name = "speed", .letter = 'x', .type = OPTION_CUSTOM, .value = &reader.arrival.speed, .set = speed_set,
-	.argument = "X", .form = "a decimal number above 0", .help = "times as fast (default: 1)"},
-    {.name = "seed", .letter = 's', .type = OPTION_COUNT, .value = &reader.arrival.seed, .argument = "N",
-	.max = UINT64_MAX, .given = &reader.seeded,
-	.help = "the same seed gives the same stream (default: random)"},
-    {.name = "shard", .type = OPTION_CUSTOM, .value = &reader.shard, .set = shard_set, .argument = "I/N",
-	.help = "only the accounts of shard I of N (default: 0/1)"},
-    {.name = "from", .letter = 'o', .type = OPTION_COUNT, .value = &reader.from, .argument = "OFFSET",
-	.max = VERSION_MAX - 1, .help = "emit nothing before this offset"},
-    {.name = "to", .letter = 'O', .type = OPTION_COUNT, .value = &reader.to, .argument = "OFFSET",
-	.max = VERSION_MAX - 1, .given = &reader.limited, .help = "emit nothing after this offset"},
-    {.name = "count", .letter = 'n', .type = OPTION_COUNT, .value = &reader.count, .argument = "N", .max = UINT64_MAX,
-	.given = &reader.counted, .help = "stop after N records of the stream"},
-    {.name = "follow", .letter = 'F', .type = OPTION_FLAG, .value = &reader.follows,
-	.help = "keep reading as the file grows, one record a line"},
-    OPTION_SPEC_SOURCE(&reader.source, "the source's name (default: the file's real path)", 0),
-    {.name = "strict", .type = OPTION_FLAG, .value = &reader.strict, .help = "exit 1 if a record was rejected"},
-    {.name = "catch-up-to", .type = OPTION_COUNT, .value = &reader.catch_up, .argument = "OFFSET",
-	.max = VERSION_MAX - 1, .given = &reader.catching_up, .help = "wait for nothing up to this offset"},
-    {.name = "fingerprint", .type = OPTION_TEXT, .value = &reader.fingerprint, .argument = "BYTES:HASH",
-	.help = "refuse a file whose first bytes are others"},
-    {.name = "check", .type = OPTION_CUSTOM, .value = &reader.check, .set = check_set, .argument = "OFFSET:HASH",
-	.help = "refuse an input whose skipped update there is another"},
-    {.name = "compare", .type = OPTION_TEXT, .value = &reader.compare, .argument = "BYTES:HASH",
-	.help = "only say how FILE differs from that fingerprint"},
-    {.name = "spool", .type = OPTION_TEXT, .value = &reader.spool.path, .argument = "DIR",
-	.help = "read what is copied to this folder"},
-    {.name = "copy-to", .type = OPTION_TEXT, .value = &reader.copier.folder, .argument = "DIR",
-	.help = "only move standard input, or the followed file, to this folder"},
-    {.name = "copy-from", .type = OPTION_COUNT, .value = &reader.copier.from, .argument = "OFFSET",
-	.max = VERSION_MAX - 1, .help = "the first record's offset there (default: 0)"},
-    {.name = "copy-ahead", .type = OPTION_COUNT, .value = &reader.copier.ahead, .argument = "BYTES", .max = INT64_MAX,
-	.help = "how far ahead of its readers; 0: any distance (default: 1048576)"},
-    OPTION_SPEC_CLOCK(&reader.clock, 0),
-    OPTION_SPEC_EPOCH(&reader.epoch, 0),
-    OPTION_SPEC_FORMAT(&reader.format, 0),
-    {0},
+	{.name = "arrival", .letter = 'a', .type = OPTION_CHOICE, .value = &reader.mode,
+	 .argument = "gap|offset|recorded|none",
+	 .help = "random gaps; a random time each; their arriveMs; at once (default: gap)"},
+	{.name = "delay-ms", .letter = 'D', .type = OPTION_CUSTOM, .value = &reader.arrival.delay, .set = delay_set,
+	 .argument = "MIN:MAX", .form = "MIN:MAX, two numbers of milliseconds, the first not larger",
+	 .help = "the random time's range (default: 0:1000)"},
+	{.name = "speed", .letter = 'x', .type = OPTION_CUSTOM, .value = &reader.arrival.speed, .set = speed_set,
+	 .argument = "X", .form = "a decimal number above 0", .help = "times as fast (default: 1)"},
+	{.name = "seed", .letter = 's', .type = OPTION_COUNT, .value = &reader.arrival.seed, .argument = "N",
+	 .max = UINT64_MAX, .given = &reader.seeded,
+	 .help = "the same seed gives the same stream (default: random)"},
+	{.name = "shard", .type = OPTION_CUSTOM, .value = &reader.shard, .set = shard_set, .argument = "I/N",
+	 .help = "only the accounts of shard I of N (default: 0/1)"},
+	{.name = "from", .letter = 'o', .type = OPTION_COUNT, .value = &reader.from, .argument = "OFFSET",
+	 .max = VERSION_MAX - 1, .help = "emit nothing before this offset"},
+	{.name = "to", .letter = 'O', .type = OPTION_COUNT, .value = &reader.to, .argument = "OFFSET",
+	 .max = VERSION_MAX - 1, .given = &reader.limited, .help = "emit nothing after this offset"},
+	{.name = "count", .letter = 'n', .type = OPTION_COUNT, .value = &reader.count, .argument = "N", .max = UINT64_MAX,
+	 .given = &reader.counted, .help = "stop after N records of the stream"},
+	{.name = "follow", .letter = 'F', .type = OPTION_FLAG, .value = &reader.follows,
+	 .help = "keep reading as the file grows, one record a line"},
+	OPTION_SPEC_SOURCE(&reader.source, "the source's name (default: the file's real path)", 0),
+	{.name = "strict", .type = OPTION_FLAG, .value = &reader.strict, .help = "exit 1 if a record was rejected"},
+	{.name = "catch-up-to", .type = OPTION_COUNT, .value = &reader.catch_up, .argument = "OFFSET",
+	 .max = VERSION_MAX - 1, .given = &reader.catching_up, .help = "wait for nothing up to this offset"},
+	{.name = "fingerprint", .type = OPTION_TEXT, .value = &reader.fingerprint, .argument = "BYTES:HASH",
+	 .help = "refuse a file whose first bytes are others"},
+	{.name = "check", .type = OPTION_CUSTOM, .value = &reader.check, .set = check_set, .argument = "OFFSET:HASH",
+	 .help = "refuse an input whose skipped update there is another"},
+	{.name = "compare", .type = OPTION_TEXT, .value = &reader.compare, .argument = "BYTES:HASH",
+	 .help = "only say how FILE differs from that fingerprint"},
+	{.name = "spool", .type = OPTION_TEXT, .value = &reader.spool.path, .argument = "DIR",
+	 .help = "read what is copied to this folder"},
+	{.name = "copy-to", .type = OPTION_TEXT, .value = &reader.copier.folder, .argument = "DIR",
+	 .help = "only move standard input, or the followed file, to this folder"},
+	{.name = "copy-from", .type = OPTION_COUNT, .value = &reader.copier.from, .argument = "OFFSET",
+	 .max = VERSION_MAX - 1, .help = "the first record's offset there (default: 0)"},
+	{.name = "copy-ahead", .type = OPTION_COUNT, .value = &reader.copier.ahead, .argument = "BYTES", .max = INT64_MAX,
+	 .help = "how far ahead of its readers; 0: any distance (default: 1048576)"},
+	OPTION_SPEC_CLOCK(&reader.clock, 0),
+	OPTION_SPEC_EPOCH(&reader.epoch, 0),
+	OPTION_SPEC_FORMAT(&reader.format, 0),
+	{0},
 };
+/* clang-format on */
 
 int
 main(int argc, char **argv)

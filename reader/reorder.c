@@ -72,10 +72,3 @@ reorder_emit(const struct reorder *o, const struct held *h, struct buf *b, struc
 	else
 		event_rejected_end(b, h->stamp, false);
 }
-
-void
-reorder_free(struct reorder *o)
-{
-	free(o->held);
-	buf_free(&o->text);
-}

@@ -36,6 +36,5 @@ void reorder_sort(struct reorder *o);
 
 /* Appends the record as common/event has it. */
 void reorder_emit(const struct reorder *o, const struct held *h, struct buf *b, struct slice source, uint64_t offset);
-void reorder_free(struct reorder *o);
 
 #endif

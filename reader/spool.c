@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ENTRY_NUMBERS = 5, INDEX_BYTES = 64 << 10 };
+enum { INDEX_BYTES = 64 << 10 };
 
 static const char *const kinds[] = {"array", "lines", "input"};
 
@@ -54,21 +54,28 @@ spool_enter(struct spool *s, unsigned shard)
 	inotify_add_watch(s->inotify, name, IN_CREATE | IN_MOVED_TO);
 }
 
+const char *
+numbers_read(struct slice text, uint64_t *numbers, int n)
+{
+	const char *p = text.p, *end = text.p + text.n;
+	for (const char *stop; n > 0; n--, p = stop + 1) {
+		for (stop = p; stop < end && *stop >= '0' && *stop <= '9';)
+			stop++;
+		if (stop == end || json_integer((struct slice){p, (size_t)(stop - p)}, UINT64_MAX, numbers++) != 0)
+			return NULL;
+	}
+	return p;
+}
+
 /* Reads `ORDINAL BYTE LINE LINE_START ARRIVED KIND`. */
 static bool
 entry_parse(struct slice line, struct spool_entry *e)
 {
-	uint64_t *numbers[ENTRY_NUMBERS] = {&e->ordinal, &e->byte, &e->line, &e->line_start, &e->arrived};
-	for (int i = 0; i < ENTRY_NUMBERS; i++) {
-		const char *space = line.n ? memchr(line.p, ' ', line.n) : NULL;
-		if (!space ||
-		    json_integer((struct slice){line.p, (size_t)(space - line.p)}, INT64_MAX, numbers[i]) != 0)
-			return false;
-		line = (struct slice){space + 1, line.n - (size_t)(space + 1 - line.p)};
-	}
-	for (int i = 0; i <= SPOOL_INPUT; i++)
-		if (slice_is(line, kinds[i])) {
-			e->kind = (enum spool_kind)i;
+	uint64_t n[5];
+	const char *kind = numbers_read(line, n, 5);
+	for (int i = 0; kind && i <= SPOOL_INPUT; i++)
+		if (slice_is((struct slice){kind, (size_t)(line.p + line.n - kind)}, kinds[i])) {
+			*e = (struct spool_entry){n[0], n[1], n[2], n[3], n[4], (enum spool_kind)i};
 			return e->line > 0;
 		}
 	return false;
@@ -205,6 +212,16 @@ spool_next(struct spool *s)
 	s->next = UINT64_MAX;
 	spool_look(s);
 	return true;
+}
+
+void
+spool_split(const struct spool *s, const struct spool_entry *e, struct split *split, bool lines_only)
+{
+	if (e->kind == SPOOL_INPUT)
+		split_start(split, s->data, lines_only);
+	else
+		split_start_at(split, s->data, e->kind == SPOOL_ARRAY,
+		    &(struct place){e->line, e->byte - s->input, e->line_start});
 }
 
 void

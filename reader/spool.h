@@ -14,9 +14,7 @@
 #ifndef ACCTFLOW_SPOOL_H
 #define ACCTFLOW_SPOOL_H
 
-#include "buf.h"
-
-#include <sys/types.h>
+#include "split.h"
 
 enum spool_kind { SPOOL_ARRAY, SPOOL_LINES, SPOOL_INPUT };
 
@@ -56,6 +54,9 @@ void spool_enter(struct spool *s, unsigned shard);
  * is no input. */
 bool spool_find(struct spool *s, uint64_t from, struct spool_entry *e);
 
+/* Starts to split the data at that entry. */
+void spool_split(const struct spool *s, const struct spool_entry *e, struct split *split, bool lines_only);
+
 /* How many bytes of this input there are to read; 0: it is at its end; -1: wait for `inotify`. */
 int64_t spool_more(struct spool *s);
 
@@ -63,5 +64,8 @@ int64_t spool_more(struct spool *s);
 bool spool_next(struct spool *s);
 
 void spool_close(struct spool *s);
+
+/* Reads n whole numbers, each with one byte behind it. Returns what stands behind them, or NULL. */
+const char *numbers_read(struct slice text, uint64_t *numbers, int n);
 
 #endif

@@ -390,7 +390,8 @@ function plot_caption(plot) {
 }
 
 function plot_fill(plot, series, now) {
-	const end = moment(now), step = 1000, values = plot.get(series), size = Math.max(0, ...values.map(all => all.length));
+	const end = moment(now) || Date.now(), step = 1000, // an answer that is none has no time
+		 values = plot.get(series), size = Math.max(0, ...values.map(all => all.length));
 	plot.data = Array.from({length: size}, (unused, i) => [new Date(end - (size - 1 - i) * step),
 		...values.map(all => Number.isFinite(all[i]) ? all[i] : null)]);
 	const most = plot.data.reduce((a, row) => Math.max(a, ...row.slice(1)), 0);
@@ -444,7 +445,7 @@ function reading_show(answer) {
 	$('share').hidden = !(progress.size > 0);
 	bar_fill($('share'), progress.size > 0 ? Math.min(1, progress.bytes / progress.size) : 0);
 	put($('progress'), !progress.reading ? answer.running ? 'read to its end' : 'not being read' :
-		[`${share_text(progress)}${progress.size > 0 ? ' read' : ''}`, ...progress.rate >= 0 ? [perSecond(Math.round(progress.rate))] : [],
+		[`${share_text(progress)} read`, ...progress.rate >= 0 ? [perSecond(Math.round(progress.rate))] : [],
 			...progress.left >= 0 ? [`${duration(Math.round(progress.left))} left`] : []].join(', '));
 }
 

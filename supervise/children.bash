@@ -232,11 +232,11 @@ service_ended() {
 
 # Shows on a terminal how far the reading is: in one line, or in some between those of the events. Not in a pipe.
 meter_start() {
-	local lines=()
+	local show=progress
 	[[ $statusd && -t 2 && ! -p /dev/stdout ]] || return 0
-	[[ ! -t 1 ]] || lines=(--lines)
+	[[ ! -t 1 ]] || show=lines
 	live[s.meter]=''
-	keeper='' child s.meter "$statusd" --progress "${lines[@]}" </dev/null >&2 2>/dev/null &
+	keeper='' child s.meter "$statusd" --show $show </dev/null >&2 2>/dev/null &
 }
 
 # services_end NAME...: by TERM, waited for for at most two seconds.

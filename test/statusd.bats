@@ -58,6 +58,11 @@ is() {
 	[[ $status == "$1" ]]
 }
 
+# stalled TEXT: whether /healthz says so; on a machine that is very busy others may be stalled too.
+stalled() {
+	is 503 /healthz && [[ $page == *"$1"* ]]
+}
+
 # json EXPRESSION: of /api/status, j, as SQL has it.
 json() {
 	get /api/status
@@ -276,9 +281,7 @@ metrics_equal_sql() {
 		i=$((i + 1))
 		stopped=$(cut -d ' ' -f $((i + 1)) <<<"$chain")
 		kill -STOP "$stopped"
-		retry 200 is 503 /healthz
-		echo "$page"
-		[[ $page == *"${name}[$stopped] has been stalled for "* ]]
+		retry 200 stalled "${name}[$stopped] has been stalled for "
 		retry 20 is 503 /readyz
 		check_has "${name}[$stopped]: stalled for "
 		kill -CONT "$stopped"

@@ -392,7 +392,7 @@ slow_commit() {
 		RETURN NULL; END\$\$"
 	sql 'CREATE TRIGGER touch AFTER UPDATE ON acctflow.pipelines FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION touch()'
 	proxy
-	PGHOST=$PWD/proxy feed run
+	PGHOST=$PWD/proxy feed run --deadline 600
 	placed s 0 a 1 >&5
 	retry 100 told 1
 	held 'SELECT pg_advisory_lock(42)'
@@ -418,7 +418,7 @@ slow_commit() {
 	writer migrate
 	slow_commit
 	proxy
-	PGHOST=$PWD/proxy feed run
+	PGHOST=$PWD/proxy feed run --deadline 600
 	placed s 0 a 1 >&5
 	retry 100 told 1
 	# While one update is held up the others gather, to be one batch on both connections.

@@ -64,17 +64,21 @@ schedule_id(const struct record *r, struct schedule *s)
 	return slice_buf(&s->id_scratch);
 }
 
+/* Whether an optional member is a string, if it is there. */
+static bool
+may_be_string(const struct record *r, enum member m)
+{
+	return !record_has(r, m) || is_string(r, m);
+}
+
 const char *
 schedule_read(const struct record *r, struct schedule *s)
 {
-	static const enum member optional_strings[] = {M_SOURCE, M_TRACE};
 	uint64_t version, ignored;
 	s->content = (struct slice){0};
 	s->due = NO_TIME;
-	if (!is_string(r, M_ID))
-		return member_name[M_ID];
-	s->id = schedule_id(r, s);
-	if (s->id.n > TIMER_ID_MAX)
+	s->id = is_string(r, M_ID) ? schedule_id(r, s) : (struct slice){0};
+	if (!s->id.n || s->id.n > TIMER_ID_MAX)
 		return member_name[M_ID];
 	if (record_integer(r, M_VERSION, VERSION_MAX, &version) != 0)
 		return member_name[M_VERSION];
@@ -89,18 +93,9 @@ schedule_read(const struct record *r, struct schedule *s)
 		return member_name[M_TOKENS];
 	if (record_has(r, M_OFFSET) && record_integer(r, M_OFFSET, VERSION_MAX, &ignored) != 0)
 		return member_name[M_OFFSET];
-	for (size_t i = 0; i < sizeof optional_strings / sizeof *optional_strings; i++)
-		if (record_has(r, optional_strings[i]) && !is_string(r, optional_strings[i]))
-			return member_name[optional_strings[i]];
+	if (!may_be_string(r, M_SOURCE) || !may_be_string(r, M_TRACE))
+		return member_name[may_be_string(r, M_SOURCE) ? M_TRACE : M_SOURCE];
 	callback_pack(&s->content_scratch, r);
 	s->content = slice_buf(&s->content_scratch);
 	return NULL;
-}
-
-void
-schedule_free(struct schedule *s)
-{
-	buf_free(&s->id_scratch);
-	buf_free(&s->content_scratch);
-	buf_free(&s->text);
 }

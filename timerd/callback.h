@@ -17,7 +17,6 @@ struct schedule {
 /* Reads what is to be scheduled. Returns NULL, or the name of the member that is missing or wrong. `s` starts zeroed
  * and is used again. */
 const char *schedule_read(const struct record *r, struct schedule *s);
-void schedule_free(struct schedule *s);
 
 /* The callback as event.h wants it; lives as long as r. */
 struct event_callback callback_unpack(const struct timer *r);

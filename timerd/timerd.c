@@ -25,8 +25,7 @@
 
 enum {
 	LINE_BYTES = 32 << 20,
-	STOP_BYTES =
-	    1 << 20, /* after a stop signal: the most that is still read of what is waiting; no pipe holds more */
+	STOP_BYTES = 1 << 20,  /* after a stop signal: the most that is still read; no pipe holds more */
 	EMPTY_COST = 16 << 10, /* a timers_pop that only moved callbacks takes as long as emitting so many bytes */
 };
 
@@ -161,29 +160,19 @@ on_begin(struct timerd *t)
 		t->n.shard = SHARD_WHOLE;
 }
 
-static void
-on_end(struct timerd *t)
-{
-	t->ended = true;
-	/* Nothing follows where an array broke off, so what is pending comes to its end, as behind a complete one. */
-	t->incomplete = slice_is(t->record.m[M_COMPLETE], "false") && !slice_is(t->record.m[M_BROKEN], "true");
-}
-
 enum kind { INDEXED, IGNORED, REJECTED, PENDING, CAUGHTUP, BEGIN, END, OTHER };
 
 /* The events that are looked at, and which member of each moves the virtual clock. */
+/* clang-format off */
 static const struct {
 	const char *name;
 	enum member time;
 } kinds[OTHER] = {
-    [INDEXED] = {"indexed", M_INGESTED_AT},
-    [IGNORED] = {"ignored", M_INGESTED_AT},
-    [REJECTED] = {"rejected", M_INGESTED_AT},
-    [PENDING] = {"pending", M_COUNT},
-    [CAUGHTUP] = {"caughtup", M_COUNT},
-    [BEGIN] = {"begin", M_STARTED_AT},
-    [END] = {"end", M_COUNT},
+	[INDEXED] = {"indexed", M_INGESTED_AT}, [IGNORED] = {"ignored", M_INGESTED_AT},
+	[REJECTED] = {"rejected", M_INGESTED_AT}, [PENDING] = {"pending", M_COUNT}, [CAUGHTUP] = {"caughtup", M_COUNT},
+	[BEGIN] = {"begin", M_STARTED_AT}, [END] = {"end", M_COUNT},
 };
+/* clang-format on */
 
 static enum kind
 kind_read(struct timerd *t, struct slice line)
@@ -235,7 +224,9 @@ handle(struct timerd *t, struct slice line)
 		on_begin(t);
 		break;
 	case END:
-		on_end(t);
+		t->ended = true;
+		/* Nothing follows where an array broke off: what is pending comes to its end, as behind a complete one. */
+		t->incomplete = slice_is(t->record.m[M_COMPLETE], "false") && !slice_is(t->record.m[M_BROKEN], "true");
 		break;
 	case OTHER:
 		break;
@@ -350,61 +341,48 @@ emit_summary(struct timerd *t)
 	flush(t);
 }
 
+static struct timerd timerd = {.in = {.fd = STDIN_FILENO, .max = LINE_BYTES}, .now = OPTION_EPOCH_DEFAULT};
+static int clock_choice = CLOCK_REAL, format = FORMAT_AUTO;
+
+/* clang-format off */
+static const struct option_spec specs[] = {
+	OPTION_SPEC_CLOCK(&clock_choice, 0),
+	OPTION_SPEC_EPOCH(&timerd.now, 0),
+	{.name = "resume", .letter = 'r', .type = OPTION_FLAG, .value = &timerd.resume,
+	 .help = "fire nothing before caughtup; input that ends without end is a crash"},
+	{.name = "no-wait", .letter = 'N', .type = OPTION_FLAG, .value = &timerd.no_wait,
+	 .help = "at the end of input leave what is pending"},
+	OPTION_SPEC_FORMAT(&format, 0),
+	{0},
+};
+/* clang-format on */
+
 int
 main(int argc, char **argv)
 {
-	struct timerd t = {.in = {.fd = STDIN_FILENO, .max = LINE_BYTES}, .now = OPTION_EPOCH_DEFAULT};
-	int clock = CLOCK_REAL, format = FORMAT_AUTO;
-	const struct option_spec specs[] = {
-	    OPTION_SPEC_CLOCK(&clock, 0),
-	    OPTION_SPEC_EPOCH(&t.now, 0),
-	    {.name = "resume",
-		.letter = 'r',
-		.type = OPTION_FLAG,
-		.value = &t.resume,
-		.help = "fire nothing before caughtup; input that ends without end is a crash"},
-	    {.name = "no-wait",
-		.letter = 'N',
-		.type = OPTION_FLAG,
-		.value = &t.no_wait,
-		.help = "at the end of input leave what is pending"},
-	    OPTION_SPEC_FORMAT(&format, 0),
-	    {0},
-	};
-	const struct program program = {
+	static const struct program program = {
 	    .name = "timerd",
 	    .usage = "[options]",
 	    .purpose = "Passes events on, and emits when each version's callback fires or is cancelled.",
 	};
+	struct timerd *t = &timerd;
+	struct sandbox sandbox;
 	int first = options_read(&program, specs, argc, argv);
 	if (first < argc)
 		die_usage("unexpected operand \"%s\": events are read from standard input", argv[first]);
 
 	loop_init();
 	metrics_open("timerd");
-	t.virtual_clock = clock == CLOCK_VIRTUAL;
-	t.style = display_style((enum format)format, STDOUT_FILENO);
-	t.timers = timers_new();
-	output_open(&t.out, STDOUT_FILENO);
-	struct sandbox sandbox;
+	t->virtual_clock = clock_choice == CLOCK_VIRTUAL;
+	t->style = display_style((enum format)format, STDOUT_FILENO);
+	t->timers = timers_new();
+	output_open(&t->out, STDOUT_FILENO);
 	sandbox_begin(&sandbox, SANDBOX_CALLS);
 	sandbox_end(&sandbox);
-	run(&t);
-
-	int code = EXIT_OK;
-	flush(&t);
-	if (broken_off(&t) && !loop_stopping()) {
-		log_error("input ended without \"end\": the writer before this program is gone");
-		code = EXIT_TEMPORARY;
-	} else {
-		emit_summary(&t);
-	}
-	timers_free(t.timers);
-	record_free(&t.record);
-	schedule_free(&t.schedule);
-	buf_free(&t.source);
-	buf_free(&t.line);
-	lines_free(&t.in);
-	buf_free(&t.out.buf);
-	return code;
+	run(t);
+	flush(t);
+	if (broken_off(t) && !loop_stopping())
+		die(EXIT_TEMPORARY, "input ended without \"end\": the writer before this program is gone");
+	emit_summary(t);
+	return EXIT_OK;
 }

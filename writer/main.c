@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 static struct writer_options options = {
     .shard = {0, 1}, .batch = 30000, .deadline = 60, .home = "var", .epoch = OPTION_EPOCH_DEFAULT};
 
@@ -58,6 +57,7 @@ static int (*const mains[])(const struct writer_options *) = {
     [CLAIM] = claim_main,
 };
 
+/* clang-format off */
 static const struct option_spec specs[] = {
     {.name = "db", .letter = 'd', .type = OPTION_TEXT, .value = &options.database, .argument = "CONNINFO",
 	.help = "connection string or URI (default: the PG* variables, else `database` of the configuration file, else "
@@ -94,6 +94,7 @@ static const struct option_spec specs[] = {
     OPTION_SPEC_FORMAT(&options.format, 0),
     {0},
 };
+/* clang-format on */
 
 static int verb;
 static const struct program program = {

@@ -230,7 +230,8 @@ pg_start_simple(struct pg *pg, const char *sql)
 	pg_begin(pg, PG_SIMPLE, pg->conn && PQexitPipelineMode(pg->conn) == 1 && PQsendQuery(pg->conn, sql) == 1);
 }
 
-/* Keeps a result, where it is wanted. False: it is an error of libpq's own, memory say, and what follows may be lost. */
+/* Keeps a result, where it is wanted. False: it is an error of libpq's own, memory say, and what follows may be lost.
+ */
 static bool
 pg_keep(struct pg *pg, PGresult *r)
 {
@@ -287,8 +288,8 @@ pg_take(struct pg *pg, struct pg_wait *wait)
 	return pg_wait(pg, wait);
 }
 
-/* Waits until libpq holds nothing of a piece any more: memory does not grow, and a next one that is not taken then finds
- * no memory, and must not be left out. */
+/* Waits until libpq holds nothing of a piece any more: memory does not grow, and a next one that is not taken then
+ * finds no memory, and must not be left out. */
 static enum pg_status
 pg_copy_step(struct pg *pg, struct pg_wait *wait)
 {

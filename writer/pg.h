@@ -54,12 +54,12 @@ void pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, int
 /* How long a running statement of this connection may go without a word from the server, instead of the deadline. */
 void pg_patience(struct pg *pg, uint64_t seconds);
 
-/* Starts what was queued as one pipeline. Once pg_step says PG_OK the results are there, in the order of queueing, until
- * the next pg_queue. After any error the transaction is over; call pg_ready before anything else. */
+/* Starts what was queued as one pipeline. Once pg_step says PG_OK the results are there, in the order of queueing,
+ * until the next pg_queue. After any error the transaction is over; call pg_ready before anything else. */
 void pg_start(struct pg *pg);
 
-/* COPY … FROM STDIN within an open transaction: start; then any number of pieces of rows (copied), then the end; each is
- * gone on with by pg_step until PG_OK. */
+/* COPY … FROM STDIN within an open transaction: start; then any number of pieces of rows (copied), then the end; each
+ * is gone on with by pg_step until PG_OK. */
 void pg_copy_start(struct pg *pg, const char *sql);
 void pg_copy_piece(struct pg *pg, struct slice bytes);
 void pg_copy_end(struct pg *pg);
@@ -77,8 +77,9 @@ enum pg_status pg_connect(struct pg *pg);
 enum pg_status pg_run(struct pg *pg);
 enum pg_status pg_exec(struct pg *pg, const char *sql, const struct pg_param *params, int n);
 
-/* Blocking: one query, row by row, so that memory does not grow with them. After pg_each, each pg_next that returns true
- * has made a row, row 0 of result 0. Once it is false, pg_last says how it ended, and result 0 has the columns only. */
+/* Blocking: one query, row by row, so that memory does not grow with them. After pg_each, each pg_next that returns
+ * true has made a row, row 0 of result 0. Once it is false, pg_last says how it ended, and result 0 has the columns
+ * only. */
 void pg_each(struct pg *pg, const char *sql, const struct pg_param *params, int n);
 bool pg_next(struct pg *pg);
 enum pg_status pg_last(const struct pg *pg);

@@ -1,6 +1,6 @@
 /* See pg_connect.h. libpq's own walk over several hosts has no time of its own for each when nothing blocks, so that it
- * would stay with a first one that accepts and is silent. Each host is therefore tried by a connection object of its own.
- * The resolver is the one thing that may still block. */
+ * would stay with a first one that accepts and is silent. Each host is therefore tried by a connection object of its
+ * own. The resolver is the one thing that may still block. */
 #include "pg_connect.h"
 
 #include "log.h"
@@ -94,8 +94,8 @@ pg_fault_add(struct pg_fault *f, const char *message, const char *sqlstate)
 enum pg_status
 pg_classify(const char *sqlstate)
 {
-	static const char *const passing[] = {"08", "40", "53", "57", "58", "XX", "55P03", "55006", "25006", "25P03",
-	    "25P04", "26000"};
+	static const char *const passing[] = {
+	    "08", "40", "53", "57", "58", "XX", "55P03", "55006", "25006", "25P03", "25P04", "26000"};
 	static const char *const lasting[] = {"0A", "0B", "0F", "0L", "0P", "0Z", "24", "25", "26", "28", "2B", "2D",
 	    "34", "3B", "3D", "3F", "42", "55", "72", "F0", "HV"};
 	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
@@ -151,7 +151,8 @@ dial_open(struct pg_dial *d, const struct dial_params *p)
 		die(EXIT_TEMPORARY, "out of memory");
 }
 
-/* Narrows the attempt, which libpq has begun with all hosts, to the one whose turn it is. Returns how long it may take. */
+/* Narrows the attempt, which libpq has begun with all hosts, to the one whose turn it is. Returns how long it may take.
+ */
 static int64_t
 dial_narrow(struct pg_dial *d, struct dial_params *p)
 {
@@ -184,7 +185,8 @@ dial_narrow(struct pg_dial *d, struct dial_params *p)
 	return shares ? most / d->hosts : most;
 }
 
-/* Messages of the server's that answer nothing: a trigger's notices, a warning at connecting. What is in them is data. */
+/* Messages of the server's that answer nothing: a trigger's notices, a warning at connecting. What is in them is data.
+ */
 static void
 dial_notice(void *context, const PGresult *r)
 {
@@ -238,8 +240,8 @@ dial_classify(const PGconn *conn, struct pg_fault *f)
 		}
 	}
 	pg_fault_add(f, message, NULL);
-	/* No answer from a server: not there (yet), or a wrong name or file, between which only a person can decide. But no
-	 * password, or one side's TLS settings or certificate not to the other's liking: that stays so. */
+	/* No answer from a server: not there (yet), or a wrong name or file, between which only a person can decide.
+	 * But no password, or one side's TLS settings or certificate not to the other's liking: that stays so. */
 	static const char *const lasting[] = {"fe_sendauth", "certificate verify failed", "certificate file",
 	    "server certificate for", "private key file", "SSL was required", "alert unknown ca", "alert certificate"};
 	bool lasts = PQconnectionNeedsPassword(conn) || strncmp(message, "invalid ", 8) == 0;

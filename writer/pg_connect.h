@@ -20,23 +20,23 @@ enum pg_status pg_classify(const char *sqlstate);
 
 struct pg_dial {
 	const char *application;
-	bool writing;		/* a server that is read only is of no use */
-	bool before;		/* there was a connection before */
-	bool absent;		/* the last round found no Unix socket */
-	bool told;		/* a failure was logged */
-	PGconn *conn;		/* under way; NULL: a round is to begin. The caller takes it once it is made */
-	short events;		/* what it waits for */
-	int host, hosts;	/* the one that is tried, of how many */
-	int64_t start, limit;	/* of all rounds */
-	int64_t until, pause;	/* of the host, or of the pause before the round; the next pause */
-	enum pg_status worst;	/* of this round: PG_FATAL only where all hosts are */
-	struct pg_fault fault;	/* the last error, whether of connecting or of what came after it */
+	bool writing;	       /* a server that is read only is of no use */
+	bool before;	       /* there was a connection before */
+	bool absent;	       /* the last round found no Unix socket */
+	bool told;	       /* a failure was logged */
+	PGconn *conn;	       /* under way; NULL: a round is to begin. The caller takes it once it is made */
+	short events;	       /* what it waits for */
+	int host, hosts;       /* the one that is tried, of how many */
+	int64_t start, limit;  /* of all rounds */
+	int64_t until, pause;  /* of the host, or of the pause before the round; the next pause */
+	enum pg_status worst;  /* of this round: PG_FATAL only where all hosts are */
+	struct pg_fault fault; /* the last error, whether of connecting or of what came after it */
 };
 
 void pg_dial_start(struct pg_dial *d);
 
-/* PG_WAIT; PG_OK: d->conn is made, and the caller's, who sets it NULL; PG_RETRY past the deadline or when asked to stop;
- * PG_FATAL where trying again cannot help. */
+/* PG_WAIT; PG_OK: d->conn is made, and the caller's, who sets it NULL; PG_RETRY past the deadline or when asked to
+ * stop; PG_FATAL where trying again cannot help. */
 enum pg_status pg_dial_step(struct pg_dial *d, struct pg_wait *wait);
 void pg_dial_end(struct pg_dial *d);
 

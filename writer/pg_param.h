@@ -20,7 +20,7 @@ void pg_array(struct pg_param *p, unsigned type, unsigned element);
 #define pg_array_time(p) pg_array(p, 1185, 1184)
 #define pg_array_numeric(p) pg_array(p, 1231, 1700)
 void pg_push_text(struct pg_param *p, struct slice s);
-void pg_push_i32(struct pg_param *p, int32_t v); /* integer */
+void pg_push_i32(struct pg_param *p, int32_t v);  /* integer */
 void pg_push_i64(struct pg_param *p, int64_t v);  /* bigint */
 void pg_push_time(struct pg_param *p, int64_t t); /* microseconds since 1970 */
 void pg_push_u64(struct pg_param *p, uint64_t v); /* numeric */

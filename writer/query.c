@@ -63,7 +63,10 @@ query_heading(struct query *q)
 	for (int c = 0; c < pg_columns(q->pg, 0); c++) {
 		struct slice name = slice_of(pg_column(q->pg, 0, c));
 		bool number = pg_kind(q->pg, 0, c) == PG_NUMBER;
-		table_column(&q->table, name, slice_is(name, "source") ? TABLE_PATH : number ? TABLE_NUMBER : TABLE_TEXT);
+		table_column(&q->table, name,
+		    slice_is(name, "source") ? TABLE_PATH
+		    : number		     ? TABLE_NUMBER
+					     : TABLE_TEXT);
 	}
 }
 

@@ -76,8 +76,8 @@ static void
 schema_judge(int version)
 {
 	if (version == SCHEMA_FOREIGN)
-		die(EXIT_PERMANENT,
-		    "the schema acctflow was made by an unreleased version; make freshdb drops this database and makes it anew");
+		die(EXIT_PERMANENT, "the schema acctflow was made by an unreleased version; make freshdb drops this "
+				    "database and makes it anew");
 	if (version > VERSION)
 		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version,
 		    VERSION);
@@ -92,8 +92,8 @@ schema_check(struct pg *pg)
 		schema_failed(pg, status, "read the schema's version");
 	schema_judge(version);
 	if (version == SCHEMA_NONE)
-		die(EXIT_PERMANENT,
-		    "there is nothing in this database yet; is --db or PGHOST right? supervisor run or writer migrate begins");
+		die(EXIT_PERMANENT, "there is nothing in this database yet; is --db or PGHOST right? supervisor run or "
+				    "writer migrate begins");
 	if (version < VERSION)
 		die(EXIT_PERMANENT, "the schema's version is %d, this program needs %d: run writer migrate", version,
 		    VERSION);

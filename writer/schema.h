@@ -1,5 +1,5 @@
-/* The schema: made and brought up to date from sql/, under a lock, in one transaction. Its relation of migrations keeps a
- * hash of each file, so that a database is never taken for one that was made by other files. */
+/* The schema: made and brought up to date from sql/, under a lock, in one transaction. Its relation of migrations keeps
+ * a hash of each file, so that a database is never taken for one that was made by other files. */
 #ifndef ACCTFLOW_SCHEMA_H
 #define ACCTFLOW_SCHEMA_H
 

@@ -36,7 +36,9 @@ run_events(struct buf *out, struct slice stream, uint64_t cuts)
 	buf_slice(out, slice_buf(&t.out.buf));
 	timers_free(t.timers);
 	record_free(&t.record);
-	schedule_free(&t.schedule);
+	buf_free(&t.schedule.id_scratch);
+	buf_free(&t.schedule.content_scratch);
+	buf_free(&t.schedule.text);
 	buf_free(&t.source);
 	buf_free(&t.line);
 	lines_free(&t.in);

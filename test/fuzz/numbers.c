@@ -3,9 +3,9 @@
  * C library's calendar instead of ours, characters encoded again. */
 #include "fuzz.h"
 
-#include "time.h"
-#include "reader/arrival.h"
 #include "json.h"
+#include "reader/arrival.h"
+#include "time.h"
 #include "utf8.h"
 
 #include <errno.h>

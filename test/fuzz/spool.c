@@ -48,11 +48,7 @@ go_on(void)
 	if (!spool_find(&spool, UINT64_MAX, &e))
 		return;
 	check(spool.at == e.byte && e.byte < sizeof data && spool.input <= e.byte && e.line > 0);
-	if (e.kind == SPOOL_INPUT)
-		split_start(&split, spool.data, false);
-	else
-		split_start_at(&split, spool.data, e.kind == SPOOL_ARRAY,
-		    &(struct place){e.line, e.byte - spool.input, e.line_start});
+	spool_split(&spool, &e, &split, false);
 	while ((status = split_next(&split)) == SPLIT_RECORD || status == SPLIT_MORE) {
 		int64_t more = status == SPLIT_MORE ? spool_more(&spool) : 1;
 		check(more >= 0 && more < (int64_t)sizeof data);

@@ -1,10 +1,10 @@
 // with: writer/pg.c writer/pg_connect.c writer/pg_param.c
 /* The connection against a real Postgres, which PGHOST and the like name: test/pg.bats runs it with one of its own. */
+#include "writer/pg.h"
 #include "log.h"
 #include "loop.h"
 #include "tap.h"
 #include "time.h"
-#include "writer/pg.h"
 
 #include <stdlib.h>
 
@@ -101,7 +101,7 @@ errors(struct pg *pg)
 		buf_printf(&sql, "DO $$ BEGIN RAISE 'why' USING ERRCODE = '%s'; END $$", all[i].state);
 		enum pg_status status = pg_exec(pg, buf_cstr(&sql), NULL, 0);
 		tap_ok(status == all[i].status && strcmp(pg_sqlstate(pg), all[i].state) == 0 && !pg_unreachable(pg) &&
-			strcmp(pg_error(pg), "why") == 0,
+			   strcmp(pg_error(pg), "why") == 0,
 		    "%s is %d (%d, %s)", all[i].state, (int)all[i].status, (int)status, pg_sqlstate(pg));
 		pg_connect(pg);
 		buf_free(&sql);
@@ -114,7 +114,7 @@ static void
 losses(struct pg *pg, struct pg *other)
 {
 	tap_ok(pg_exec(pg, "SELECT pg_terminate_backend(pg_backend_pid())", NULL, 0) == PG_RETRY &&
-		strcmp(pg_sqlstate(pg), "57P01") == 0,
+		   strcmp(pg_sqlstate(pg), "57P01") == 0,
 	    "a backend that ends: %s", pg_error(pg));
 	tap_ok(pg_connect(pg) == PG_OK, "connected again");
 	pg_exec(pg, "SELECT pg_backend_pid()", NULL, 0);
@@ -185,7 +185,8 @@ read_only(struct pg *other)
 	buf_printf(&sql, "ALTER DATABASE %s SET default_transaction_read_only = on", pg_text(other, 0, 0, 0).p);
 	pg_exec(other, buf_cstr(&sql), NULL, 0);
 	pg_connect(pg);
-	tap_ok(pg_exec(pg, "CREATE TABLE public.written ()", NULL, 0) == PG_RETRY && strcmp(pg_sqlstate(pg), "25006") == 0,
+	tap_ok(
+	    pg_exec(pg, "CREATE TABLE public.written ()", NULL, 0) == PG_RETRY && strcmp(pg_sqlstate(pg), "25006") == 0,
 	    "nothing can be written: %s", pg_error(pg));
 	pg_ready(pg);
 	struct pg_wait wait;
@@ -208,7 +209,7 @@ static void
 silence(struct pg *pg)
 {
 	tap_ok(pg_exec(pg, "SELECT pg_sleep(20)", NULL, 0) == PG_RETRY && pg_unreachable(pg) &&
-		strstr(pg_error(pg), "no word from the server for 1 s"),
+		   strstr(pg_error(pg), "no word from the server for 1 s"),
 	    "no word: %s", pg_error(pg));
 	tap_ok(pg_connect(pg) == PG_OK, "connected again");
 }

@@ -1,7 +1,7 @@
 /* Records against the contract's table: every rule of an update, names given twice
  * in all their disguises, what is kept of a rejected one. */
-#include "common/event.h"
 #include "common/record.h"
+#include "common/event.h"
 
 #include "tap.h"
 
@@ -235,8 +235,7 @@ test_integers(void)
 			/* null is a value of callbackTimeMs: no callback. */
 			bool none = which == 1 && spellings[i].text && strcmp(spellings[i].text, "null") == 0;
 			bool good = spellings[i].good[which] || none;
-			bool right =
-			    good ? !why : why && strncmp(why, buf_cstr(&expect), expect.len) == 0;
+			bool right = good ? !why : why && strncmp(why, buf_cstr(&expect), expect.len) == 0;
 			uint64_t values[] = {u.tokens, (uint64_t)u.callback_ms, (uint64_t)u.version};
 			if (right && none)
 				right = u.callback_ms == -1;
