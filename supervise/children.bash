@@ -78,13 +78,15 @@ child_signal() {
 	done
 }
 
-# event_wait SECONDS: handles the next event, if one comes in time; half a line is kept for the next time. When we are about
+# event_wait SECONDS: handles the next event, if one comes in time. When we are about
 # to exit it only counts who lives.
 event_wait() {
 	local id='' what='' value='' whose='' line=''
-	IFS= read -r -t "$1" -u "$events" line || { half+=$line && return; }
+	# When the time is up `read` may have taken a line's end without saying so: only the first byte is waited for, since
+	# the rest comes with it in one write.
+	IFS= read -r -N 1 -t "$1" -u "$events" half || [[ $half ]] || return 0
+	IFS= read -r -u "$events" line
 	read -r id what value <<<"$half$line"
-	half=''
 	case $what in
 	line) [[ $ending ]] || child_line "$id" "$value" ;;
 	signal) [[ $ending ]] || run_stop ;;
