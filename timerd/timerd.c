@@ -225,7 +225,8 @@ handle(struct timerd *t, struct slice line)
 		break;
 	case END:
 		t->ended = true;
-		/* Nothing follows where an array broke off: what is pending comes to its end, as behind a complete one. */
+		/* Nothing follows where an array broke off: what is pending comes to its end, as behind a complete one.
+		 */
 		t->incomplete = slice_is(t->record.m[M_COMPLETE], "false") && !slice_is(t->record.m[M_BROKEN], "true");
 		break;
 	case OTHER:
