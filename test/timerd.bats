@@ -324,7 +324,7 @@ exits() {
 	# After caughtup too, and a half line changes nothing about it.
 	{
 		echo '{"event":"caughtup","source":"s"}'
-		starts 0 a 1 1000
+		starts 0 a 1 3600000
 		printf '{"event":"end","source":"s","re'
 	} >events
 	fails 111 timerd --resume <events
