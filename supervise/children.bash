@@ -161,21 +161,21 @@ due_reached() {
 	esac
 }
 
-# backoff TRY: settles delay, in ms: 100 doubling to 10,000, the upper half of it at random.
+# backoff TRY: sets delay, in ms: 100 doubling to 10,000, the upper half of it at random.
 backoff() {
 	local most=10000
 	(($1 > 6)) || most=$((100 << $1))
 	delay=$((most / 2 + RANDOM % (most / 2 + 1)))
 }
 
-# restart_later WHAT: the one way to begin again what failed. Settles delay.
+# restart_later WHAT: the one way to begin again what failed. Sets delay.
 restart_later() {
 	backoff "${tries[$1]:-0}"
 	tries[$1]=$((${tries[$1]:-0} + 1))
 	due_in "$1" "$delay"
 }
 
-# ended_how STATUS: settles how, in words.
+# ended_how STATUS: sets how, in words.
 ended_how() {
 	how="exited $1"
 	(($1 < 129)) || how="was killed by signal $(($1 - 128))"
@@ -188,7 +188,7 @@ restart_note() {
 	state_write '>>' "$run/restarts" "${EPOCHREALTIME/./} $1 $cause"
 }
 
-# seconds_since US: settles seconds, with one decimal.
+# seconds_since US: sets seconds, with one decimal.
 seconds_since() {
 	local tenths=$(((${EPOCHREALTIME/./} - $1) / 100000))
 	seconds=$((tenths / 10)).$((tenths % 10))

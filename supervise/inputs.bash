@@ -31,7 +31,7 @@ input_add() {
 # Whether its callbacks are not waited for: what is left of earlier runs does not hold up what is new.
 nowait() { [[ $asked && ${kind[$1]} == left ]]; }
 
-# input_pipelines INPUT: settles pipelines, their numbers.
+# input_pipelines INPUT: sets pipelines, their numbers.
 input_pipelines() {
 	local k
 	pipelines=()

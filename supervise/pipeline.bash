@@ -13,7 +13,7 @@ before=() idle=()   # where it stood at the last claim; rounds since then that e
 began=()            # when the round began, in s
 verdict=()          # of the round: ok, strict, temporary, permanent; none before the first
 failing=() cause=() # the child that ended badly first; "STATUS NAME words"
-step=()             # what was done to end it: 1 its head was told to, 2 all were, 3 killed
+step=()             # what was done to end it: 1 its head was asked to, 2 all were, 3 killed
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
 db_silent=''        # since when claims fail
 
@@ -71,7 +71,7 @@ claim_judge() {
 }
 
 # A claim that is not the first: whether the source is done, or another round is needed. Where each program says that it is
-# done, so it must be, or reader was told to end.
+# done, so it must be, or reader was asked to end.
 pipeline_claimed() {
 	local k=$1 now=${claim[$1.committed]-}/${claim[$1.delivered]-}/${claim[$1.pending]-} well=''
 	[[ ${verdict[k]} != ok && ${verdict[k]} != strict ]] || well=true
@@ -99,7 +99,7 @@ pipeline_over() {
 	nowait "${owner[$1]}" && [[ ${claim[$1.complete]-} == true && ${claim[$1.committed]-} == "${claim[$1.delivered]-}" ]]
 }
 
-# pipeline_reads K: settles args, what reader is to read, and how.
+# pipeline_reads K: sets args, what reader is to read, and how.
 pipeline_reads() {
 	local k=$1 i=${owner[$1]} name next=$((${claim[$1.delivered]:--1} + 1))
 	args=(--source "${source[i]}" --shard "${shard[k]}" --from "$next" --format json)
@@ -160,7 +160,7 @@ pipeline_started() {
 	[[ ! $stopping && ! ${failing[k]} ]] || pipeline_stop "$k"
 }
 
-# pipeline_first K: settles first_name, of the programs that live the one nearest the head. Fails where none does.
+# pipeline_first K: sets first_name, of the programs that live the one nearest the head. Fails where none does.
 pipeline_first() {
 	for first_name in ${chain[$1]}; do [[ ! -v live[$1.$first_name] ]] || return 0; done
 	return 1
@@ -283,8 +283,8 @@ pipeline_due() {
 	fi
 }
 
-# Tells it to stop, once: its head, and the rest sees the end of its input. Where the head has read all already it is timerd
-# that waits, and that is told when nothing more comes to it.
+# Asks it to stop, once: its head, and the rest sees the end of its input. Where the head has read all already it is timerd
+# that waits, and that is asked when nothing more comes to it.
 pipeline_stop() {
 	local k=$1 first_name
 	case ${state[k]} in

@@ -53,7 +53,7 @@ pending_find() {
 	done <<<"$lines"$'\n'
 }
 
-# member NAME: settles value, of a record in line.
+# member NAME: sets value, of a record in line.
 member() {
 	value=0
 	[[ ! $line =~ \"$1\":([0-9]+|true|false) ]] || value=${BASH_REMATCH[1]}

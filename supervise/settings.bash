@@ -10,7 +10,7 @@ version_print() {
 	printf 'supervisor (acctflow) %s\n' "$version"
 }
 
-# programs NAME...: settles a variable of each one's name, its path.
+# programs NAME...: sets a variable of each one's name, its path.
 programs() {
 	local name dir
 	for name; do

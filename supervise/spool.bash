@@ -76,7 +76,7 @@ copier_hold() {
 	unset "due[i$i.hold]"
 }
 
-# It is to be started again, or it has not ended when it was told to.
+# It is to be started again, or it has not ended when it was asked to.
 copier_due() {
 	if [[ -v live[i$1.copier] ]]; then child_signal KILL "i$1.copier"; elif [[ ! $stopping ]]; then copier_start "$1"; fi
 }

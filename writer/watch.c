@@ -87,7 +87,7 @@ watch_ask(struct watch *w, struct question *q)
 	q->took = clock_now() - start;
 	if (status == PG_OK && first)
 		w->pending = pg_i64(w->db, 1, 0, PENDING_COLUMN) > 0;
-	/* It took too long: that need not be told every time, and the rest is known. */
+	/* It took too long: that need not be logged every time, and the rest is known. */
 	if (status == PG_RETRY && strcmp(pg_sqlstate(w->db), "57014") == 0) {
 		log_debug("gave up a count that took more than " TIMEOUT_S " s");
 		return PG_OK;
