@@ -266,7 +266,7 @@ pipeline_pause() {
 
 # A pause is over, or patience is.
 pipeline_due() {
-	local k=$1 early name
+	local k=$1 early name first_name
 	if [[ ${state[k]} == pausing ]]; then
 		claim_start "$k"
 	elif [[ ${failing[k]} || $stopping ]]; then
@@ -277,6 +277,12 @@ pipeline_due() {
 		done
 		due_in "$k" 2000
 	elif pipeline_gap "$k"; then
+		pipeline_first "$k"
+		# The one that feeds it may have been killed with its wrapper, and then nobody has reported that yet.
+		if [[ ${wrapper[$k.$first_name]-} ]] && ! kill -0 "${wrapper[$k.$first_name]}" 2>/dev/null; then
+			children_look
+			return
+		fi
 		stopping="$early ended by itself" closing=true
 		log info "$stopping; the rest follows"
 		run_stop

@@ -26,7 +26,7 @@ END
 
 # began N: whether N readers have begun.
 began() {
-	(($(grep -c begin "$BATS_TEST_TMPDIR/out") >= $1))
+	(($(grep -cs begin "$BATS_TEST_TMPDIR/out") >= $1))
 }
 
 @test "each shard of each input is a pipeline of its own" {
@@ -71,7 +71,7 @@ began() {
 @test "a stop during a pause ends it, also when it goes to the whole group" {
 	yes 111 | head -n 50 >"$fakes/deaths-writer"
 	for target in '' -; do
-		rm -f "$fakes/done"
+		rm -f "$fakes/done" "$BATS_TEST_TMPDIR/err"
 		env --default-signal=INT,TERM setsid "$supervisor" run --source s "$input" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 		started=$!
 		retry 300 grep -q 'starting again' "$BATS_TEST_TMPDIR/err"
@@ -89,7 +89,7 @@ began() {
 	kill -HUP "$started"
 	finished 0
 	[[ $stderr != *'asked again'* ]]
-	rm -f "$fakes/done"
+	rm -f "$fakes/done" "$BATS_TEST_TMPDIR"/{out,err}
 	sed -i 's/^trap .*/trap "" TERM/' "$fakes/reader"
 	start --source s "$input"
 	retry 300 began 1
