@@ -68,7 +68,7 @@ summary_print() {
 	for i in "${!names[@]}"; do
 		only=(${names[i]:+--source "${names[i]}"})
 		line=$("$writer" sources "${only[@]}" --format json) || continue
-		if [[ $text ]]; then call "$writer" sources "${only[@]}" "${out_format[@]}"; else printf '%s\n' "$line"; fi
+		if [[ $text ]]; then call "$writer" sources "${only[@]}" "${out_format[@]}"; else (printf '%s\n' "$line") || :; fi # nobody may read any more
 		while IFS= read -r line; do
 			member read && read=$value && member indexed && indexed=$value && member rejected && rejected=$value pending=0
 			rejects=$((rejects + rejected)) reads=$((reads + read))

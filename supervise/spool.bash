@@ -16,6 +16,8 @@ spool_path() {
 spool_make() {
 	local i=$1 name settings
 	(umask 077 && mkdir -p -- "${spool[i]}") 2>/dev/null || return 1
+	# What an earlier run was killed over is an input of its own, cut off there; this run's is queued behind it.
+	[[ ${kind[i]} == follow || ! -e ${spool[i]}/settings || -e ${spool[i]}/end ]] || echo cut >"${spool[i]}/end"
 	[[ ${kind[i]} != follow && ! -e ${spool[i]}/settings ]] || return 0
 	settings="source=${source[i]}"$'\n'"shards=$shards"$'\n'"first=${first[i]}"
 	for name in "${SETTLED[@]}" strict count; do

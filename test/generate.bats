@@ -126,7 +126,7 @@ newer 50"
 	done
 	# Not one of them is refused but for the version that is missing.
 	if command -v reader >/dev/null; then
-		run bash -c "reader --clock virtual --arrival recorded in | grep '\"event\":\"rejected\"' | grep -vc '\"reason\":\"version: missing\"'"
+		run bash -c "reader --clock virtual --arrival recorded in 2>/dev/null | grep '\"event\":\"rejected\"' | grep -vc '\"reason\":\"version: missing\"'"
 		[ "$output" = 0 ]
 	fi
 }

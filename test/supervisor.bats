@@ -522,7 +522,7 @@ END
 
 @test "run: a stop while only callbacks are awaited leaves them to run without FILE" {
 	database
-	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":3000,"version":1}' >"$BATS_TEST_TMPDIR/one"
+	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":15000,"version":1}' >"$BATS_TEST_TMPDIR/one"
 	start --arrival none "$BATS_TEST_TMPDIR/one"
 	retry 100 told '"event":"end"'
 	kill -TERM "$started"

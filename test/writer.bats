@@ -54,13 +54,13 @@ refuses() {
 	refuses 'unknown option "--lanes"' --lanes 1
 	refuses '--deadline: expected a whole number from 0 to 31536000, not "-1"' --deadline -1
 	refuses '--clock: expected one of real|virtual, not "x"' --clock x
-	refuses '--epoch: expected TIME, not "2000"' --epoch 2000
+	refuses '--epoch: expected a time such as 2000-01-01T00:00:00Z, not "2000"' --epoch 2000
 	refuses '--format: expected one of auto|json|text, not "xml"' -f xml
 	refuses '--token: expected a whole number' --resume --token -1
-	refuses 'unknown verb "wrong"; see writer --help' wrong
+	refuses 'unknown verb "wrong"' wrong
 	refuses 'unexpected operand "file.json"' run file.json
 	refuses 'unexpected operand "more"' status more
-	refuses 'history wants an account id: writer history ID' history
+	refuses 'history wants an operand: writer history ID' history
 	refuses 'unexpected operand "B"' history A B
 	refuses 'claim wants --source NAME' claim
 	refuses '"pasword"' --db 'host=x pasword=y'
@@ -258,12 +258,12 @@ b|9223372036854775807|18446744073709551615'
 	same "$(sql "SELECT count(*), count(*) FILTER (WHERE id = E'tab\tnewline\ncontrol\x01\x1b[2J'), count(*) FILTER (WHERE id = 'é 💰'),
 		count(*) FILTER (WHERE length(id) = 255 AND length(account_type) = 255), count(*) FILTER (WHERE account_type = '{a,\"b\"}')
 		FROM acctflow.accounts")" '5|1|1|1|1'
-	ok writer history $'tab\tnewline\ncontrol\x01\x1b[2J'
+	fails 1 writer history $'tab\tnewline\ncontrol\x01\x1b[2J'
 	has '"id":"tab\tnewline\ncontrol\u0001\u001b[2J"'
 	ok writer history --format text $'tab\tnewline\ncontrol\x01\x1b[2J'
 	hasnt $'\x1b'
 	hasnt $'\x01'
-	ok writer richest --type "x' OR true --"
+	fails 1 writer richest --type "x' OR true --"
 	same "$output" ''
 	ok writer richest --type '日本'
 	has '"id":"é 💰"'
@@ -469,11 +469,12 @@ t 1 1 a
 t 1 1 b 
 t 1 2 c '
 	same "$(writer richest --type other | members id)" 'd '
-	same "$(writer richest --format text)" 'accountType  tokens  version  id  data
-other             1        1  d   null
-t                 1        1  a   null
-t                 1        1  b   null
-t                 1        2  c   null'
+	same "$(writer richest --format text)" 'Highest-token account of each type
+account type  tokens  version  id  data
+other              1        1  d   null
+t                  1        1  a   null
+t                  1        1  b   null
+t                  1        2  c   null'
 }
 
 @test "history: every version, its outcome, and what changed" {
@@ -484,10 +485,10 @@ t                 1        2  c   null'
 		{"id":"b","accountType":"t","tokens":1,"callbackTimeMs":2,"version":1,"source":"s","offset":3,"arriveMs":4}
 	END
 	writer --clock virtual <in >/dev/null
-	same "$(writer history a)" '{"id":"a","version":1,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"y":2},"ingestedAt":"2000-01-01T00:00:00.001000Z","state":"cancelled","settledAt":"2000-01-01T00:00:00.002000Z","changed":null,"source":"s","offset":0}
-{"id":"a","version":3,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":[],"ingestedAt":"2000-01-01T00:00:00.003000Z","state":"stale","settledAt":null,"changed":null,"source":"s","offset":2}
-{"id":"a","version":4,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","state":"pending","settledAt":null,"changed":["y", "z"],"source":"s","offset":1}'
-	ok writer history $'no\nbody'
+	same "$(writer history a)" '{"id":"a","version":1,"deleted":null,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"y":2},"ingestedAt":"2000-01-01T00:00:00.001000Z","dueAt":"2000-01-01T00:00:00.003000Z","state":"cancelled","settledAt":"2000-01-01T00:00:00.002000Z","changed":null,"source":"s","offset":0}
+{"id":"a","version":3,"deleted":null,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":[],"ingestedAt":"2000-01-01T00:00:00.003000Z","dueAt":null,"state":"stale","settledAt":null,"changed":null,"source":"s","offset":2}
+{"id":"a","version":4,"deleted":null,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","dueAt":"2000-01-01T00:00:00.004000Z","state":"pending","settledAt":null,"changed":["y", "z"],"source":"s","offset":1}'
+	fails 1 writer history $'no\nbody'
 	same "$output" ''
 	err_has ' warn writer['
 	err_has ' no account "no\u000abody"'
@@ -504,9 +505,9 @@ t                 1        2  c   null'
 		placed t 0 c 1 '"arriveMs":1'
 		update d 1 '"arriveMs":10'
 	} | writer --clock virtual >/dev/null
-	same "$(writer status)" '{"source":"s","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"cancelled":1,"pending":2,"committed":2,"delivered":null,"complete":false}
-{"source":"t","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"cancelled":0,"pending":1,"committed":0,"delivered":null,"complete":false}'
-	same "$(writer status -s t | members source)" 't '
+	same "$(writer status)" '{"source":"s","shard":"0/1","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":1,"pending":2,"withoutCallback":0,"committed":2,"delivered":null,"complete":false,"broken":null,"consistent":true}
+{"source":"t","shard":"0/1","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":0,"pending":1,"withoutCallback":0,"committed":0,"delivered":null,"complete":false,"broken":null,"consistent":true}'
+	same "$(writer status -S t | members source)" 't '
 	same "$(writer pending | members event source id version dueAt)" 'pending t c 1 2000-01-01T00:00:00.003000Z 
 pending s b 1 2000-01-01T00:00:00.007000Z 
 pending s a 2 2000-01-01T00:00:00.011000Z 
@@ -515,7 +516,7 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 		'{"event":"pending","source":"s","offset":2,"id":"a","version":2,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":null,"ingestedAt":"2000-01-01T00:00:00.009000Z","dueAt":"2000-01-01T00:00:00.011000Z","trace":"x"}'
 	echo '{"event":"fired","id":"b","version":1,"firedAt":"2000-01-01T00:00:01Z"}' | writer ack >/dev/null
 	same "$(writer pending --source s | members id)" 'a '
-	same "$(writer status -s s | members fired cancelled pending)" '1 1 1 '
+	same "$(writer status -S s | members fired cancelled pending)" '1 1 1 '
 	same "$(writer status -f text | head -n 2)" 'source  read  indexed  stale  duplicate  conflict  rejected  fired  cancelled  pending  committed  delivered  complete
 s          3        3      0          0         0         0      1          1        1          2             no'
 }
@@ -529,11 +530,11 @@ s          3        3      0          0         0         0      1          1   
 	done
 	held 'LOCK TABLE acctflow.latest, acctflow.history, acctflow.outcomes, acctflow.rejects IN ACCESS EXCLUSIVE MODE'
 	ok timeout 60 writer sources
-	same "$output" '{"source":"s","read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"rejected":0,"committed":1,"delivered":1,"complete":false}
-{"source":"t","read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"rejected":0,"committed":1,"delivered":1,"complete":false}'
+	same "$output" '{"source":"s","shards":1,"read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":null}
+{"source":"t","shards":1,"read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":null}'
 	ok timeout 60 writer sources --source t --format text
-	same "${lines[1]%% *}" t
-	same "${#lines[@]}" 2
+	same "${lines[2]%% *}" t
+	same "${#lines[@]}" 3
 }
 
 @test "an update that arrives alone is committed at once, and told only then" {
@@ -837,7 +838,7 @@ b|2000-01-01 00:00:00.002+00'
 
 @test "a schema that is newer is refused" {
 	writer migrate
-	sql 'INSERT INTO acctflow.migrations (version) VALUES (9999)'
+	sql 'INSERT INTO acctflow.migrations (version, hash) VALUES (9999, 'x')'
 	for verb in run ack migrate status pending; do
 		refuses "the schema's version is 9999, this program knows" $verb
 		err_has 'use a newer acctflow'
