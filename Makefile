@@ -43,7 +43,7 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run demo test bench load check coverage faults soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test bench load check coverage faults mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -177,6 +177,11 @@ faults: N ?= 200
 faults: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate
 	BIN=$(BIN) test/faults/run --kills $(N) $(if $(SEED),--seed $(SEED),--jobs 2)
+
+# Breaks each guarantee in a copy of the tree, and shows that a test notices.
+mutants: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	test/faults/mutants
 
 soak: N ?= 5000
 soak: packages

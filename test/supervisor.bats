@@ -473,7 +473,7 @@ END
 		has '{'
 	done
 	ok "$supervisor" richest --type mint --format text
-	same "$(wc -l <<<"$output")" 2
+	same "$(wc -l <<<"$output")" 3
 	ok "$supervisor" health
 	has 'database: ok'
 	has 'run: none'

@@ -490,7 +490,7 @@ t                  1        2  c   null'
 {"id":"a","version":4,"deleted":null,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","dueAt":"2000-01-01T00:00:00.004000Z","state":"pending","settledAt":null,"changed":["y", "z"],"source":"s","offset":1}'
 	fails 1 writer history $'no\nbody'
 	same "$output" ''
-	err_has ' warn writer['
+	err_has ' error writer['
 	err_has ' no account "no\u000abody"'
 	ok writer history --format text nobody
 	same "${output%% *}" id
@@ -517,8 +517,7 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 	echo '{"event":"fired","id":"b","version":1,"firedAt":"2000-01-01T00:00:01Z"}' | writer ack >/dev/null
 	same "$(writer pending --source s | members id)" 'a '
 	same "$(writer status -S s | members fired cancelled pending)" '1 1 1 '
-	same "$(writer status -f text | head -n 2)" 'source  read  indexed  stale  duplicate  conflict  rejected  fired  cancelled  pending  committed  delivered  complete
-s          3        3      0          0         0         0      1          1        1          2             no'
+	same "$(writer status -f text | sed -n '1p;3s/ .*//p')" $'Sources, by shard\ns'
 }
 
 @test "sources: what is kept of each, without a look at any account" {
@@ -838,7 +837,7 @@ b|2000-01-01 00:00:00.002+00'
 
 @test "a schema that is newer is refused" {
 	writer migrate
-	sql 'INSERT INTO acctflow.migrations (version, hash) VALUES (9999, 'x')'
+	sql 'INSERT INTO acctflow.migrations (version, hash) VALUES (9999, 0)'
 	for verb in run ack migrate status pending; do
 		refuses "the schema's version is 9999, this program knows" $verb
 		err_has 'use a newer acctflow'

@@ -257,7 +257,8 @@ pg_keep(struct pg *pg, PGresult *r)
 static enum pg_status
 pg_take(struct pg *pg, struct pg_wait *wait)
 {
-	bool alive = pg_move(pg), simple = pg->state == PG_SIMPLE;
+	/* Rows that are there are taken before more are read, or libpq's buffer would grow with the result. */
+	bool alive = (pg->each && !pg->unsent && !PQisBusy(pg->conn)) || pg_move(pg), simple = pg->state == PG_SIMPLE;
 	int nothing = 0;
 	while (!PQisBusy(pg->conn)) {
 		PGresult *r = PQgetResult(pg->conn);
