@@ -18,10 +18,10 @@
 #include <unistd.h>
 
 enum {
-	MOST_HELD = 100000,	/* events in a load: so many pass while the database is away */
-	ENOUGH = 2000,		/* events from which on a load is recorded at once */
-	BUSY = 1000,		/* events in a load that show a busy stream */
-	PAUSE_US = 2000,	/* between loads, so that a small one waits for company */
+	MOST_HELD = 100000, /* events in a load: so many pass while the database is away */
+	ENOUGH = 2000,	    /* events from which on a load is recorded at once */
+	BUSY = 1000,	    /* events in a load that show a busy stream */
+	PAUSE_US = 2000,    /* between loads, so that a small one waits for company */
 	BUSY_PAUSE_US = 50000,
 	PIPE_BYTES = 1 << 20,
 };
@@ -29,7 +29,7 @@ enum {
 /* What is recorded together. */
 struct load {
 	size_t events;
-	int64_t acknowledged;	       /* -1: nothing new */
+	int64_t acknowledged;	     /* -1: nothing new */
 	struct pg_param outcomes[7]; /* as sql/outcomes_insert.sql has them */
 };
 
@@ -43,10 +43,10 @@ struct ack {
 	struct record record;
 	struct buf scratch;
 	struct load loads[2], *next, *recording;
-	int64_t open;	/* an `indexed` at that offset was passed on and is not acknowledged yet; -1: none */
+	int64_t open;	      /* an `indexed` at that offset was passed on and is not acknowledged yet; -1: none */
 	int64_t acknowledged; /* up to there it is recorded; -1: nothing of this source yet */
-	int64_t begun;	/* when recording began */
-	int64_t until;	/* a pause; a load that is not due by itself waits for it */
+	int64_t begun;	      /* when recording began */
+	int64_t until;	      /* a pause; a load that is not due by itself waits for it */
 	unsigned tries, last_reads;
 	bool claimed, waiting; /* waiting: for a pause between two tries */
 	bool blocked;	       /* a line waits until all before it is recorded */
@@ -116,7 +116,8 @@ outcome_note(struct ack *a, bool failed)
 	uint64_t version;
 	int64_t t;
 	struct slice id = record_text(r, M_ID, &a->scratch);
-	if (id.n == 0 || record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 || record_time(r, M_FIRED_AT, &t) != 0) {
+	if (id.n == 0 || record_integer(r, M_VERSION, VERSION_MAX, &version) != 0 ||
+	    record_time(r, M_FIRED_AT, &t) != 0) {
 		log_warn("line %llu: an outcome without id, version or firedAt is not recorded",
 		    (unsigned long long)a->in.number);
 		return;
@@ -231,7 +232,8 @@ lines_pass(struct ack *a)
 		if (status == LINE_NONE)
 			break;
 		if (status == LINE_LONG) {
-			log_warn("dropped a line of %llu bytes: longer than any event", (unsigned long long)a->in.total);
+			log_warn(
+			    "dropped a line of %llu bytes: longer than any event", (unsigned long long)a->in.total);
 			continue;
 		}
 		if (!event_note(a, line)) {

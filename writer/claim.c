@@ -85,7 +85,8 @@ pending_main(const struct writer_options *o)
 		else if (o->source)
 			status = source_find(pg, &s);
 		if (status == PG_OK && o->source && (s.pipeline < 0 || (o->token_given && s.token < 0)))
-			die(EXIT_PERMANENT, "source \"%s\" is unknown, or another pipeline has taken it over", o->source);
+			die(EXIT_PERMANENT, "source \"%s\" is unknown, or another pipeline has taken it over",
+			    o->source);
 		s.delivered = -1;
 		if (status == PG_OK)
 			status = replay_pending(

@@ -16,8 +16,8 @@ void replay_queue(struct pg *pg, const struct batch *b, const struct source *s, 
 /* Reads the answer, result 0: gives the items the time of their reject, and `refused` the server's words. */
 void replay_read(struct pg *pg, struct batch *b);
 
-/* Emits what is pending of a pipeline after its events up to s->delivered (NULL: of all, all) as `pending` events, row by
- * row, as there may be millions. Blocks. */
+/* Emits what is pending of a pipeline after its events up to s->delivered (NULL: of all, all) as `pending` events, row
+ * by row, as there may be millions. Blocks. */
 enum pg_status replay_pending(struct pg *pg, const struct source *s, struct output *out, struct display_style style);
 
 #endif

@@ -80,8 +80,7 @@ emit_item(struct run *r, const struct batch *b, const struct item *it)
 		buf_slice(out, item_line(b, it));
 	} else if (it->verdict == INDEXED) {
 		struct update u = batch_update(b, it);
-		event_indexed(
-		    out, "indexed", source, &u, it->ingested_at, item_due(it), it->settled_at, it->replayed);
+		event_indexed(out, "indexed", source, &u, it->ingested_at, item_due(it), it->settled_at, it->replayed);
 	} else {
 		event_ignored(out, source, it->offset, item_id(b, it), it->version, verdict_name[it->verdict],
 		    it->current, it->ingested_at, it->replayed);
@@ -128,7 +127,8 @@ emit_rest(struct run *r)
 	} while (more);
 }
 
-/* The claim under which we were to write is not the database's. Ends the program, or returns why that could not be seen. */
+/* The claim under which we were to write is not the database's. Ends the program, or returns why that could not be
+ * seen. */
 static enum pg_status
 source_lost(struct run *r)
 {
@@ -144,8 +144,8 @@ source_lost(struct run *r)
 	die(EXIT_TEMPORARY, "the database has lost the claim of this source (a failover, or a restored backup?)");
 }
 
-/* One try to take hold of the source: by the claim that was made for us, else by one of our own, which is made once only,
- * or we would take back what somebody took over from us meanwhile. */
+/* One try to take hold of the source: by the claim that was made for us, else by one of our own, which is made once
+ * only, or we would take back what somebody took over from us meanwhile. */
 static enum pg_status
 source_take(struct run *r, bool *claimed)
 {
@@ -240,8 +240,8 @@ source_enter(struct run *r, const struct batch *b)
 static bool
 source_held(const struct run *r, const struct batch *b)
 {
-	return b->source.len == 0 || (!b->begins && r->source.token >= 0 &&
-					 slice_same(slice_buf(&b->source), slice_buf(&r->source.name)));
+	return b->source.len == 0 ||
+	       (!b->begins && r->source.token >= 0 && slice_same(slice_buf(&b->source), slice_buf(&r->source.name)));
 }
 
 /* Starts to commit the batch that was filled, and to fill another one. */

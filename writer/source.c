@@ -94,7 +94,8 @@ void
 source_shards_differ(const struct source *s, int64_t shards)
 {
 	die(EXIT_PERMANENT,
-	    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it anew with "
+	    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it anew "
+	    "with "
 	    "another",
 	    (int)s->name.len, s->name.p, (long long)shards, shards == 1 ? "" : "s", (unsigned)s->shard.count);
 }

@@ -39,7 +39,8 @@ test_members(void)
 	    .tokens = UINT64_MAX,
 	    .has_tokens = true,
 	    .callback_ms = (int64_t)CALLBACK_MAX};
-	struct update gone = {.id = SLICE("a"), .data = SLICE("null"), .deleted = true, .callback_ms = -1, .arrive_ms = -1};
+	struct update gone = {
+	    .id = SLICE("a"), .data = SLICE("null"), .deleted = true, .callback_ms = -1, .arrive_ms = -1};
 	batch_fits(&b, 1000);
 	batch_source(&b, SLICE("s \"1\""));
 	batch_add_update(&b, &u);
@@ -54,14 +55,16 @@ test_members(void)
 	tap_ok(w.deleted && !w.has_tokens && w.account_type.n == 0 && w.callback_ms == -1 && w.offset == -1 &&
 		   w.trace.n == 0,
 	    "so does a delete that names nothing, of no source");
-	struct reject j = {.reason = SLICE("why"), .raw = SLICE("eA=="), .base64 = true, .line = 3, .raw_bytes = 1 << 20};
+	struct reject j = {
+	    .reason = SLICE("why"), .raw = SLICE("eA=="), .base64 = true, .line = 3, .raw_bytes = 1 << 20};
 	batch_add_reject(&b, &j, 9);
 	struct reject k = batch_reject(&b, &b.items[2]);
 	tap_ok(slice_same(k.reason, j.reason) && slice_same(k.raw, j.raw) && k.base64 && k.line == 3 &&
 		   k.raw_bytes == 1 << 20 && b.items[2].offset == 9,
 	    "and a reject");
 	batch_add_event(&b, ITEM_END, SLICE("{\"event\":\"end\"}"));
-	tap_ok(b.ends && !b.begins && slice_is(item_line(&b, &b.items[3]), "{\"event\":\"end\"}"), "and an event, as its line");
+	tap_ok(b.ends && !b.begins && slice_is(item_line(&b, &b.items[3]), "{\"event\":\"end\"}"),
+	    "and an event, as its line");
 	batch_free(&b);
 }
 
@@ -89,8 +92,8 @@ test_text(void)
 	const char *start = b.text.p;
 	struct item *it = batch_add_update(&b, &u);
 	tap_ok(!batch_fits(&b, GIANT), "and nothing of that size behind it");
-	tap_ok(b.text.p == start && slice_is(item_id(&b, it), "a") &&
-		   slice_is(item_type(&b, it), "t") && slice_same(item_data(&b, it), u.data),
+	tap_ok(b.text.p == start && slice_is(item_id(&b, it), "a") && slice_is(item_type(&b, it), "t") &&
+		   slice_same(item_data(&b, it), u.data),
 	    "its members lie where they were put");
 	batch_clear(&b);
 	tap_ok(b.text.cap == 0 && b.n == 0, "its memory is given back");
@@ -118,7 +121,6 @@ test_text(void)
 	batch_free(&b);
 	free(giant);
 }
-
 
 /* Each item's account, and the first item of its version among [from, to). */
 static bool
@@ -160,7 +162,8 @@ test_tables(void)
 		for (size_t i = 0; i < n; i++) {
 			state = state * 6364136223846793005u + 1442695040888963407u;
 			char id[300] = {0};
-			int length = snprintf(id, sizeof id, "%llu", (unsigned long long)(state >> 33) % (1 + round * 5));
+			int length =
+			    snprintf(id, sizeof id, "%llu", (unsigned long long)(state >> 33) % (1 + round * 5));
 			if (round % 4 == 1)
 				memset(id + length, 'x', (size_t)(255 - length));
 			batch_fits(&b, 1000);

@@ -25,8 +25,8 @@ put_item(struct buf *out, const struct batch *b, const struct item *it)
 		buf_printf(out, "@%lld", (long long)it->offset);
 }
 
-/* Feeds `input` in pieces of that size, takes a batch whenever one is full or nothing more is there, and writes what was
- * in each: `[source kind…|…]`. `whole` first reads everything, so that only what must cut cuts. */
+/* Feeds `input` in pieces of that size, takes a batch whenever one is full or nothing more is there, and writes what
+ * was in each: `[source kind…|…]`. `whole` first reads everything, so that only what must cut cuts. */
 static void
 feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole, bool *ended)
 {
@@ -243,8 +243,10 @@ test_deletes(void)
 	struct batch b = {0};
 	take(&t, &b,
 	    SLICE("{\"id\":\"a\",\"version\":1,\"deleted\":true}\n"
-		  "{\"id\":\"a\",\"version\":2,\"deleted\":true,\"accountType\":\"t\",\"tokens\":0,\"callbackTimeMs\":5}\n"
-		  "{\"id\":\"a\",\"version\":3,\"deleted\":false,\"accountType\":\"t\",\"tokens\":0,\"callbackTimeMs\":null}\n"
+		  "{\"id\":\"a\",\"version\":2,\"deleted\":true,\"accountType\":\"t\",\"tokens\":0,\"callbackTimeMs\":"
+		  "5}\n"
+		  "{\"id\":\"a\",\"version\":3,\"deleted\":false,\"accountType\":\"t\",\"tokens\":0,\"callbackTimeMs\":"
+		  "null}\n"
 		  "{\"id\":\"a\",\"version\":4,\"accountType\":\"t\",\"tokens\":0}\n"
 		  "{\"id\":\"a\",\"version\":5,\"deleted\":1}\n"));
 	tap_ok(b.n == 5 && b.items[0].deleted && !b.items[0].has_tokens && b.items[0].type_n == 0 &&
@@ -254,7 +256,8 @@ test_deletes(void)
 	    "it keeps what it has, but for a callback");
 	tap_ok(!b.items[2].deleted && b.items[2].callback_ms == -1 && b.items[2].kind == ITEM_UPDATE,
 	    "a version may have no callback");
-	tap_ok(b.items[3].kind == ITEM_REJECTED && slice_is(batch_reject(&b, &b.items[3]).reason, "callbackTimeMs: missing") &&
+	tap_ok(b.items[3].kind == ITEM_REJECTED &&
+		   slice_is(batch_reject(&b, &b.items[3]).reason, "callbackTimeMs: missing") &&
 		   b.items[4].kind == ITEM_REJECTED &&
 		   slice_is(batch_reject(&b, &b.items[4]).reason, "deleted: not true or false"),
 	    "but has to say so");
@@ -268,8 +271,9 @@ test_virtual(void)
 	struct batch_reader t = {.epoch = 1000000};
 	struct batch b = {0};
 	take(&t, &b,
-	    SLICE(UPDATE("a", ",\"arriveMs\":5") UPDATE("b", "") UPDATE("c", ",\"arriveMs\":10000000000000") "x\n"
-		"{\"event\":\"rejected\",\"arriveMs\":7}\n"));
+	    SLICE(UPDATE("a", ",\"arriveMs\":5") UPDATE("b", "")
+		    UPDATE("c", ",\"arriveMs\":10000000000000") "x\n"
+								"{\"event\":\"rejected\",\"arriveMs\":7}\n"));
 	tap_ok(b.n == 5 && b.items[0].ingested_at == 1005000 && b.items[1].ingested_at == 1000000 &&
 		   b.items[2].ingested_at == INT64_C(10000000001000000) && b.items[3].ingested_at == 1000000 &&
 		   b.items[4].ingested_at == 1007000,
@@ -313,9 +317,11 @@ test_rejects(void)
 	tap_ok(b.items[4].kind == ITEM_UPDATE, "and the next line goes on");
 	batch_clear(&b);
 	take(&t, &b,
-	    SLICE("{\"event\":\"rejected\",\"source\":\"s\",\"offset\":3,\"reason\":\"a \\\"b\\\"\",\"line\":18446744073709551615,"
+	    SLICE("{\"event\":\"rejected\",\"source\":\"s\",\"offset\":3,\"reason\":\"a "
+		  "\\\"b\\\"\",\"line\":18446744073709551615,"
 		  "\"raw\":\"x\\ny\",\"rawBytes\":9999999999,\"rawEncoding\":\"utf8\"}\n"
-		  "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":4,\"reason\":\"r\",\"raw\":\"/w==\",\"rawBytes\":1,"
+		  "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":4,\"reason\":\"r\",\"raw\":\"/"
+		  "w==\",\"rawBytes\":1,"
 		  "\"rawEncoding\":\"base64\"}\n"
 		  "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":\"5\"}\n"));
 	tap_ok(b.n == 3 && rejected(&b, 0, "a \"b\"", "x\ny", 9999999999, false) && b.items[0].line == UINT64_MAX &&
@@ -342,8 +348,8 @@ test_long_waits(void)
 	take(&t, &b, slice_buf(&input));
 	bool right = b.n == 1 && b.items[0].offset == 0 && t.holds;
 	batch_clear(&b);
-	right = right && !batch_reader_take(&t) && b.n == 1 && b.source.len == 0 && batch_reject(&b, b.items).raw_bytes == 300 &&
-		batch_reject(&b, b.items).raw.n == 300;
+	right = right && !batch_reader_take(&t) && b.n == 1 && b.source.len == 0 &&
+		batch_reject(&b, b.items).raw_bytes == 300 && batch_reject(&b, b.items).raw.n == 300;
 	batch_clear(&b);
 	right = right && batch_reader_take(&t) && b.n == 1 && b.items[0].offset == 1;
 	tap_ok(right, "a line too long waits for the next batch");

@@ -126,8 +126,8 @@ add(struct batch *b, const struct update_in *u, int64_t now)
 	return it;
 }
 
-/* What commit does around the verdict, with a store in the database's place: the highest version of each account tries to
- * get in, whoever wins learns what it won against, and old versions are asked about. Returns false where the module
+/* What commit does around the verdict, with a store in the database's place: the highest version of each account tries
+ * to get in, whoever wins learns what it won against, and old versions are asked about. Returns false where the module
  * asked for nonsense. */
 static bool
 guard(struct batch *b, size_t from, size_t to, struct store *s)
@@ -231,7 +231,7 @@ run_cut(const struct update_in *in, size_t n, const size_t *cuts, const struct s
 
 #define U(id, version, tokens)                                                                                         \
 	{                                                                                                              \
-		id, version, "t", "{}", tokens, 5, -1, false, false, false                                                         \
+		id, version, "t", "{}", tokens, 5, -1, false, false, false                                             \
 	}
 
 static const struct store empty;
@@ -287,7 +287,8 @@ test_content(void)
 	    {"no callback", {"a", 5, "t", "{\"k\":1}", 7, -1, -1, false, false, false}, CONFLICT},
 	    {"its deletion", {"a", 5, "t", "{\"k\":1}", 7, 9, -1, false, true, false}, CONFLICT},
 	    {"no tokens", {"a", 5, "t", "{\"k\":1}", 7, 9, -1, false, false, true}, CONFLICT},
-	    {"data of the same meaning in other text", {"a", 5, "t", "{\"k\":1.0}", 7, 9, -1, false, false, false}, CONFLICT},
+	    {"data of the same meaning in other text", {"a", 5, "t", "{\"k\":1.0}", 7, 9, -1, false, false, false},
+		CONFLICT},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		/* Against the same batch, and against the database. */
@@ -355,8 +356,9 @@ test_replayed(void)
 	store_add(&s, &(struct update_in){"a", 2, "t", "1", 1, 1, 2, false, false, false}, false, 72);
 	store_add(&s, &(struct update_in){"a", 9, "t", "1", 1, 1, 4, false, false, false}, true, 99);
 	s.rows[3].ours = false; /* another source's, at the same offset */
-	static const struct update_in in[] = {{"a", 1, "t", "1", 1, 1, 0, true, false, false}, {"a", 3, "t", "1", 1, 1, 1, true, false, false},
-	    {"a", 2, "t", "1", 1, 1, 2, true, false, false}, {"a", 3, "t", "1", 1, 1, 3, true, false, false}, {"a", 9, "t", "1", 1, 1, 4, true, false, false},
+	static const struct update_in in[] = {{"a", 1, "t", "1", 1, 1, 0, true, false, false},
+	    {"a", 3, "t", "1", 1, 1, 1, true, false, false}, {"a", 2, "t", "1", 1, 1, 2, true, false, false},
+	    {"a", 3, "t", "1", 1, 1, 3, true, false, false}, {"a", 9, "t", "1", 1, 1, 4, true, false, false},
 	    {"a", 9, "t", "2", 1, 1, 5, true, false, false}, {"a", 10, "t", "1", 1, 1, 6, false, false, false}};
 	for (size_t i = 0; i < 7; i++)
 		add(&b, &in[i], 200 + (int64_t)i);
@@ -466,7 +468,8 @@ test_times(void)
 	verdict_begin(&b, &k, 0, 1);
 	b.accounts[0].base = 1;
 	verdict_known(&b, &k, 0,
-	    &(struct known){.applied = true, .by_this_record = true, .ingested_at = 70, .due_at = 60, .settled_at = 65});
+	    &(struct known){
+		.applied = true, .by_this_record = true, .ingested_at = 70, .due_at = 60, .settled_at = 65});
 	verdict_decide(&b, &k, 0, 1);
 	tap_ok(b.items[0].verdict == INDEXED && b.items[0].ingested_at == 70 && item_due(&b.items[0]) == 60 &&
 		   b.items[0].settled_at == 65,
@@ -498,8 +501,8 @@ random_updates(struct update_in *in, size_t most, struct store *start)
 	/* A life before committed the first ones, and perhaps another source was here too. */
 	size_t before = draw(2) ? draw(n + 1) : 0;
 	for (size_t i = draw(3) ? 0 : draw(5); i > 0; i--) {
-		struct update_in other = {
-		    ids[draw(accounts)], (int64_t)draw(versions), "t", datas[draw(2)], 1, 5, (int64_t)draw(n), false, false, false};
+		struct update_in other = {ids[draw(accounts)], (int64_t)draw(versions), "t", datas[draw(2)], 1, 5,
+		    (int64_t)draw(n), false, false, false};
 		size_t rows = start->n;
 		model_take(start, &other, 10);
 		if (start->n > rows)
@@ -561,7 +564,8 @@ test_large(void)
 		for (size_t i = 0; i < n; i++) {
 			snprintf(ids[i % (N / 4)], sizeof ids[0], "%zu", i % (N / 4));
 			add(&b,
-			    &(struct update_in){ids[i % (N / 4)], (int64_t)(i / (N / 4)), "t", "{}", 1, 5, -1, false, false, false},
+			    &(struct update_in){
+				ids[i % (N / 4)], (int64_t)(i / (N / 4)), "t", "{}", 1, 5, -1, false, false, false},
 			    0);
 		}
 		right = guard(&b, 0, n, &s) && right;
