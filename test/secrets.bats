@@ -161,7 +161,7 @@ family() {
 	indexed() { grep -q '"event":"indexed"' out; }
 	retry 200 indexed
 	# All are there to be looked at.
-	same "$(family $pid | xargs -I{} cat /proc/{}/comm | grep -cE '^(reader|writer|timerd)$')" 4
+	same "$(family $pid | xargs -I{} cat /proc/{}/comm | grep -cE '^(reader|writer|timerd)$')" 5
 	[[ $(seen ACCTFLOW_HOME=) == *'environ of '* && $(seen --resume) == *'cmdline of '* ]]
 	same "$(seen geheim)" ''
 	exec 5>&-

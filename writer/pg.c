@@ -387,7 +387,7 @@ static enum pg_status
 pg_block(struct pg *pg, bool stoppable)
 {
 	for (;;) {
-		struct pg_wait wait;
+		struct pg_wait wait = {.fd = -1, .until = -1};
 		enum pg_status status = pg_step(pg, &wait);
 		if (status != PG_WAIT)
 			return status;
