@@ -43,6 +43,8 @@ buf_add(struct buf *b, const void *p, size_t n)
 	if (n == 0)
 		return;
 	buf_reserve(b, n);
+	if (!b->p) /* never; for analysers */
+		__builtin_unreachable();
 	memcpy(b->p + b->len, p, n);
 	b->len += n;
 }
