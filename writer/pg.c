@@ -458,12 +458,6 @@ pg_last(const struct pg *pg)
 	return pg->status;
 }
 
-bool
-pg_committed(const struct pg *pg)
-{
-	return pg->done > 0 && pg->done == pg->queued && strcmp(PQcmdStatus(pg->results[pg->done - 1]), "COMMIT") == 0;
-}
-
 /* clang-format off */
 int pg_rows(const struct pg *pg, int result) { return PQntuples(pg->results[result]); }
 int pg_columns(const struct pg *pg, int result) { return PQnfields(pg->results[result]); }

@@ -67,9 +67,6 @@ void pg_copy_end(struct pg *pg);
 /* Goes on with what was started. PG_WAIT: *wait says for what. */
 enum pg_status pg_step(struct pg *pg, struct pg_wait *wait);
 
-/* Whether the last pipeline's last statement, a COMMIT, is known to have come through, whatever came after it. */
-bool pg_committed(const struct pg *pg);
-
 /* Blocking: steps until it is over. pg_connect is pg_ready and that, pg_run is pg_start and that, pg_exec queues one
  * statement and runs it. */
 enum pg_status pg_finish(struct pg *pg);
