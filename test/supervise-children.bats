@@ -48,7 +48,7 @@ setup() {
 @test "no event is torn or lost, however often the time is over in the middle of one" {
 	source "$supervisor"
 	events_open
-	live[0.x]=''
+	live["0.x"]=''
 	child_line() { got+="$2;"; }
 	got='' want=''
 	for ((i = 0; i < 500; i++)); do want+="line $i;"; done
@@ -60,12 +60,12 @@ setup() {
 @test "a child's list comes with its exit code behind it, whatever is in it" {
 	source "$supervisor"
 	events_open
-	child_line() { lines+="$2|"; }
+	child_line() { got+="$2|"; }
 	service_ended() { ended=$2; }
-	lines='' ended=''
+	got='' ended=''
 	child_list s.x printf '%s\n' 'a=\n b' 'c=-e  d'
 	until [[ $ended ]]; do event_wait 0.3; done
-	same "$ended $lines" '0 a=\n b|c=-e  d|'
+	same "$ended $got" '0 a=\n b|c=-e  d|'
 	ended=''
 	child_list s.x bash -c 'exit 111'
 	until [[ $ended ]]; do event_wait 0.3; done

@@ -80,7 +80,7 @@ claims() {
 	fallocate --punch-hole --offset 0 --length 4096 d/data 2>/dev/null || skip 'no holes in this file system'
 	spool[0]=d trimmed[0]=0
 	pipeline_add 0 0/1
-	live[0.reader]=1
+	live["0.reader"]=1
 	before=$(stat -c %b d/data)
 	for line in '{"committed":900,"delivered":98,"complete":false}' '{"committed":900,"delivered":900,"complete":true}' \
 		'{"committed":null,"delivered":null,"complete":false}'; do
@@ -91,7 +91,7 @@ claims() {
 	pipeline_add 0 1/2
 	spool_trim 0 '{"committed":900,"delivered":150,"complete":false}'
 	same "${trimmed[0]}" 0
-	live[1.reader]=2
+	live["1.reader"]=2
 	spool_trim 0 '{"committed":900,"delivered":150,"complete":false}'
 	same "${trimmed[0]}" 1048576
 	(($(stat -c %b d/data) < before))
@@ -103,13 +103,13 @@ claims() {
 	source "$supervisor"
 	child_list() { asked_for=$1; }
 	source[0]=s asked_for='' writer=writer
-	keep[0.arrival]=offset
+	keep["0.arrival"]=offset
 	trim_start 0
 	same "$asked_for" ''
-	config[reader.arrival]=offset keep[0.arrival]=''
+	config["reader.arrival"]=offset keep["0.arrival"]=''
 	trim_start 0
 	same "$asked_for" ''
-	keep[0.arrival]=gap
+	keep["0.arrival"]=gap
 	trim_start 0
 	same "$asked_for" i0.sources
 }

@@ -184,8 +184,8 @@ relations_of_virtual() {
 	updates 101 200 | sed '1s/^/"}\n/' >&5
 	retry 100 copied '"version":200,'
 	supervisor_kill
-	updates 201 210 >more
-	ok bash -c "cat more | '$supervisor' run --arrival none --source second -"
+	updates 201 210 >extra
+	ok bash -c "cat extra | '$supervisor' run --arrival none --source second -"
 	err_has 'source "first": finishing what was read of it before'
 	has '"source":"first","offset":200,'
 	has '"source":"second","offset":0,'
@@ -203,13 +203,13 @@ relations_of_virtual() {
 	updates 4 6 >&5
 	retry 100 copied '"version":6,'
 	supervisor_kill
-	{ printf '[' && updates 7 9 | sed '$!s/$/,/' && printf ']'; } >more
-	ok bash -c "cat more | '$supervisor' run --arrival none --source s -"
+	{ printf '[' && updates 7 9 | sed '$!s/$/,/' && printf ']'; } >extra
+	ok bash -c "cat extra | '$supervisor' run --arrival none --source s -"
 	all 9
 	nothing_left
 	# And behind what is done.
-	updates 10 12 >more
-	ok bash -c "cat more | '$supervisor' run --arrival none --source s -"
+	updates 10 12 >extra
+	ok bash -c "cat extra | '$supervisor' run --arrival none --source s -"
 	all 12
 	same "$(sql 'SELECT name, read, complete FROM acctflow.sources')" 's|12|t'
 	nothing_left
@@ -234,8 +234,8 @@ relations_of_virtual() {
 	echo '{"id":"b","accountType":"t","tokens":1,"callbackTimeMs":31536000000,"version":1}' >&5
 	retry 100 told 1
 	supervisor_kill
-	updates 1 3 >more
-	ok timeout 200 bash -c "cat more | '$supervisor' run --arrival none --source second -"
+	updates 1 3 >extra
+	ok timeout 200 bash -c "cat extra | '$supervisor' run --arrival none --source second -"
 	same "$(sql "SELECT name, complete FROM acctflow.sources ORDER BY name")" $'first|t\nsecond|t'
 	same "$(sql "SELECT id, state FROM acctflow.callbacks WHERE state = 'pending'")" 'b|pending'
 	nothing_left
@@ -281,7 +281,7 @@ relations_of_virtual() {
 	exec 5>pipe
 	updates 1 10 >&5
 	retry 100 told 10
-	held() { ls -l "/proc/$started/fd" | grep -q ' -> .*/pipe$'; }
+	held() { find "/proc/$started/fd" -lname '*/pipe' | grep -q .; }
 	retry 100 held
 	strike copier
 	updates 11 20 >&5
