@@ -122,6 +122,12 @@ is_piped(void)
 	return fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
+static bool
+text_is_one_of(const char *text, const char *a, const char *b, const char *c)
+{
+	return strcasecmp(text, a) == 0 || strcasecmp(text, b) == 0 || strcmp(text, c) == 0;
+}
+
 /* Sets one value from text. `where` says in the message who gave it; `here`: the command line. */
 static void
 spec_set(const struct option_spec *spec, const char *text, const char *where, bool here)
@@ -131,8 +137,8 @@ spec_set(const struct option_spec *spec, const char *text, const char *where, bo
 	switch (spec->type) {
 	case OPTION_FLAG:
 	case OPTION_ACTION:
-		*(bool *)spec->value = !strcasecmp(text, "true") || !strcasecmp(text, "yes") || !strcmp(text, "1");
-		if (!*(bool *)spec->value && strcasecmp(text, "false") && strcasecmp(text, "no") && strcmp(text, "0"))
+		*(bool *)spec->value = text_is_one_of(text, "true", "yes", "1");
+		if (!*(bool *)spec->value && !text_is_one_of(text, "false", "no", "0"))
 			die_usage("%s: expected true or false, not \"%s\"", where, text);
 		break;
 	case OPTION_TEXT:

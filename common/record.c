@@ -414,10 +414,12 @@ update_read(const struct record *r, struct update *u, struct buf *reason)
 uint64_t
 update_hash(const struct update *u)
 {
-	uint64_t number[] = {htole64(u->tokens), htole64((uint64_t)u->callback_ms), htole64((uint64_t)u->version),
-	    htole64((uint64_t)(u->deleted | u->has_tokens << 1))};
+	const uint64_t number[] = {u->tokens, (uint64_t)u->callback_ms, (uint64_t)u->version, (uint64_t)(u->deleted | u->has_tokens << 1)};
 	uint64_t h = hash_fnv1a(HASH_FNV1A, u->id);
-	h = hash_fnv1a(h, (struct slice){(const char *)number, sizeof number});
+	for (size_t i = 0; i < sizeof number; i++) {
+		const char byte = (char)(number[i / 8] >> i % 8 * 8);
+		h = hash_fnv1a(h, (struct slice){&byte, 1});
+	}
 	h = hash_fnv1a(h, u->account_type);
 	return hash_fnv1a(h, u->data);
 }

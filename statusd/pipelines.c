@@ -1,6 +1,7 @@
 /* See pipelines.h. */
 #include "pipelines.h"
 
+#include "shard.h"
 #include "time.h"
 
 #include <dirent.h>
@@ -33,7 +34,9 @@ restarts_look(struct pipelines *ps)
 	FILE *f = fopen(path, "re");
 	ps->restarts = 0;
 	while (f && fgets(line, sizeof line, f)) {
-		if (sscanf(line, "%" SCNd64 " %31s %31[^\n]", &r.at, r.program, r.cause) != 3)
+		char *rest;
+		r.at = strtoll(line, &rest, 10);
+		if (sscanf(rest, "%31s %31[^\n]", r.program, r.cause) != 2)
 			continue;
 		if ((ps->restarts & (ps->restarts - 1)) == 0) /* full at each power of two */
 			ps->restart = mem_grow(ps->restart, (ps->restarts ? 2 * ps->restarts : 1) * sizeof r);
@@ -226,18 +229,18 @@ pipelines_progress(const struct pipelines *ps)
 	bool sized = true;
 	for (size_t i = 0; i < ps->n; i++) {
 		const struct progress *g = &ps->all[i].progress;
-		unsigned shards = 1;
+		struct shard shard;
 		if (!g->known)
 			continue;
-		if (sscanf(ps->all[i].shard, "%*u/%u", &shards) != 1 || shards == 0)
-			shards = 1;
+		if (shard_read(slice_of(ps->all[i].shard), &shard) != 0)
+			shard.count = 1;
 		all.known = true;
-		all.emitted += g->emitted / shards;
+		all.emitted += g->emitted / shard.count;
 		all.bytes += g->bytes;
 		all.size += g->size;
 		sized = sized && g->size > 0;
 		if (g->rate >= 0)
-			all.rate = (all.rate < 0 ? 0 : all.rate) + g->rate / shards;
+			all.rate = (all.rate < 0 ? 0 : all.rate) + g->rate / shard.count;
 		all.left = g->left > all.left ? g->left : all.left;
 	}
 	all.size = sized ? all.size : 0;

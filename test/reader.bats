@@ -1147,36 +1147,3 @@ emitted_ids() {
 	run --separate-stderr reader -a none "$real"
 	[[ ${lines[-1]} = *'"read":124,'*'"complete":true'* && $(grep -c '"reason":"version: missing"' <<<"$output") = 5 ]]
 }
-
-@test "JSONTestSuite: every refused document is refused, every accepted one accepted" {
-	suite=$root/../shared/data/JSONTestSuite/test_parsing
-	[[ -d $suite ]] || skip "the suite is not here"
-	wrong=()
-	for path in "$suite"/*.json; do
-		name=${path##*/}
-		for place in array line whole; do
-			# Over several lines it is no line.
-			[[ $place != line || $(head -c -1 "$path" | wc -l) = 0 ]] || continue
-			before='{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":2,"version":1,"data":'
-			case $place in
-			array) { printf '[%s' "$before" && cat "$path" && printf '},%s1}]' "$before"; } >f ;;
-			line) { printf '%s' "$before" && tr -d '\n' <"$path" && printf '}\n%s1}' "$before"; } >f ;;
-			whole) cp "$path" f ;;
-			esac
-			status=0
-			reader -a none f >out 2>err || status=$?
-			# Taken: the document's record and the one behind it, and no complaint.
-			taken=$((!status)) && grep -q '"offset":0,"id"' out && grep -q '"offset":1,"id"' out || taken=0
-			case $place-$name in
-			*) ((status == 0 || status == 100)) || wrong+=("$place $name $status") ;;&
-			whole-n_* | whole-i_*) ! grep -q '"id"' out || wrong+=("$place $name") ;;
-			whole-y_*) ((status == 0)) || wrong+=("$place $name") ;;
-			*-n_*) ((!taken)) || wrong+=("$place $name") ;;
-			*-y_*null_escape* | *-y_*escaped_null*) grep -q u0000 out || wrong+=("$place $name") ;;
-			*-y_*) ((taken)) || wrong+=("$place $name") ;;
-			esac
-		done
-	done
-	printf '%s\n' "${wrong[@]}"
-	[[ ${#wrong[@]} = 0 ]]
-}

@@ -28,7 +28,7 @@ teardown() {
 # shellcheck disable=SC2120 # options of its own
 serve() {
 	rm -f "$ACCTFLOW_HOME/run/statusd.url"
-	"$bin/statusd" --home "$ACCTFLOW_HOME" "$@" 2>"$BATS_TEST_TMPDIR/statusd.err" 3>&- &
+	"$bin/statusd" --home "$ACCTFLOW_HOME" "$@" 2>"$BATS_TEST_TMPDIR/statusd.err" 3>&- {hold}>&- &
 	statusd=$!
 	retry 100 port_read
 }
@@ -80,7 +80,7 @@ chain_start() {
 	mkdir -p "$folder"
 	echo "$source $shard" >"$folder/name"
 	mkfifo "$folder/a" "$folder/b" "$folder/c"
-	ACCTFLOW_METRICS=$folder reader --source "$source" "$@" <&0 >"$folder/a" 2>>"$BATS_TEST_TMPDIR/chain.err" 3>&- &
+	ACCTFLOW_METRICS=$folder reader --source "$source" "$@" <&0 >"$folder/a" 2>>"$BATS_TEST_TMPDIR/chain.err" 3>&- {hold}>&- &
 	chain+=" $!"
 	ACCTFLOW_METRICS=$folder writer <"$folder/a" >"$folder/b" 2>>"$BATS_TEST_TMPDIR/chain.err" 3>&- {hold}>&- &
 	chain+=" $!"
@@ -274,12 +274,12 @@ metrics_equal_sql() {
 	ok writer migrate
 	serve
 	chain_start 0 live 0/1 -a none - <"$BATS_TEST_TMPDIR/more"
-	local name i=0
+	local name nth=1
 	update a 1 1 >&"$hold"
 	for name in reader writer timerd ack; do
 		retry 200 metric_is "up{source=\"live\",shard=\"0/1\",program=\"$name\"}" 1
-		i=$((i + 1))
-		stopped=$(cut -d ' ' -f $((i + 1)) <<<"$chain")
+		nth=$((nth + 1))
+		stopped=$(cut -d ' ' -f "$nth" <<<"$chain")
 		kill -STOP "$stopped"
 		retry 200 stalled "${name}[$stopped] has been stalled for "
 		retry 20 is 503 /readyz

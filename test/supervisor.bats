@@ -522,12 +522,14 @@ END
 
 @test "run: a stop while only callbacks are awaited leaves them to run without FILE" {
 	database
-	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":15000,"version":1}' >"$BATS_TEST_TMPDIR/one"
+	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":3600000,"version":1}' >"$BATS_TEST_TMPDIR/one"
 	start --arrival none "$BATS_TEST_TMPDIR/one"
 	retry 100 told '"event":"end"'
 	kill -TERM "$started"
 	finished 0
 	same "$(sql 'SELECT state FROM acctflow.callbacks')" pending
+	# An hour later.
+	sql "UPDATE acctflow.latest SET ingested_at = ingested_at - interval '1 hour'; UPDATE acctflow.history SET ingested_at = ingested_at - interval '1 hour'"
 	ok "$supervisor" run
 	[[ $output == '{'* ]]
 	has '"event":"fired"'

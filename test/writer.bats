@@ -258,7 +258,7 @@ b|9223372036854775807|18446744073709551615'
 	same "$(sql "SELECT count(*), count(*) FILTER (WHERE id = E'tab\tnewline\ncontrol\x01\x1b[2J'), count(*) FILTER (WHERE id = 'é 💰'),
 		count(*) FILTER (WHERE length(id) = 255 AND length(account_type) = 255), count(*) FILTER (WHERE account_type = '{a,\"b\"}')
 		FROM acctflow.accounts")" '5|1|1|1|1'
-	fails 1 writer history $'tab\tnewline\ncontrol\x01\x1b[2J'
+	ok writer history $'tab\tnewline\ncontrol\x01\x1b[2J'
 	has '"id":"tab\tnewline\ncontrol\u0001\u001b[2J"'
 	ok writer history --format text $'tab\tnewline\ncontrol\x01\x1b[2J'
 	hasnt $'\x1b'
@@ -492,9 +492,8 @@ t                  1        2  c   null'
 	same "$output" ''
 	err_has ' error writer['
 	err_has ' no account "no\u000abody"'
-	ok writer history --format text nobody
-	same "${output%% *}" id
-	same "${#lines[@]}" 1
+	fails 1 writer history --format text nobody
+	same "$output" 'Versions: none'
 }
 
 @test "status and pending: of all, of one source, for people" {
@@ -837,9 +836,9 @@ b|2000-01-01 00:00:00.002+00'
 
 @test "a schema that is newer is refused" {
 	writer migrate
-	sql 'INSERT INTO acctflow.migrations (version, hash) VALUES (9999, 0)'
+	sql 'INSERT INTO acctflow.migrations (version, hash) SELECT max(version) + 1, 0 FROM acctflow.migrations'
 	for verb in run ack migrate status pending; do
-		refuses "the schema's version is 9999, this program knows" $verb
+		refuses "the schema's version is $(sql 'SELECT max(version) FROM acctflow.migrations'), this program knows" $verb
 		err_has 'use a newer acctflow'
 	done
 }

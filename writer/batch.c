@@ -107,12 +107,11 @@ static void
 index_add(struct batch *b, uint32_t i, uint32_t *first)
 {
 	struct item *it = &b->items[i];
-	struct account *a = b->accounts_n ? &b->accounts[b->accounts_n - 1] : NULL;
-	if (!a || !slice_same(a->id, item_id(b, it))) {
-		a = &b->accounts[b->accounts_n++];
-		*a = (struct account){.id = item_id(b, it), .from = (uint32_t)b->order_n};
+	if (b->accounts_n == 0 || !slice_same(b->accounts[b->accounts_n - 1].id, item_id(b, it))) {
+		b->accounts[b->accounts_n++] = (struct account){.id = item_id(b, it), .from = (uint32_t)b->order_n};
 		*first = NOTHING;
 	}
+	struct account *a = &b->accounts[b->accounts_n - 1];
 	if (*first != NOTHING && b->items[*first].version != it->version)
 		*first = NOTHING;
 	if (*first == NOTHING && !it->refused)

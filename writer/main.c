@@ -113,9 +113,11 @@ conninfo_find(const struct writer_options *o)
 	static const char *const variables[] = {"PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE", "PGUSER"};
 	if (o->database)
 		return o->database;
-	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-		if (getenv(variables[i]) && *getenv(variables[i])) /* empty is as if it were not set, to libpq too */
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+		const char *value = getenv(variables[i]);
+		if (value && *value) /* empty is as if it were not set, to libpq too */
 			return "";
+	}
 	if (o->config_database && *o->config_database)
 		return o->config_database;
 	char path[4096];

@@ -87,7 +87,7 @@ decide(struct batch *b, const struct knowns *knowns, uint32_t i)
 	/* Behind what is replayed the account stands where the database has it. */
 	if (!it->replayed && a->current < a->base)
 		a->current = a->base;
-	if (it->replayed && k && k->by_this_record) {
+	if (it->replayed && it->known != NOTHING && k->by_this_record) {
 		it->verdict = k->applied ? INDEXED : STALE;
 		it->ingested_at = k->ingested_at;
 		it->due_at = k->due_at;
