@@ -414,7 +414,8 @@ update_read(const struct record *r, struct update *u, struct buf *reason)
 uint64_t
 update_hash(const struct update *u)
 {
-	const uint64_t number[] = {u->tokens, (uint64_t)u->callback_ms, (uint64_t)u->version, (uint64_t)(u->deleted | u->has_tokens << 1)};
+	const uint64_t number[] = {
+	    u->tokens, (uint64_t)u->callback_ms, (uint64_t)u->version, (uint64_t)(u->deleted | u->has_tokens << 1)};
 	uint64_t h = hash_fnv1a(HASH_FNV1A, u->id);
 	for (size_t i = 0; i < sizeof number; i++) {
 		const char byte = (char)(number[i / 8] >> i % 8 * 8);

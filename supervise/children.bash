@@ -129,11 +129,17 @@ child_ended() {
 	esac
 }
 
-# A wrapper that was killed reports nothing, and nothing of it is still on its way when we say it in its stead.
+# A wrapper that was killed reports nothing, and nothing of it is still on its way when we say it in its stead. One that
+# was killed before it had reported at all is missing among our processes.
 children_look() {
-	local id
+	local id pid pids=() known=" ${wrapper[*]} " coming=''
 	for id in "${!wrapper[@]}"; do
 		kill -0 "${wrapper[$id]}" 2>/dev/null || printf '%s ended 137 %s\n' "$id" "${wrapper[$id]}" >&"$events"
+	done
+	read -ra pids <"/proc/$$/task/$$/children" || :
+	for pid in "${pids[@]}"; do [[ $known == *" $pid "* ]] || coming=true; done
+	for id in "${!live[@]}"; do
+		[[ $coming || -v wrapper[$id] ]] || printf '%s ended 137 \n' "$id" >&"$events"
 	done
 	due_in s.look 1000
 }
@@ -198,7 +204,7 @@ seconds_since() {
 
 statusd_start() {
 	[[ $statusd && ! $stopping ]] || return 0
-	rm -f -- "$run/statusd.url"
+	rm -f -- "$run/statusd.url" || :
 	live[s.statusd]=''
 	child s.statusd "$statusd" </dev/null >/dev/null &
 	due_in s.page 100
@@ -276,8 +282,9 @@ logs_start() {
 			echo "s.keeper started $BASHPID" >&"$events"
 			exec tee -a -p -- "$logs" 2>/dev/null
 		} | "${filter[@]}" >&2 || :
-		echo 's.keeper ended 0' >&"$events"
+		echo "s.keeper ended 0 $BASHPID" >&"$events"
 	)
+	wrapper[s.keeper]=$!
 }
 
 # Whatever was logged is shown before we end.

@@ -14,19 +14,20 @@ began=()            # when the round began, in s
 verdict=()          # of the round: ok, strict, temporary, permanent; none before the first
 failing=() cause=() # the child that ended badly first; "STATUS NAME words"
 step=()             # what was done to end it: 1 its head was asked to, 2 all were, 3 killed
+heard=()            # the program that was asked to stop last
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
 db_silent=''        # since when claims fail
 
 # pipeline_add INPUT SHARD
 pipeline_add() {
 	local k=${#owner[@]}
-	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' failing[k]='' cause[k]='' step[k]=0
+	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' failing[k]='' cause[k]='' step[k]=0 heard[k]=''
 }
 
 # round_begin K STATE NAME...: the names of the programs that are started next.
 round_begin() {
 	local name
-	state[$1]=$2 chain[$1]=${*:3} failing[$1]='' cause[$1]='' step[$1]=0
+	state[$1]=$2 chain[$1]=${*:3} failing[$1]='' cause[$1]='' step[$1]=0 heard[$1]=''
 	unset "due[$1]"
 	for name in "${@:3}"; do live[$1.$name]=''; done
 }
@@ -229,8 +230,8 @@ pipeline_complain() {
 # All programs of the round have ended.
 round_judge() {
 	local k=$1 i=${owner[$1]}
-	rm -f -- "$run/pipelines/$k/pids"
-	[[ ${verdict[k]} != strict ]] || result[k]=$(worse "${result[k]}" 1)
+	rm -f -- "$run/pipelines/$k/pids" || :
+	[[ ${verdict[k]} != strict ]] || result[k]=$((result[k] ? result[k] : 1))
 	case ${verdict[k]} in
 	permanent)
 		pipeline_complain "$k" ''
@@ -269,7 +270,11 @@ pipeline_due() {
 	local k=$1 early name first_name
 	if [[ ${state[k]} == pausing ]]; then
 		claim_start "$k"
-	elif [[ ${failing[k]} || $stopping ]]; then
+	elif [[ $stopping && ! ${failing[k]} && ${heard[k]} != timerd ]] && pipeline_first "$k" && [[ $first_name == timerd ]]; then
+		heard[k]=timerd
+		child_signal TERM "$k.timerd"
+		[[ ! $closing ]] || due_in "$k" 2000
+	elif [[ ${failing[k]} || $closing ]]; then
 		# The others got a moment to end by themselves; then come less and less gentle hints.
 		step[k]=$((step[k] < 2 ? 2 : 3))
 		for name in ${chain[k]}; do
@@ -289,35 +294,40 @@ pipeline_due() {
 	fi
 }
 
-# Asks it to stop, once: its head, and the rest sees the end of its input. Where the head has read all already it is timerd
-# that waits, and that is asked when nothing more comes to it.
+# Asks it to stop: its head, once, and the rest sees the end of its input. Where the head has read all already it is timerd
+# that waits, and that is asked when nothing more comes to it; a while later where the head was asked as it ended.
 pipeline_stop() {
 	local k=$1 first_name
 	case ${state[k]} in
 	pausing | waiting) pipeline_finish "$k" 0 ;;
 	running | claiming)
 		[[ -v due[$k] || ! $closing ]] || due_in "$k" 2000
-		pipeline_first "$k" && [[ ${live[$k.$first_name]} ]] && ((step[k] == 0)) || return 0
+		pipeline_first "$k" && [[ ${live[$k.$first_name]} && ${heard[k]} != "$first_name" ]] && ((step[k] < 2)) || return 0
 		[[ $first_name == "${chain[k]%% *}" || ($first_name == timerd && ! ${failing[k]}) ]] || return 0
-		step[k]=1
+		if ((step[k] == 1)); then
+			[[ -v due[$k] ]] || due_in "$k" 1000
+			return
+		fi
+		step[k]=1 heard[k]=$first_name
 		child_signal TERM "$k.$first_name"
 		;;
 	esac
 }
 
-# worse A B: which of two exit codes the run has: 100 before 111 before 1 before 0.
+# worse A B: sets worst, of two exit codes the one that the run has: 100 before 111 before 1 before 0.
 worse() {
-	local code
-	for code in $PERMANENT $TEMPORARY 1 0; do
-		[[ $1 != "$code" && $2 != "$code" ]] || { echo "$code" && return; }
+	for worst in $PERMANENT $TEMPORARY 1 0; do
+		[[ $1 != "$worst" && $2 != "$worst" ]] || return 0
 	done
 }
 
 # pipeline_finish K RESULT
 pipeline_finish() {
+	local worst
 	[[ ${state[$1]} != 'done' ]] || return 0
 	state[$1]='done'
 	unset "due[$1]"
-	result[$1]=$(worse "${result[$1]}" "$2")
+	worse "${result[$1]}" "$2"
+	result[$1]=$worst
 	! input_ripe "${owner[$1]}" || input_finish "${owner[$1]}"
 }

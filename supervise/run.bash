@@ -102,7 +102,7 @@ run_options() {
 }
 
 verb_run() {
-	local result=0 k run_began=${EPOCHREALTIME/./}
+	local result=0 worst k run_began=${EPOCHREALTIME/./}
 	run_options "$@"
 	programs reader writer timerd
 	statusd=$(programs statusd 2>/dev/null && echo "$statusd") || log warn 'going on without statusd, which is not built'
@@ -123,7 +123,7 @@ verb_run() {
 		children_look
 		run_loop
 	fi
-	for k in "${!owner[@]}"; do result=$(worse "$result" "${result[k]}"); done
+	for k in "${!owner[@]}"; do worse "$result" "${result[k]}" && result=$worst; done
 	services_end s.meter
 	[[ ! $known && $asked ]] || summary_print
 	exit "$result"

@@ -13,7 +13,7 @@ setup() {
 }
 
 @test "faults: struck at random, the relations are the model's and every event was emitted" {
-	ok "$root/test/faults/run" --kills $((${FAULTS_KILLS:-200} / 2)) --jobs 2
+	ok "$root/test/faults/run" --kills "${FAULTS_KILLS:-40}" --jobs 2
 	[[ ${lines[-1]} == 'ok: seed '* ]]
 	has 'strikes: KILL writer'
 	echo "$output" | grep -v ' not in ' >&3
@@ -25,7 +25,7 @@ setup() {
 }
 
 @test "faults: two shards and four, several inputs, a database that goes back" {
-	local each=$((${FAULTS_KILLS:-200} / 8 + 1))
+	local each=$((${FAULTS_KILLS:-40} / 5))
 	ok "$root/test/faults/run" --shards 2 --kills "$each" --jobs 2
 	ok "$root/test/faults/run" --shards 4 --only virtual --kills "$each" --jobs 2
 	ok "$root/test/faults/run" --only several --kills "$each" --jobs 2
@@ -34,7 +34,7 @@ setup() {
 
 @test "faults: struck at their system calls, failing calls and allocations among them" {
 	command -v strace >/dev/null || skip 'no strace'
-	ok "$root/test/faults/syscalls" --sample $((${FAULTS_POINTS:-100} / 3 + 1)) --jobs 2
+	ok "$root/test/faults/syscalls" --sample "${FAULTS_POINTS:-5}" --jobs 2
 	[[ ${lines[-1]} =~ ^ok:\ ([0-9]+)\ points,\ ([0-9]+)\ of\ them\ struck,\ 0\ bad ]]
 	((BASH_REMATCH[2] * 2 > BASH_REMATCH[1]))
 	echo "$output" | grep '^ok' >&3

@@ -61,7 +61,8 @@ began() {
 	source "$supervisor"
 	for case in '0 0 0' '0 1 1' '1 111 111' '111 100 100' '100 1 100'; do
 		read -r a b want <<<"$case"
-		same "$(worse "$a" "$b")" "$want"
+		worse "$a" "$b"
+		same "$worst" "$want"
 	done
 	sed -i 's|^"$state/die" reader.*|[[ $* != *"--shard 1/2"* ]] \|\| exit 100\n&|' "$fakes/reader"
 	fails 100 "$supervisor" run --source s --shards 2 "$input"

@@ -46,6 +46,10 @@ child() {
 	done 2>/dev/null
 }
 
+known() {
+	[[ $(child "$1") ]]
+}
+
 finished() {
 	local status=0
 	wait "$started" || status=$?
@@ -160,6 +164,8 @@ relations_of_virtual() {
 	producer=$!
 	exec 5>&-
 	retry 100 told 100
+	retry 100 known writer
+	retry 100 known reader
 	writer=$(child writer) reader=$(child reader)
 	kill -STOP "$writer"
 	still() { local before && before=$(<count) && sleep 1 && [[ $before == "$(<count)" ]]; }
@@ -180,6 +186,7 @@ relations_of_virtual() {
 	updates 1 100 >&5
 	printf '{"half' >&5
 	retry 100 told 10
+	retry 100 known writer
 	kill -STOP "$(child writer)"
 	updates 101 200 | sed '1s/^/"}\n/' >&5
 	retry 100 copied '"version":200,'
@@ -199,6 +206,7 @@ relations_of_virtual() {
 	start --arrival none --source s
 	updates 1 3 >&5
 	retry 100 told 3
+	retry 100 known writer
 	kill -STOP "$(child writer)"
 	updates 4 6 >&5
 	retry 100 copied '"version":6,'

@@ -82,12 +82,13 @@ decide(struct batch *b, const struct knowns *knowns, uint32_t i)
 {
 	struct item *it = &b->items[i];
 	struct account *a = &b->accounts[it->account];
-	const struct known *k = it->known == NOTHING ? NULL : &knowns->known[it->known];
+	const uint32_t known = it->known;
+	const struct known *k = known == NOTHING ? NULL : &knowns->known[known];
 	it->settled_at = NO_TIME;
 	/* Behind what is replayed the account stands where the database has it. */
 	if (!it->replayed && a->current < a->base)
 		a->current = a->base;
-	if (it->replayed && it->known != NOTHING && k->by_this_record) {
+	if (it->replayed && known != NOTHING && k->by_this_record) {
 		it->verdict = k->applied ? INDEXED : STALE;
 		it->ingested_at = k->ingested_at;
 		it->due_at = k->due_at;
