@@ -349,6 +349,43 @@ refusing() {
 	same "$(counts)" "$n|$n|0|0|0|0"
 }
 
+@test "a pause between tries, which grows, where ack's statement is refused" {
+	for i in 0 1 2; do placed s $i "a$i" 1; done | writer | timerd >events
+	sql 'CREATE SEQUENCE public.tries'
+	sql "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+		\$\$BEGIN PERFORM nextval('public.tries'); RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END\$\$"
+	sql 'CREATE TRIGGER no_room BEFORE INSERT ON acctflow.outcomes EXECUTE FUNCTION no_room()'
+	fails 111 writer ack --deadline 3 <events
+	err_has 'trying to record again: no room'
+	err_has 'could not record what was passed on: no room'
+	[[ $stderr != *'cannot be reached'* ]]
+	(($(sql 'SELECT last_value FROM public.tries') < 30))
+	sql 'DROP TRIGGER no_room ON acctflow.outcomes'
+	ok writer ack <events
+	same "$(sql "SELECT count(*) FROM acctflow.callbacks WHERE state = 'fired'")" 3
+}
+
+@test "what a person replaces while it runs is read anew: the password file" {
+	writer migrate
+	sql 'GRANT ALL ON SCHEMA acctflow TO guarded; GRANT ALL ON ALL TABLES IN SCHEMA acctflow TO guarded; GRANT ALL ON ALL SEQUENCES IN SCHEMA acctflow TO guarded'
+	echo '*:*:*:guarded:geheim' >passes
+	chmod 600 passes
+	PGUSER=guarded PGPASSFILE=$PWD/passes feed run --deadline 600
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	sql "ALTER ROLE guarded PASSWORD 'neu'"
+	echo '*:*:*:guarded:neu' >next
+	chmod 600 next
+	mv next passes
+	down
+	up
+	placed s 1 a 2 >&5
+	retry 100 told 2
+	exec 5>&-
+	ended 0
+	sql "ALTER ROLE guarded PASSWORD 'geheim'; DROP OWNED BY guarded"
+}
+
 # proxy: listens at proxy/ and passes on to the cluster; a kill cuts all connections.
 proxy() {
 	mkdir -p proxy
@@ -382,6 +419,21 @@ slow_commit() {
 	sql "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \$\$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END\$\$"
 	sql 'CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON acctflow.history DEFERRABLE INITIALLY DEFERRED
 		FOR EACH ROW WHEN (NEW.version > 1) EXECUTE FUNCTION slow()'
+}
+
+@test "a connection that goes silent in the middle is given up at the deadline" {
+	writer migrate
+	proxy
+	PGHOST=$PWD/proxy feed run --deadline 2
+	placed s 0 a 1 >&5
+	retry 100 told 1
+	kill -STOP "${others[0]}"
+	placed s 1 a 2 >&5
+	retry 300 gone "$pid"
+	exec 5>&-
+	ended 111
+	grep -q 'no word from the server for 2 s' err
+	told 1
 }
 
 @test "a commit whose answer is lost is looked up, not made twice" {
