@@ -190,6 +190,7 @@ soak: packages
 	BIN=$(BIN) test/faults/syscalls --jobs 2
 	BIN=$(BIN) test/faults/stopped --seconds 30 --updates 400000
 	BIN=$(BIN) test/faults/writers --updates 1000000 --accounts 100000
+	BIN=$(BIN) test/faults/rotate --minutes 120
 	test/faults/mutants
 
 # Random streams with hostile records through whole pipelines, against the model. SEED=N begins with that one.

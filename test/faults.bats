@@ -59,3 +59,8 @@ setup() {
 	has '0 deadlocks'
 	echo "${lines[-1]}" >&3
 }
+
+@test "faults: a followed file that is rotated in all ways while its readers are killed: each line is indexed once" {
+	ok "$root/test/faults/rotate" --minutes "${FAULTS_ROTATE_MINUTES:-0.3}"
+	[[ ${lines[-1]} == 'ok: '* ]]
+}
