@@ -173,7 +173,7 @@ static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level,
 	time_format(clock_wall(), when);
 	buf_printf(&log_buf,
 	    log_json ? "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":" : "%s %s %s[%d] ",
-	    when, names[level], log_program ? log_program : "acctflow", (int)getpid());
+	    when, names[level], log_program ? log_program : program_invocation_short_name, (int)getpid());
 	log_add(text, MESSAGE_BYTES);
 	if (log_source_name) {
 		buf_text(&log_buf, log_json ? ",\"source\":" : " source=");

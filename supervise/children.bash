@@ -9,6 +9,7 @@ stopping=''           # why nothing new is to begin
 closing='' ending=''  # whether nobody reads the output any more; whether we are about to exit
 called=''             # pid of the one that is waited for in the foreground
 signals=0 stopped=0   # how many asked for a stop, and when the first did
+pending_lines=''      # what `writer pending --pipelines` printed
 locked=''             # whether we hold the supervisor's lock
 db_away=''            # since when the private Postgres is away
 declare -A live=()    # pid by child, "" until it has started
@@ -114,6 +115,7 @@ child_line() {
 	case $1 in
 	i*.compare) compared[${1//[!0-9]/}]=$2 ;;
 	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
+	s.pending) pending_lines+=$2$'\n' ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;
 	esac
 }

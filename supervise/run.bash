@@ -4,24 +4,22 @@
 # Asks all that read to stop; the rest ends by the end of its input.
 run_stop() {
 	local i k
+	child_signal TERM s.pending
 	for i in "${!source[@]}"; do child_signal TERM "i$i.copier" "i$i.compare"; done
 	for k in "${!owner[@]}"; do pipeline_stop "$k"; done
 }
 
-# Until all pipelines are done: waits for what comes next, be it an event or a time.
-run_loop() {
-	local what now next
-	while run_on; do
-		now=${EPOCHREALTIME/./}
-		for what in "${!due[@]}"; do
-			((${due[$what]:-$((now + 1))} > now)) || due_reached "$what"
-		done
-		now=${EPOCHREALTIME/./} next=$((now + 1000000))
-		for what in "${!due[@]}"; do ((due["$what"] >= next)) || next=${due[$what]}; done
-		next=$((next > now + 1000 ? next - now : 1000))
-		printf -v next '%d.%06d' $((next / 1000000)) $((next % 1000000))
-		event_wait "$next"
+# Waits for what comes next, be it an event or a time, for a second at most.
+due_handle() {
+	local what now=${EPOCHREALTIME/./} next
+	for what in "${!due[@]}"; do
+		((${due[$what]:-$((now + 1))} > now)) || due_reached "$what"
 	done
+	now=${EPOCHREALTIME/./} next=$((now + 1000000))
+	for what in "${!due[@]}"; do ((due["$what"] >= next)) || next=${due[$what]}; done
+	next=$((next > now + 1000 ? next - now : 1000))
+	printf -v next '%d.%06d' $((next / 1000000)) $((next % 1000000))
+	event_wait "$next"
 }
 
 run_on() {
@@ -30,17 +28,21 @@ run_on() {
 	[[ " ${!live[*]} " == *.copier\ * ]]
 }
 
-# What is pending of pipelines that nobody owns, but for those of the spools.
+# What is pending of pipelines that nobody owns, but for those of the spools. Meanwhile the private Postgres is looked after.
 pending_find() {
-	local lines line name='' part='' delay status spooled=("${source[@]}")
-	until lines=$("$writer" pending --pipelines); do
-		status=$?
-		((status != PERMANENT)) || result=$PERMANENT
-		[[ $status != "$PERMANENT" && ! $stopping ]] || return 0
-		restart_later s.pending
-		sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
+	local line name='' part='' delay until spooled=("${source[@]}")
+	children_look
+	while true; do
+		pending_lines=''
+		child_list s.pending "$writer" pending --pipelines
+		while [[ -v live[s.pending] ]]; do due_handle; done
+		((code[s.pending] != 0)) || break
+		((code[s.pending] != PERMANENT)) || result=$PERMANENT
+		[[ ${code[s.pending]} != "$PERMANENT" && ! $stopping ]] || return 0
+		backoff "${tries[s.pending]:-0}"
+		tries[s.pending]=$((${tries[s.pending]:-0} + 1)) until=$((${EPOCHREALTIME/./} + delay * 1000))
+		while ((${EPOCHREALTIME/./} < until)); do due_handle; done
 	done
-	unset 'due[s.pending]'
 	while IFS= read -r line; do
 		case $line in
 		source=*) name=${line#*=} ;;
@@ -50,7 +52,7 @@ pending_find() {
 			name=''
 			;;
 		esac
-	done <<<"$lines"$'\n'
+	done <<<"$pending_lines"$'\n'
 }
 
 # member NAME: sets value, of a record in line.
@@ -121,7 +123,7 @@ verb_run() {
 	if [[ ! $stopping ]]; then
 		for k in "${!owner[@]}"; do claim_start "$k"; done
 		children_look
-		run_loop
+		while run_on; do due_handle; done
 	fi
 	for k in "${!owner[@]}"; do worse "$result" "${result[k]}" && result=$worst; done
 	services_end s.meter

@@ -573,6 +573,25 @@ END
 		done' - "$supervisor" 8>&- 9>&-
 }
 
+@test "run without INPUT: the postmaster is killed before it is known what is pending" {
+	home_open
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	ln -s "$bin"/* "$BATS_TEST_TMPDIR/bin"
+	rm "$BATS_TEST_TMPDIR/bin/writer"
+	cat >"$BATS_TEST_TMPDIR/bin/writer" <<-END
+		#!/usr/bin/env bash
+		if [[ "\$*" == 'pending --pipelines' && ! -e $BATS_TEST_TMPDIR/killed ]]; then
+			: >$BATS_TEST_TMPDIR/killed
+			kill -KILL "\$(head -n 1 "\$ACCTFLOW_HOME/postgres/postmaster.pid")"
+		fi
+		exec $bin/writer "\$@"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/writer"
+	ACCTFLOW_BIN=$BATS_TEST_TMPDIR/bin ok timeout -s KILL 300 "$supervisor" run
+	[[ -e $BATS_TEST_TMPDIR/killed ]]
+	err_has 'the private Postgres is back after'
+}
+
 @test "run: the postmaster is killed, and started again" {
 	home_open
 	start --seed 4 --delay-ms 0:60 "$sample"
