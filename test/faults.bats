@@ -40,15 +40,15 @@ setup() {
 	echo "$output" | grep '^ok' >&3
 }
 
-@test "faults: a verb whose allocations fail, each of them, says so and prints nothing else" {
+@test "faults: a verb whose allocations fail says so and prints nothing else" {
 	command -v strace >/dev/null || skip 'no strace'
-	ok "$root/test/faults/syscalls" --kind verb --role rejected --call malloc --jobs 2
+	ok "$root/test/faults/syscalls" --kind verb --role rejected --call malloc --sample "${FAULTS_ALLOCATIONS:-80}" --jobs 2
 	[[ ${lines[-1]} =~ ^ok:\ ([0-9]+)\ points,\ ([0-9]+)\ of\ them\ struck,\ 0\ bad ]]
-	((BASH_REMATCH[2] > 100))
+	((BASH_REMATCH[2] * 3 > BASH_REMATCH[1]))
 }
 
 @test "faults: writer, then timerd, stopped under full input: all wait, nobody grows, nothing is lost" {
-	ok "$root/test/faults/stopped" --updates "${FAULTS_STOPPED_UPDATES:-40000}" --seconds "${FAULTS_STOPPED_SECONDS:-0}"
+	ok "$root/test/faults/stopped" --updates "${FAULTS_STOPPED_UPDATES:-20000}" --seconds "${FAULTS_STOPPED_SECONDS:-0}"
 	has 'ok: writer stopped'
 	has 'ok: timerd stopped'
 	grep '^#.* stopped' <<<"$output" >&3
