@@ -46,17 +46,10 @@ static const char *const shared_keys[] = {
 static const char *const sections[] = {"reader", "writer", "timerd", "statusd", "supervisor", NULL};
 /* clang-format on */
 
-/* An option of the command line and its value, "true" for a flag. */
-struct given {
-	const struct option_spec *spec;
-	const char *value;
-};
-
 struct reading {
 	const struct program *program;
 	struct option_spec *specs; /* the program's, then the common ones */
-	struct given *given;
-	size_t given_n;
+	bool early;		   /* the first walk over the command line, see option_given() */
 	char **operands;
 	int operands_n;
 	struct buf fault;  /* the first one of the command line */
@@ -278,15 +271,25 @@ option_unknown(struct reading *r, struct slice name)
 	free(wrong);
 }
 
+/* The command line is walked over twice: early for what decides how the rest is read, or how its faults are reported;
+ * then, once the configuration file and the environment count, for all values, "true" for a flag. */
 static void
 option_given(struct reading *r, const struct option_spec *spec, const char *value)
 {
+	char where[64];
 	if (!value) {
 		arguments_fault(r, "option \"--%s\" wants a value; see %s --help", spec->name, r->program->name);
 		return;
 	}
-	r->given = mem_grow(r->given, (r->given_n + 1) * sizeof *r->given);
-	r->given[r->given_n++] = (struct given){spec, value};
+	snprintf(where, sizeof where, "--%s", spec->name);
+	if (r->early && spec->value == &log_format)
+		log_format = strcmp(value, "json") == 0;
+	else if (!r->early || spec->type == OPTION_ACTION || spec->value == &config_path)
+		spec_set(spec, value, where, true);
+	const struct option_verb *verb = r->program->verbs;
+	if (!r->early && spec->verbs && verb && !(spec->verbs >> *r->program->verb & 1))
+		die_usage(
+		    "%s takes no option %s; see %s --help", verb[*r->program->verb].name, where, r->program->name);
 }
 
 /* Reads argv[i], which is "--name", "--name=value" or "--name value". Returns the index of the last word it took. */
@@ -330,6 +333,7 @@ static void
 arguments_walk(struct reading *r, int argc, char **argv)
 {
 	bool options = true;
+	r->operands_n = 0;
 	for (int i = 1; i < argc; i++)
 		if (!options || argv[i][0] != '-' || !argv[i][1])
 			r->operands[r->operands_n++] = argv[i];
@@ -339,21 +343,7 @@ arguments_walk(struct reading *r, int argc, char **argv)
 			i = argv[i][1] == '-' ? option_long(r, argv, i) : option_letters(r, argv, i);
 }
 
-/* Sets what was given; `early`: what decides how the rest is read, or how its faults are reported. */
-static void
-arguments_set(const struct reading *r, bool early)
-{
-	for (const struct given *g = r->given; g < r->given + r->given_n; g++) {
-		char where[64];
-		snprintf(where, sizeof where, "--%s", g->spec->name);
-		if (!early || g->spec->type == OPTION_ACTION || g->spec->value == &config_path)
-			spec_set(g->spec, g->value, where, true);
-		else if (g->spec->value == &log_format)
-			log_format = strcmp(g->value, "json") == 0;
-	}
-}
-
-/* Finds the verb and checks that it takes what was given. Returns how many words it is. */
+/* Finds the verb and checks that it takes the operands. Returns how many words it is. */
 static int
 verb_find(const struct reading *r)
 {
@@ -368,9 +358,6 @@ verb_find(const struct reading *r)
 		die_usage("unknown verb \"%s\"; did you mean %s?", name, g.best);
 	if (!v->name)
 		die_usage("unknown verb \"%s\"; see %s --help", name, p->name);
-	for (size_t k = 0; k < r->given_n; k++)
-		if (r->given[k].spec->verbs && !(r->given[k].spec->verbs >> i & 1))
-			die_usage("%s takes no option --%s; see %s --help", name, r->given[k].spec->name, p->name);
 	if (v->operand && rest == 0)
 		die_usage("%s wants an operand: %s %s %s", name, p->name, name, v->operand);
 	if (rest > (v->operand != NULL))
@@ -396,14 +383,14 @@ specs_join(const struct option_spec *own)
 int
 options_read(const struct program *program, const struct option_spec *specs, int argc, char **argv)
 {
-	struct reading r = {.program = program, .operands = mem_alloc((size_t)argc * sizeof *r.operands)};
+	struct reading r = {
+	    .program = program, .early = true, .operands = mem_alloc((size_t)argc * sizeof *r.operands)};
 	r.specs = specs_join(specs);
 	log_init(program->name);
 	config_path = getenv("ACCTFLOW_CONFIG");
 	const char *format = getenv("ACCTFLOW_LOG_FORMAT");
 	log_format = format && strcmp(format, "json") == 0;
 	arguments_walk(&r, argc, argv);
-	arguments_set(&r, true);
 	if (config_path)
 		setenv("ACCTFLOW_CONFIG", config_path, 1); /* for programs that this one starts */
 	bool json = log_format == 1;
@@ -419,11 +406,12 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	env_set(r.specs);
 	if (r.fault.len)
 		die_usage("%s", buf_cstr(&r.fault));
-	arguments_set(&r, false);
+	int words = program->verbs ? verb_find(&r) : 0;
+	r.early = false;
+	arguments_walk(&r, argc, argv);
 	log_set((enum log_level)log_level, log_format == 1);
 	if (no_sandbox)
 		sandbox_never();
-	int words = program->verbs ? verb_find(&r) : 0;
 	if (print_config) {
 		printf("%s", buf_cstr(&r.config));
 		usage_end();
@@ -431,7 +419,6 @@ options_read(const struct program *program, const struct option_spec *specs, int
 	for (int i = 0; i < r.operands_n; i++)
 		argv[argc - r.operands_n + i] = r.operands[i];
 	int first = argc - r.operands_n + words;
-	free(r.given);
 	free(r.operands);
 	free(r.specs);
 	buf_free(&r.config);
