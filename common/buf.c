@@ -74,6 +74,18 @@ buf_i64(struct buf *b, int64_t v)
 }
 
 void
+buf_number(struct buf *b, struct slice digits)
+{
+	size_t sign = digits.n > 0 && digits.p[0] == '-';
+	bool integer = digits.n > sign && strspn(digits.p + sign, "0123456789") >= digits.n - sign;
+	for (size_t i = 0; i < digits.n; i++) {
+		if (integer && i > sign && (digits.n - i) % 3 == 0)
+			buf_char(b, ',');
+		buf_char(b, digits.p[i]);
+	}
+}
+
+void
 buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list ap, again;

@@ -70,6 +70,8 @@ buf_text(struct buf *b, const char *text)
 
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
+/* Appends digits in groups of three, "12,345"; what is no integer as it is. */
+void buf_number(struct buf *b, struct slice digits);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Appends `s` as a JSON string with its quotes. `s` must be valid UTF-8; the shortest escapes are used, so equal

@@ -18,19 +18,11 @@ static const char *const names[] = {"error", "warn", "info", "debug", "trace"};
 static const char *log_program;
 static char *log_source_name;
 static enum log_level log_limit = LOG_INFO;
-static bool log_json;
+static bool log_json, log_plain; /* plain: for die_usage() */
 
 /* The lines' buffers. They are made large enough for any line at the start: the message may be that memory is out. */
 enum { MESSAGE_BYTES = 1000, SOURCE_BYTES = 300, LINE_ROOM = 32 << 10 };
 static struct buf log_buf, log_clean;
-
-void
-log_init(const char *program)
-{
-	log_program = program;
-	buf_reserve(&log_buf, LINE_ROOM);
-	buf_reserve(&log_clean, LINE_ROOM);
-}
 
 void
 log_set(enum log_level level, bool json)
@@ -59,7 +51,7 @@ static struct site {
 	const char *format;
 	enum log_level level;
 	int64_t since;
-	unsigned said, held;
+	unsigned count;
 	char last[200];
 } sites[SITES];
 static bool holding;
@@ -69,16 +61,14 @@ static void __attribute__((format(printf, 2, 3))) log_more(enum log_level level,
 static void
 site_end(struct site *s)
 {
-	char number[32], *p = number + sizeof number - 1;
-	*p = '\0';
-	for (unsigned n = s->held, i = 0; s->held && (n || i == 0); n /= 10, i++) {
-		if (i && i % 3 == 0)
-			*--p = ',';
-		*--p = (char)('0' + n % 10);
+	char held[16];
+	if (s->count > BURST) {
+		snprintf(held, sizeof held, "%u", s->count - BURST);
+		log_clean.len = 0;
+		buf_number(&log_clean, slice_of(held));
+		log_more(s->level, "… and %s more, the last: %s", buf_cstr(&log_clean), s->last);
 	}
-	if (s->held)
-		log_more(s->level, "… and %s more, the last: %s", p, s->last);
-	s->held = s->said = 0;
+	s->count = 0;
 }
 
 void
@@ -87,13 +77,12 @@ log_repeats(bool all)
 	if (!holding)
 		return;
 	int64_t now = clock_now();
-	bool left = false;
+	holding = false;
 	for (struct site *s = sites; s < sites + SITES; s++) {
-		if (s->held && (all || now - s->since >= WINDOW_US))
+		if (all || now - s->since >= WINDOW_US)
 			site_end(s);
-		left |= s->held > 0;
+		holding |= s->count > BURST;
 	}
-	holding = left;
 }
 
 static void
@@ -102,35 +91,31 @@ repeats_at_exit(void)
 	log_repeats(true);
 }
 
-/* Whether a line may be said now; else it is counted. */
+void
+log_init(const char *program)
+{
+	log_program = program;
+	buf_reserve(&log_buf, LINE_ROOM);
+	buf_reserve(&log_clean, LINE_ROOM);
+	atexit(repeats_at_exit);
+}
+
+/* Whether a line may be written now; else it is counted. */
 static bool __attribute__((format(printf, 2, 0))) admit(enum log_level level, const char *format, va_list ap)
 {
-	int saved = errno;
 	int64_t now = clock_now();
-	errno = saved;
 	struct site *s = sites;
-	for (struct site *i = sites; i < sites + SITES; i++) {
-		if (i->format == format) {
+	for (struct site *i = sites; i < sites + SITES && s->format != format; i++)
+		if (i->format == format || i->since < s->since)
 			s = i;
-			break;
-		}
-		s = i->since < s->since ? i : s;
-	}
 	if (s->format != format || now - s->since >= WINDOW_US) {
 		site_end(s);
 		*s = (struct site){.format = format, .level = level, .since = now};
 	}
-	if (s->said < BURST) {
-		s->said++;
+	if (++s->count <= BURST)
 		return true;
-	}
-	static bool registered;
-	if (!registered)
-		atexit(repeats_at_exit);
-	registered = holding = true;
-	s->held++;
+	holding = true;
 	vsnprintf(s->last, sizeof s->last, format, ap);
-	errno = saved;
 	return false;
 }
 
@@ -145,14 +130,6 @@ log_safe(const char *text, size_t most)
 		for (n = most; n > 0 && ((unsigned char)log_clean.p[n] & 0xc0) == 0x80; n--)
 			continue;
 	return (struct slice){log_clean.p, n};
-}
-
-static void
-log_write(void)
-{
-	ssize_t ignored = write(STDERR_FILENO, log_buf.p, log_buf.len);
-	(void)ignored;
-	log_buf.len = 0;
 }
 
 /* Appends text to the line, as its format wants it. */
@@ -171,16 +148,23 @@ static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level,
 	char text[4 * MESSAGE_BYTES], when[TIME_TEXT];
 	vsnprintf(text, sizeof text, format, ap);
 	time_format(clock_wall(), when);
-	buf_printf(&log_buf,
-	    log_json ? "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":" : "%s %s %s[%d] ",
-	    when, names[level], log_program ? log_program : program_invocation_short_name, (int)getpid());
+	const char *program = log_program ? log_program : program_invocation_short_name;
+	if (log_plain)
+		buf_printf(&log_buf, "%s: ", program);
+	else
+		buf_printf(&log_buf,
+		    log_json ? "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":"
+			     : "%s %s %s[%d] ",
+		    when, names[level], program, (int)getpid());
 	log_add(text, MESSAGE_BYTES);
 	if (log_source_name) {
 		buf_text(&log_buf, log_json ? ",\"source\":" : " source=");
 		log_add(log_source_name, SOURCE_BYTES);
 	}
 	buf_text(&log_buf, log_json ? "}\n" : "\n");
-	log_write();
+	ssize_t ignored = write(STDERR_FILENO, log_buf.p, log_buf.len);
+	(void)ignored;
+	log_buf.len = 0;
 	errno = saved;
 }
 
@@ -189,11 +173,14 @@ log_at(enum log_level level, const char *format, ...)
 {
 	if (!log_wants(level))
 		return;
+	int saved = errno;
 	va_list ap, again;
 	va_start(ap, format);
 	va_copy(again, ap);
 	/* Who wants to see everything does. */
-	if (log_limit >= LOG_DEBUG || admit(level, format, again))
+	bool admitted = log_limit >= LOG_DEBUG || admit(level, format, again);
+	errno = saved;
+	if (admitted)
 		log_line(level, format, ap);
 	va_end(again);
 	va_end(ap);
@@ -223,17 +210,8 @@ die_usage(const char *format, ...)
 {
 	va_list ap;
 	va_start(ap, format);
-	if (log_json) {
-		log_line(LOG_ERROR, format, ap);
-	} else {
-		char text[4 * MESSAGE_BYTES];
-		vsnprintf(text, sizeof text, format, ap);
-		log_buf.len = 0;
-		buf_printf(&log_buf, "%s: ", log_program);
-		buf_slice(&log_buf, log_safe(text, MESSAGE_BYTES));
-		buf_char(&log_buf, '\n');
-		log_write();
-	}
+	log_plain = !log_json;
+	log_line(LOG_ERROR, format, ap);
 	va_end(ap);
 	exit(EXIT_PERMANENT);
 }

@@ -95,40 +95,30 @@ write_some(struct output *o, struct slice s, bool wait, size_t *done)
 	return 0;
 }
 
-/* The same under the lock of a shared output, of which s is whole lines: let go of only where a line has ended. */
+/* Of a shared output whole lines are written, under its lock, which is let go of only where a line has ended. */
 static int
-write_locked(struct output *o, struct slice s, bool wait, size_t *done)
+output_write(struct output *o, bool wait)
 {
+	struct slice s = slice_buf(&o->buf);
+	const char *end = o->shared && s.n ? memrchr(s.p, '\n', s.n) : NULL;
 	bool fresh = o->shared && !o->held;
-	size_t newline = 1;
-	*done = 0;
+	size_t newline = 1, done = 0;
+	if (o->shared)
+		s.n = end ? (size_t)(end + 1 - s.p) : 0;
 	if (s.n == 0)
 		return 0;
 	int have = fresh ? lock_take(o, wait) : 1;
 	if (have == 0)
 		return 0;
 	if (have < 0 || (o->torn && write_some(o, SLICE("\n"), wait, &newline) != 0)) {
-		*done = s.n;
+		buf_drop(&o->buf, s.n);
 		return -1;
 	}
 	o->torn = newline == 0;
-	if (!o->torn && write_some(o, s, wait, done) != 0)
-		return -1;
-	bool whole = *done > 0 ? s.p[*done - 1] == '\n' : fresh;
-	return o->shared && whole ? lock_release(o) : 0;
-}
-
-static int
-output_write(struct output *o, bool wait)
-{
-	size_t done;
-	struct slice s = slice_buf(&o->buf);
-	const char *end = o->shared && s.n ? memrchr(s.p, '\n', s.n) : NULL;
-	if (o->shared)
-		s.n = end ? (size_t)(end + 1 - s.p) : 0;
-	int result = write_locked(o, s, wait, &done);
+	int result = o->torn ? 0 : write_some(o, s, wait, &done);
+	bool whole = done > 0 ? s.p[done - 1] == '\n' : fresh;
 	buf_drop(&o->buf, done);
-	return result;
+	return result == 0 && o->shared && whole ? lock_release(o) : result;
 }
 
 int
@@ -141,13 +131,6 @@ int
 output_some(struct output *o)
 {
 	return output_write(o, false);
-}
-
-int
-output_through(struct output *o, struct slice s)
-{
-	size_t done;
-	return output_flush(o) != 0 ? -1 : write_locked(o, s, true, &done);
 }
 
 void

@@ -30,8 +30,6 @@ int output_flush(struct output *o);
  */
 int output_some(struct output *o);
 
-/* Writes what is buffered and then s, which is not copied for it, as output_flush does; shared, s is whole lines. */
-int output_through(struct output *o, struct slice s);
 static inline bool
 output_full(const struct output *o)
 {

@@ -74,19 +74,6 @@ table_column(struct table *t, struct slice name, enum table_kind kind)
 	t->column[t->columns++].kind = kind;
 }
 
-/* Appends digits in groups of three; what is no integer as it is. */
-static void
-table_number(struct buf *out, struct slice s)
-{
-	size_t sign = s.n > 0 && s.p[0] == '-';
-	bool integer = s.n > sign && strspn(s.p + sign, "0123456789") >= s.n - sign;
-	for (size_t i = 0; i < s.n; i++) {
-		if (integer && i > sign && (s.n - i) % 3 == 0)
-			buf_char(out, ',');
-		buf_char(out, s.p[i]);
-	}
-}
-
 /* Decides on the layout, by the rows that are held. Where these are all, columns without any content are left out. */
 static void
 table_lay_out(struct table *t, bool all)
@@ -176,7 +163,7 @@ table_cell(struct table *t, struct slice text, struct buf *out)
 {
 	size_t at = t->cells.len;
 	if (t->column[t->cell].kind == TABLE_NUMBER)
-		table_number(&t->cells, text);
+		buf_number(&t->cells, text);
 	else
 		buf_safe(&t->cells, text);
 	struct slice s = {t->cells.p + at, t->cells.len - at};

@@ -178,9 +178,9 @@ status_json(const struct pipelines *ps, const struct database *db, const struct 
 static void
 text_count(struct buf *b, uint64_t v)
 {
-	if (v >= 1000)
-		text_count(b, v / 1000);
-	buf_printf(b, v >= 1000 ? ",%03u" : "%u", (unsigned)(v % 1000));
+	char digits[24];
+	snprintf(digits, sizeof digits, "%" PRIu64, v);
+	buf_number(b, slice_of(digits));
 }
 
 static void
