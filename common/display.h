@@ -1,6 +1,6 @@
 /* Records as lines for people: what a terminal shows instead of NDJSON. */
-#ifndef ACCTFLOW_TEXT_H
-#define ACCTFLOW_TEXT_H
+#ifndef ACCTFLOW_DISPLAY_H
+#define ACCTFLOW_DISPLAY_H
 
 #include "options.h"
 #include "record.h"

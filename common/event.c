@@ -3,8 +3,6 @@
 
 #include "time.h"
 
-#include <string.h>
-
 static void
 open_event(struct buf *b, const char *name)
 {
@@ -149,13 +147,10 @@ void
 event_update(struct buf *b, struct slice source, const struct update *u)
 {
 	size_t start = b->len;
-	buf_char(b, '{');
 	add_place(b, source, u->offset);
 	event_update_body(b, u, &no_record);
 	event_update_end(b, u->trace, u->arrive_ms);
-	/* The first member has no comma. */
-	memmove(b->p + start + 1, b->p + start + 2, b->len - start - 2);
-	b->len--;
+	b->p[start] = '{'; /* instead of the first member's comma */
 }
 
 static void

@@ -101,7 +101,6 @@ member_put(
 		given_twice(r, name, token.p);
 	} else {
 		r->m[m] = value;
-		r->set |= UINT64_C(1) << m;
 		r->escaped |= (uint64_t)s->escaped << m;
 		r->spaced[m] = s->spaced;
 		/* It was not known for data while it was scanned. */
@@ -200,8 +199,7 @@ record_parse(const char *p, const char *end, struct record *r)
 {
 	struct json_scan s = {0};
 	_Static_assert(M_COUNT <= 64, "a bit a member");
-	for (; r->set; r->set &= r->set - 1)
-		r->m[__builtin_ctzll(r->set)] = (struct slice){0};
+	memset(r->m, 0, sizeof r->m);
 	r->escaped = 0;
 	r->fault = (struct json_fault){0};
 	r->member = (struct slice){0};

@@ -29,8 +29,7 @@ struct lead {
 struct record {
 	/* The members' values as they stand in the line, strings with their quotes, empty where missing. */
 	struct slice m[M_COUNT];
-	uint64_t set;		 /* which members those are, a bit each */
-	uint64_t escaped;	 /* which of them have a backslash in a string */
+	uint64_t escaped;	 /* which of them have a backslash in a string, a bit each */
 	bool spaced[M_COUNT];	 /* there is white space between the value's tokens */
 	struct buf compact;	 /* data without that white space, where there is some */
 	const char *end;	 /* one past the object */

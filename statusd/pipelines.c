@@ -255,3 +255,12 @@ pipelines_label(const struct pipelines *ps, const struct pipeline *p, struct buf
 	buf_safe(b, slice_of(p->source));
 	buf_printf(b, " %s: ", p->shard);
 }
+
+void
+pipelines_quote(const char *text, struct buf *b)
+{
+	struct buf safe = {0};
+	buf_safe(&safe, slice_of(text));
+	buf_json(b, slice_buf(&safe));
+	buf_free(&safe);
+}

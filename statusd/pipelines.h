@@ -61,4 +61,7 @@ struct progress pipelines_progress(const struct pipelines *ps);
 /* Appends "SOURCE I/N: " if there is more than one pipeline. */
 void pipelines_label(const struct pipelines *ps, const struct pipeline *p, struct buf *b);
 
+/* Appends text from outside in quotes, made safe to print, as JSON and Prometheus both have it. */
+void pipelines_quote(const char *text, struct buf *b);
+
 #endif

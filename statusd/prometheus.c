@@ -19,27 +19,19 @@ prometheus_gauge(struct buf *b, const char *name, const char *help, double v)
 	buf_printf(b, "acctflow_%s %.17g\n", name, v);
 }
 
-/* Appends NAME="VALUE", escaped. */
 static void
 prometheus_label(struct buf *b, const char *name, const char *value)
 {
-	struct buf safe = {0};
-	buf_safe(&safe, slice_of(value));
-	buf_printf(b, "%s=\"", name);
-	for (size_t i = 0; i < safe.len; i++) {
-		if (safe.p[i] == '\\' || safe.p[i] == '"')
-			buf_char(b, '\\');
-		buf_char(b, safe.p[i]);
-	}
-	buf_char(b, '"');
-	buf_free(&safe);
+	buf_printf(b, "%s=", name);
+	pipelines_quote(value, b);
 }
 
-/* Appends a sample of a pipeline: NAME{source="…",shard="…"MORE} VALUE */
+/* Appends a sample of a pipeline: NAMESUFFIX{source="…",shard="…"MORE} VALUE */
 static void
-prometheus_sample(struct buf *b, const char *name, const struct pipeline *p, const char *more, double v)
+prometheus_sample(
+    struct buf *b, const char *name, const char *suffix, const struct pipeline *p, const char *more, double v)
 {
-	buf_printf(b, "acctflow_%s{", name);
+	buf_printf(b, "acctflow_%s%s{", name, suffix);
 	prometheus_label(b, "source", p->source);
 	buf_char(b, ',');
 	prometheus_label(b, "shard", p->shard);
@@ -57,25 +49,23 @@ prometheus_histogram(struct buf *b, const struct pipelines *ps, enum histogram w
 	    {"commit_seconds", "From handing a batch to the database to its commit.", WRITER, 1e6},
 	    {"arrival_to_emitted_seconds", "From an update's arrival at writer to its event being emitted.", ACK, 1e6},
 	    {"callback_lateness_seconds", "From when a callback was due to when it fired.", TIMERD, 1e6}};
-	char name[64], le[32];
-	prometheus_head(b, shown[which].name, "histogram", shown[which].help);
+	const char *name = shown[which].name;
+	char le[32];
+	prometheus_head(b, name, "histogram", shown[which].help);
 	for (size_t k = 0; k < ps->n; k++) {
 		const struct pipeline *p = &ps->all[k];
 		const struct metrics_histogram *h = &p->program[shown[which].program].metrics.histogram[which];
 		uint64_t sum = 0;
-		snprintf(name, sizeof name, "%s_bucket", shown[which].name);
 		for (int i = 0; i < METRICS_BUCKETS; i++) {
 			snprintf(le, sizeof le, ",le=\"+Inf\"");
 			if (i < METRICS_BUCKETS - 1)
 				snprintf(
 				    le, sizeof le, ",le=\"%g\"", (double)metrics_bounds[which][i] / shown[which].unit);
 			sum += h->count[i];
-			prometheus_sample(b, name, p, le, (double)sum);
+			prometheus_sample(b, name, "_bucket", p, le, (double)sum);
 		}
-		snprintf(name, sizeof name, "%s_sum", shown[which].name);
-		prometheus_sample(b, name, p, "", (double)h->sum / shown[which].unit);
-		snprintf(name, sizeof name, "%s_count", shown[which].name);
-		prometheus_sample(b, name, p, "", (double)sum);
+		prometheus_sample(b, name, "_sum", p, "", (double)h->sum / shown[which].unit);
+		prometheus_sample(b, name, "_count", p, "", (double)sum);
 	}
 }
 
@@ -145,14 +135,14 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 			const double v[] = {(double)w[METRIC_BATCHES], (double)(w[METRIC_RETRIES] + a[METRIC_RETRIES]),
 			    p->overdue, (double)p->lag_records, p->lag_records < 0 ? -1 : p->lag_seconds};
 			if (v[s] >= 0)
-				prometheus_sample(b, shown[s][0], p, "", v[s]);
+				prometheus_sample(b, shown[s][0], "", p, "", v[s]);
 		}
 	}
 	prometheus_head(b, "up", "gauge", "Whether the program runs.");
 	for (size_t i = 0; i < ps->n * PROGRAMS; i++) {
 		const struct pipeline *p = &ps->all[i / PROGRAMS];
 		snprintf(label, sizeof label, ",program=\"%s\"", program_names[i % PROGRAMS]);
-		prometheus_sample(b, "up", p, label, p->program[i % PROGRAMS].state != STOPPED);
+		prometheus_sample(b, "up", "", p, label, p->program[i % PROGRAMS].state != STOPPED);
 	}
 }
 

@@ -43,12 +43,9 @@ history_add(struct history *h, const struct pipelines *ps, const struct database
 static void
 json_text(struct buf *b, const char *name, const char *text)
 {
-	struct buf safe = {0};
-	buf_safe(&safe, slice_of(text));
 	buf_printf(b, "\"%s\":", name);
-	buf_json(b, slice_buf(&safe));
+	pipelines_quote(text, b);
 	buf_char(b, ',');
-	buf_free(&safe);
 }
 
 /* The lines of `why`. */
