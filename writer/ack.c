@@ -30,7 +30,7 @@ enum {
 struct load {
 	size_t events;
 	int64_t acknowledged;	     /* -1: nothing new */
-	struct pg_param outcomes[7]; /* as sql/outcomes_insert.sql has them */
+	struct pg_array outcomes[4]; /* the first ones of sql/outcomes_insert.sql */
 };
 
 struct ack {
@@ -60,10 +60,10 @@ load_clear(struct load *l)
 {
 	l->events = 0;
 	l->acknowledged = -1;
-	pg_array_text(&l->outcomes[0]);
-	pg_array_bigint(&l->outcomes[1]);
-	pg_array_time(&l->outcomes[2]);
-	pg_array_bool(&l->outcomes[3]);
+	pg_array(&l->outcomes[0], PG_TEXTS);
+	pg_array(&l->outcomes[1], PG_BIGINTS);
+	pg_array(&l->outcomes[2], PG_TIMES);
+	pg_array(&l->outcomes[3], PG_BOOLS);
 }
 
 static bool
@@ -112,7 +112,7 @@ static void
 outcome_note(struct ack *a, bool failed)
 {
 	const struct record *r = &a->record;
-	struct pg_param *p = a->next->outcomes;
+	struct pg_array *p = a->next->outcomes;
 	uint64_t version;
 	int64_t t;
 	struct slice id = record_text(r, M_ID, &a->scratch);
@@ -128,40 +128,32 @@ outcome_note(struct ack *a, bool failed)
 	pg_push_bool(&p[3], failed);
 }
 
-/* The source that `begin` names: by hand its claim is made when there is something to record. */
+/* What follows is of the source that the record names: by hand it is claimed when there is something to record. */
 static void
-begin_note(struct ack *a)
+source_set(struct ack *a)
 {
 	struct source *s = &a->source;
-	a->ended = false;
-	a->real_clock = !record_is(&a->record, M_CLOCK, "virtual");
-	if (a->o->token_given)
-		return;
-	shard_read(record_text(&a->record, M_SHARD, &a->scratch), &s->shard);
-	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
+	if (shard_read(record_text(&a->record, M_SHARD, &a->scratch), &s->shard) != 0)
+		s->shard = SHARD_WHOLE;
 	s->name.len = 0;
-	buf_slice(&s->name, name);
+	buf_slice(&s->name, record_text(&a->record, M_SOURCE, &a->scratch));
 	s->token = a->acknowledged = -1;
 	log_source(buf_cstr(&s->name));
 }
 
-/* Whether what the record means must wait: it is of another source than what is to be recorded. */
+/* By hand: takes the source from the record. Returns false where the record must wait, since what is to be recorded is
+ * of another one. */
 static bool
-source_waits(struct ack *a)
+source_follow(struct ack *a)
 {
-	struct source *s = &a->source;
 	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
 	bool begins = record_is(&a->record, M_EVENT, "begin"); /* perhaps another shard */
-	if (name.n == 0 || a->o->token_given || (!begins && slice_same(name, slice_buf(&s->name))))
-		return false;
-	if (a->recording || !load_empty(a->next))
+	if (a->o->token_given || (!begins && (name.n == 0 || slice_same(name, slice_buf(&a->source.name)))))
 		return true;
-	s->shard = SHARD_WHOLE;
-	s->name.len = 0;
-	buf_slice(&s->name, name);
-	s->token = a->acknowledged = -1;
-	log_source(buf_cstr(&s->name));
-	return false;
+	if (name.n && (a->recording || !load_empty(a->next)))
+		return false;
+	source_set(a);
+	return true;
 }
 
 static int64_t
@@ -180,7 +172,7 @@ event_note(struct ack *a, struct slice line)
 		return true;
 	if (!record_is(r, M_EVENT, "cancelled"))
 		open_close(a);
-	if (source_waits(a))
+	if (!source_follow(a))
 		return false;
 	if (record_is(r, M_EVENT, "indexed")) {
 		latency_count(a);
@@ -188,12 +180,11 @@ event_note(struct ack *a, struct slice line)
 	} else if (record_is(r, M_EVENT, "ignored") || record_is(r, M_EVENT, "rejected")) {
 		a->open = offset_of(r, M_OFFSET);
 		open_close(a);
-	} else if (record_is(r, M_EVENT, "fired")) {
-		outcome_note(a, false);
-	} else if (record_is(r, M_EVENT, "failed")) {
-		outcome_note(a, true);
+	} else if (record_is(r, M_EVENT, "fired") || record_is(r, M_EVENT, "failed")) {
+		outcome_note(a, record_is(r, M_EVENT, "failed"));
 	} else if (record_is(r, M_EVENT, "begin")) {
-		begin_note(a);
+		a->ended = false;
+		a->real_clock = !record_is(r, M_CLOCK, "virtual");
 	} else if (record_is(r, M_EVENT, "end")) {
 		a->ended = true;
 		a->open = offset_of(r, M_LAST_OFFSET);
@@ -205,26 +196,11 @@ event_note(struct ack *a, struct slice line)
 	return true;
 }
 
-/* Writes on what is between two places of the input's buffer. */
-static void
-write_on(struct ack *a, const char *from, const char *to)
-{
-	const char *end = a->in.buf.p + a->in.buf.len;
-	bool lacks = to > end; /* the last line lacks its newline */
-	if (from < to)
-		buf_add(&a->out.buf, from, (size_t)((lacks ? end : to) - from));
-	if (lacks)
-		buf_char(&a->out.buf, '\n');
-	if (a->out.buf.len && output_flush(&a->out) != 0)
-		output_failed();
-}
-
 /* Passes on the lines that were read, as many as a load may hold. */
 static void
 lines_pass(struct ack *a)
 {
 	a->blocked = false;
-	const char *from = a->in.buf.p, *to = from; /* lines behind one another that are yet to be written */
 	while (a->next->events < MOST_HELD) {
 		struct lines before = a->in;
 		struct slice line;
@@ -241,18 +217,11 @@ lines_pass(struct ack *a)
 			a->blocked = true;
 			break;
 		}
-		if (a->style.people) {
-			display_record(&a->out.buf, a->style, line);
-		} else {
-			if (line.p != to) {
-				write_on(a, from, to);
-				from = line.p;
-			}
-			to = line.p + line.n + 1;
-		}
+		display_record(&a->out.buf, a->style, line);
 		a->next->events++;
 	}
-	write_on(a, from, to);
+	if (a->out.buf.len && output_flush(&a->out) != 0)
+		output_failed();
 	latency_observe(a);
 }
 
@@ -270,29 +239,23 @@ source_take(struct ack *a)
 static void
 record_start(struct ack *a)
 {
-	struct load *l = a->recording;
-	struct pg_param *p = l->outcomes, q[3] = {0};
-	bool sourced = a->source.token >= 0;
-	/* Outcomes alone are no more to be recorded than offsets, once the database has gone back. */
-	int64_t known = l->acknowledged < 0 ? a->acknowledged : l->acknowledged;
-	pg_set_i64(&p[6], known);
-	p[6].null = !sourced || known < 0;
-	pg_set_i64(&p[4], a->source.pipeline);
-	pg_set_i64(&p[5], a->source.token);
-	p[4].null = !sourced;
+	const struct load *l = a->recording;
+	const struct pg_array *o = l->outcomes;
+	struct pg_param pipeline = pg_null_param(), token = pipeline, known = pipeline;
 	pg_queue(a->pg, PG_BEGIN, NULL, 0);
-	if (sourced) {
-		pg_set_i64(&q[0], a->source.pipeline);
-		pg_set_i64(&q[1], a->source.token);
-		pg_set_i64(&q[2], known);
-		q[2].null = known < 0;
-		pg_queue(a->pg, sql_deliveries_advance, q, 3);
+	if (a->source.token >= 0) {
+		pipeline = pg_i64_param(a->source.pipeline);
+		token = pg_i64_param(a->source.token);
+		/* Outcomes alone are no more to be recorded than offsets, once the database has gone back. */
+		known = pg_offset_param(l->acknowledged < 0 ? a->acknowledged : l->acknowledged);
+		pg_queue(a->pg, sql_deliveries_advance, PG_PARAMS(pipeline, token, known));
 	}
-	if (p[0].count)
-		pg_queue(a->pg, sql_outcomes_insert, p, 7);
+	if (o[0].count)
+		pg_queue(a->pg, sql_outcomes_insert,
+		    PG_PARAMS(pg_array_param(&o[0]), pg_array_param(&o[1]), pg_array_param(&o[2]),
+			pg_array_param(&o[3]), pipeline, token, known));
 	pg_queue(a->pg, "COMMIT", NULL, 0);
 	pg_start(a->pg);
-	pg_params_free(q, 3);
 }
 
 /* A try failed. */
@@ -465,13 +428,6 @@ ack_main(const struct writer_options *o)
 	if (cut_off)
 		log_error("the program feeding this one died (its input stopped without an `end` event)");
 	source_release(a.pg, &a.source, sql_deliveries_release);
-	for (int i = 0; i < 2; i++)
-		pg_params_free(a.loads[i].outcomes, 7);
-	buf_free(&a.in.buf);
-	buf_free(&a.out.buf);
-	buf_free(&a.scratch);
-	record_free(&a.record);
-	source_free(&a.source);
 	pg_free(a.pg);
 	log_source(NULL);
 	return cut_off ? EXIT_TEMPORARY : EXIT_OK;

@@ -42,7 +42,6 @@ int
 claim_main(const struct writer_options *o)
 {
 	struct source s = {.shard = o->shard};
-	struct pg_param p[1] = {0};
 	int64_t pid, shards;
 	if (!o->source)
 		die(EXIT_PERMANENT, "claim wants --source NAME");
@@ -53,13 +52,11 @@ claim_main(const struct writer_options *o)
 		failed(pg, status, "claim the source");
 	if (shards != o->shard.count)
 		source_shards_differ(&s, shards);
-	pg_set_i64(&p[0], s.pipeline);
-	status = pg_exec(pg, sql_pipelines_show, p, 1);
+	status = pg_exec(pg, sql_pipelines_show, PG_PARAMS(pg_i64_param(s.pipeline)));
 	if (status != PG_OK)
 		failed(pg, status, "read where the source stands");
 	rows_print(pg);
-	pg_params_free(p, 1);
-	source_free(&s);
+	buf_free(&s.name);
 	pg_free(pg);
 	return EXIT_OK;
 }
@@ -95,7 +92,7 @@ pending_main(const struct writer_options *o)
 			failed(pg, status, "read what is pending");
 		buf_free(&out.buf);
 	}
-	source_free(&s);
+	buf_free(&s.name);
 	pg_free(pg);
 	return EXIT_OK;
 }

@@ -4,12 +4,10 @@
 #include "writer.h"
 
 #include "log.h"
-#include "query.h"
 #include "sandbox.h"
 #include "schema.h"
 #include "source.h"
 #include "sql.h"
-#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +18,6 @@ static struct writer_options options = {
 
 static int roles_main(const struct writer_options *o);
 static int migrate_main(const struct writer_options *o);
-static int status_main(const struct writer_options *o);
 
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
 enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, PENDING, CLAIM };
@@ -49,10 +46,10 @@ static int (*const mains[])(const struct writer_options *) = {
     [MIGRATE] = migrate_main,
     [ROLES] = roles_main,
     [STATUS] = status_main,
-    [SOURCES] = query_sources,
-    [RICHEST] = query_richest,
-    [HISTORY] = query_history,
-    [REJECTED] = query_rejected,
+    [SOURCES] = sources_main,
+    [RICHEST] = richest_main,
+    [HISTORY] = history_main,
+    [REJECTED] = rejected_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
 };
@@ -198,12 +195,6 @@ roles_main(const struct writer_options *o)
 	    fflush(stdout) != 0)
 		die(EXIT_TEMPORARY, "could not write standard output: %m");
 	return EXIT_OK;
-}
-
-static int
-status_main(const struct writer_options *o)
-{
-	return o->interval ? watch_main(o) : query_status(o);
 }
 
 int

@@ -38,23 +38,6 @@ struct run {
 	bool stopped;	     /* nothing more is read */
 };
 
-/* A record is made in the output, or beside it where it is displayed. */
-static struct buf *
-emit_open(struct run *r)
-{
-	r->line.len = 0;
-	return r->style.people ? &r->line : &r->out.buf;
-}
-
-static void
-emit_close(struct run *r)
-{
-	if (r->style.people)
-		display_record(&r->out.buf, r->style, slice_buf(&r->line));
-	else
-		buf_char(&r->out.buf, '\n');
-}
-
 /* Everything that an earlier process committed has been emitted again. */
 static void
 emit_caughtup(struct run *r)
@@ -62,16 +45,18 @@ emit_caughtup(struct run *r)
 	struct buf token = {0};
 	r->catching_up = false;
 	buf_json(&token, slice_buf(&r->source.name));
-	event_caughtup(emit_open(r), slice_buf(&token));
-	emit_close(r);
+	r->line.len = 0;
+	event_caughtup(&r->line, slice_buf(&token));
+	display_record(&r->out.buf, r->style, slice_buf(&r->line));
 	buf_free(&token);
 }
 
 static void
 emit_item(struct run *r, const struct batch *b, const struct item *it)
 {
-	struct buf *out = emit_open(r);
+	struct buf *out = &r->line;
 	struct slice source = slice_buf(&b->token);
+	out->len = 0;
 	if (it->kind == ITEM_REJECTED) {
 		struct reject j = statements_reject(b, it, &r->text, &r->scratch);
 		event_rejected(out, source, it->offset, &j, it->arrive_ms, it->ingested_at, it->replayed);
@@ -85,7 +70,7 @@ emit_item(struct run *r, const struct batch *b, const struct item *it)
 		event_ignored(out, source, it->offset, item_id(b, it), it->version, verdict_name[it->verdict],
 		    it->current, it->ingested_at, it->replayed);
 	}
-	emit_close(r);
+	display_record(&r->out.buf, r->style, slice_buf(out));
 }
 
 /* Emits the batch that was committed until the output is full. Returns false when all of it is emitted. */
@@ -330,22 +315,6 @@ run_loop(struct run *r)
 	}
 }
 
-static void
-run_free(struct run *r)
-{
-	source_free(&r->source);
-	commit_free(&r->commit);
-	batch_reader_free(&r->reader);
-	record_free(&r->record);
-	buf_free(&r->line);
-	buf_free(&r->text);
-	buf_free(&r->scratch);
-	buf_free(&r->out.buf);
-	for (int i = 0; i < 3; i++)
-		batch_free(&r->batches[i]);
-	pg_free(r->pg);
-}
-
 int
 run_main(const struct writer_options *o)
 {
@@ -373,7 +342,7 @@ run_main(const struct writer_options *o)
 		log_error("the program feeding this one died (its input stopped without an `end` event)");
 	source_release(r.pg, &r.source, sql_pipelines_release);
 	int code = cut_off ? EXIT_TEMPORARY : o->strict && r.rejected ? EXIT_REJECTED : EXIT_OK;
-	run_free(&r);
+	pg_free(r.pg);
 	log_source(NULL);
 	return code;
 }

@@ -102,17 +102,17 @@ schema_check(struct pg *pg)
 static void
 schema_check_server(struct pg *pg)
 {
-	if (pg_server_version(pg) < 130000)
-		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer",
-		    pg_server_version(pg) / 10000);
-	enum pg_status status = pg_exec(pg, "SHOW server_encoding", NULL, 0);
+	enum pg_status status = pg_exec(
+	    pg, "SELECT current_setting('server_version_num')::integer / 10000, getdatabaseencoding()", NULL, 0);
 	if (status != PG_OK)
-		schema_failed(pg, status, "ask for the encoding");
-	if (!slice_is(pg_text(pg, 0, 0, 0), "UTF8"))
+		schema_failed(pg, status, "ask for the server's version and encoding");
+	if (pg_i64(pg, 0, 0, 0) < 13)
+		die(EXIT_PERMANENT, "the server is PostgreSQL %s, acctflow needs 13 or newer", pg_text(pg, 0, 0, 0).p);
+	if (!slice_is(pg_text(pg, 0, 0, 1), "UTF8"))
 		die(EXIT_PERMANENT,
 		    "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 "
 		    "NAME",
-		    pg_text(pg, 0, 0, 0).p);
+		    pg_text(pg, 0, 0, 1).p);
 }
 
 /* Begins the transaction and waits for the lock; the isolation is so that afterwards it sees what others made. */
@@ -149,14 +149,10 @@ schema_own(struct pg *pg, bool *roles)
 static enum pg_status
 schema_apply(struct pg *pg, int version)
 {
-	struct pg_param p[2] = {0};
 	enum pg_status status = pg_script(pg, migrations[version - 1]);
-	pg_set_i64(&p[0], version);
-	pg_set_i64(&p[1], schema_hash(version));
-	if (status == PG_OK)
-		status = pg_exec(pg, "INSERT INTO acctflow.migrations (version, hash) VALUES ($1, $2)", p, 2);
-	pg_params_free(p, 2);
-	return status;
+	return status != PG_OK ? status
+			       : pg_exec(pg, "INSERT INTO acctflow.migrations (version, hash) VALUES ($1, $2)",
+				     PG_PARAMS(pg_i64_param(version), pg_i64_param(schema_hash(version))));
 }
 
 /* One attempt at all that is missing. *before: the version that was found. */

@@ -47,8 +47,8 @@ enum pg_status source_look(struct pg *pg, struct source *s, bool delivery, bool 
 void source_behind(int64_t committed, int64_t known);
 
 /* Queues the statement with which every transaction for the source begins. Its result has one row where the pipeline is
- * still ours: its committed offset. `p` has space for 2. */
-void source_lock(struct pg *pg, const struct source *s, struct pg_param *p);
+ * still ours: its committed offset. */
+void source_lock(struct pg *pg, const struct source *s);
 
 /* Finds the number of the pipeline. */
 enum pg_status source_find(struct pg *pg, struct source *s);
@@ -59,7 +59,5 @@ enum pg_status source_claim_delivery(struct pg *pg, struct source *s);
 /* Says that no backend works for the source any more, where it is still ours: behind a proxy backends outlive us. Where
  * that fails nothing is lost. */
 void source_release(struct pg *pg, const struct source *s, const char *sql);
-
-void source_free(struct source *s);
 
 #endif

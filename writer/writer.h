@@ -35,5 +35,11 @@ int run_main(const struct writer_options *o);
 int ack_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
+int status_main(const struct writer_options *o);
+int watch_main(const struct writer_options *o); /* status --interval */
+int sources_main(const struct writer_options *o);
+int richest_main(const struct writer_options *o);
+int history_main(const struct writer_options *o);
+int rejected_main(const struct writer_options *o);
 
 #endif
