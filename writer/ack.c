@@ -412,7 +412,7 @@ ack_main(const struct writer_options *o)
 	load_clear(&a.loads[0]);
 	load_clear(&a.loads[1]);
 	metrics_open("ack");
-	a.pg = writer_connect(o, "acctflow ack");
+	a.pg = writer_open(o, "acctflow ack", true);
 	if (o->source && o->token_given) {
 		buf_text(&a.source.name, o->source);
 		if (source_find(a.pg, &a.source) != PG_OK)

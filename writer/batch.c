@@ -30,18 +30,6 @@ batch_clear(struct batch *b)
 		buf_free(&b->text);
 }
 
-void
-batch_free(struct batch *b)
-{
-	batch_clear(b);
-	buf_free(&b->text);
-	buf_free(&b->source);
-	buf_free(&b->token);
-	free(b->kept);
-	free(b->items);
-	*b = (struct batch){0};
-}
-
 bool
 batch_fits(struct batch *b, size_t bytes)
 {

@@ -78,7 +78,6 @@ struct batch {
 };
 
 void batch_clear(struct batch *b); /* empties it; memory is kept */
-void batch_free(struct batch *b);
 
 /* Whether `bytes` more of text still fit; makes the space in an empty batch, which takes any. */
 bool batch_fits(struct batch *b, size_t bytes);

@@ -45,7 +45,7 @@ claim_main(const struct writer_options *o)
 	int64_t pid, shards;
 	if (!o->source)
 		die(EXIT_PERMANENT, "claim wants --source NAME");
-	struct pg *pg = writer_connect(o, "acctflow claim");
+	struct pg *pg = writer_open(o, "acctflow claim", true);
 	buf_text(&s.name, o->source);
 	enum pg_status status = source_claim(pg, &s, CLAIM_DELIVERY, &pid, &shards);
 	if (status != PG_OK)
@@ -68,7 +68,7 @@ pending_main(const struct writer_options *o)
 	enum pg_status status = PG_OK;
 	struct output out;
 	/* The supervisor asks for pipelines before it claims any; the database may be empty yet. */
-	struct pg *pg = (o->pipelines ? writer_connect : writer_look)(o, "acctflow pending");
+	struct pg *pg = writer_open(o, "acctflow pending", o->pipelines);
 	if (o->pipelines) {
 		status = pg_exec(pg, sql_pipelines_pending, NULL, 0);
 		if (status != PG_OK)

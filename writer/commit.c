@@ -311,12 +311,9 @@ static void
 copy_go_on(struct commit *c)
 {
 	struct slice piece = statements_copy(&c->statements, &c->range, &c->copy_at);
-	if (piece.n) {
-		pg_copy_piece(c->pg, piece);
-		return;
-	}
-	c->state = COMMIT_COPIED;
-	pg_copy_end(c->pg);
+	if (!piece.n)
+		c->state = COMMIT_COPIED;
+	pg_copy(c->pg, piece);
 }
 
 static enum commit_status

@@ -292,15 +292,12 @@ pg_copy_step(struct pg *pg, struct pg_wait *wait)
 }
 
 void
-pg_copy_piece(struct pg *pg, struct slice bytes)
+pg_copy(struct pg *pg, struct slice bytes)
 {
-	pg_begin(pg, PG_COPY, pg->conn && PQputCopyData(pg->conn, bytes.p, (int)bytes.n) == 1);
-}
-
-void
-pg_copy_end(struct pg *pg)
-{
-	pg_begin(pg, PG_SIMPLE, pg->conn && PQputCopyEnd(pg->conn, NULL) == 1);
+	if (bytes.n)
+		pg_begin(pg, PG_COPY, pg->conn && PQputCopyData(pg->conn, bytes.p, (int)bytes.n) == 1);
+	else
+		pg_begin(pg, PG_SIMPLE, pg->conn && PQputCopyEnd(pg->conn, NULL) == 1);
 }
 
 static void

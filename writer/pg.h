@@ -55,11 +55,10 @@ void pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, siz
  * until the next pg_queue. After any error the transaction is over; call pg_ready before anything else. */
 void pg_start(struct pg *pg);
 
-/* COPY … FROM STDIN within an open transaction, outside of a pipeline: start; then any number of pieces of rows
- * (copied), then the end; each is gone on with by pg_step until PG_OK. */
+/* COPY … FROM STDIN within an open transaction, outside of a pipeline: start; then any number of pieces of rows, then
+ * an empty one, which ends it. Each is gone on with by pg_step until PG_OK. */
 void pg_copy_start(struct pg *pg, const char *sql);
-void pg_copy_piece(struct pg *pg, struct slice bytes);
-void pg_copy_end(struct pg *pg);
+void pg_copy(struct pg *pg, struct slice bytes);
 
 /* Goes on with what was started. PG_WAIT: *wait says for what. */
 enum pg_status pg_step(struct pg *pg, struct pg_wait *wait);

@@ -128,7 +128,7 @@ query_found(struct query *q, const char *what, const char *name)
 static int
 query_run(const struct writer_options *o, const char *title, const char *sql, const char *what, const char *name)
 {
-	struct query q = {.pg = writer_look(o, "acctflow query"), .title = title};
+	struct query q = {.pg = writer_open(o, "acctflow query", false), .title = title};
 	struct buf with_json = {0};
 	sigset_t none;
 	/* There is nothing to be finished: ^C ends it as it ends any other program. */

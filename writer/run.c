@@ -325,7 +325,7 @@ run_main(const struct writer_options *o)
 	/* Memory that a large batch takes goes back to the system, not to a heap that others hold pieces of. */
 	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	metrics_open("writer");
-	r.pg = writer_connect(o, "acctflow writer");
+	r.pg = writer_open(o, "acctflow writer", true);
 	output_open(&r.out, STDOUT_FILENO);
 	r.reader = (struct batch_reader){
 	    .in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES}, .most = o->batch, .epoch = o->epoch};

@@ -321,7 +321,7 @@ queue_rejects(struct statements *s, struct pg *pg, const struct range *r)
 		struct reject j = statements_reject(r->b, it, &s->text, &s->scratch);
 		if (it->kind == ITEM_UPDATE) {
 			s->reason.len = 0;
-			verdict_conflict(&s->reason, it->version);
+			buf_printf(&s->reason, "version %lld is known with other content", (long long)it->version);
 			j.reason = slice_buf(&s->reason);
 		}
 		push_optional(&p[OFFSET], it->offset);

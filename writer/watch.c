@@ -103,8 +103,8 @@ watch_look(struct watch *w)
 		status = schema_read(w->db, &version);
 	if (status != PG_OK)
 		return status;
-	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", version > 0 ? version : 0, schema_version());
-	if (version != schema_version())
+	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", version > 0 ? version : 0, SCHEMA_VERSION);
+	if (version != SCHEMA_VERSION)
 		return PG_OK;
 	status = watch_run(w, sql_watch, NULL, 0);
 	uint64_t mark = HASH_FNV1A;

@@ -24,11 +24,9 @@ struct writer_options {
 /* Says where the database is, and how long it is tried. */
 void writer_configure(const struct writer_options *o, uint64_t deadline);
 
-/* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
-struct pg *writer_connect(const struct writer_options *o, const char *application);
-
-/* The same for a verb that only looks: it migrates nothing, and exits where there is nothing to look at. */
-struct pg *writer_look(const struct writer_options *o, const char *application);
+/* A new connection with the schema checked: migrated where that is needed and allowed, else as it is, for a verb that
+ * only looks. Exits where that fails. */
+struct pg *writer_open(const struct writer_options *o, const char *application, bool migrates);
 
 /* The verbs: each returns the exit code. */
 int run_main(const struct writer_options *o);

@@ -2,7 +2,7 @@
 /* A batch's text stays where it is while it is filled, its members are what was put
  * in, and its tables find each account and version, whatever was added and in which
  * order. */
-#include "writer/batch.h"
+#include "batch.h"
 
 #include "tap.h"
 

@@ -58,11 +58,11 @@ copy(struct pg *pg, const char *line, int pieces)
 	pg_copy_start(pg, "COPY public.copied FROM STDIN");
 	enum pg_status status = pg_finish(pg);
 	for (int i = 0; status == PG_OK && i < pieces; i++) {
-		pg_copy_piece(pg, slice_of(line));
+		pg_copy(pg, slice_of(line));
 		status = pg_finish(pg);
 	}
 	if (status == PG_OK) {
-		pg_copy_end(pg);
+		pg_copy(pg, (struct slice){0});
 		status = pg_finish(pg);
 	}
 	return status == PG_OK ? pg_exec(pg, "COMMIT", NULL, 0) : status;
@@ -125,11 +125,11 @@ losses(struct pg *pg, struct pg *other)
 	pg_exec(other, "SELECT pg_terminate_backend($1, 10000)", PG_PARAMS(pg_i64_param(backend)));
 	enum pg_status status = PG_OK;
 	for (int i = 0; i < 1000 && status == PG_OK; i++) {
-		pg_copy_piece(pg, SLICE("1\tx\n"));
+		pg_copy(pg, SLICE("1\tx\n"));
 		status = pg_finish(pg);
 	}
 	if (status == PG_OK) {
-		pg_copy_end(pg);
+		pg_copy(pg, (struct slice){0});
 		status = pg_finish(pg);
 	}
 	tap_ok(status == PG_RETRY, "a backend that ends within a COPY: %s", pg_error(pg));

@@ -4,6 +4,7 @@
  * batches, and wherever, the verdicts are those of the model. */
 #include "writer/verdict.h"
 
+#include "batch.h"
 #include "tap.h"
 
 #include <inttypes.h>
