@@ -225,16 +225,6 @@ lines_pass(struct ack *a)
 	latency_observe(a);
 }
 
-/* Takes ack's side of the source, where that is to be done. */
-static enum pg_status
-source_take(struct ack *a)
-{
-	struct source *s = &a->source;
-	if (s->name.len == 0 || s->token >= 0)
-		return PG_OK;
-	return source_claim_delivery(a->pg, s);
-}
-
 /* Queues and starts the one transaction of the load. */
 static void
 record_start(struct ack *a)
@@ -273,32 +263,20 @@ record_failed(struct ack *a, enum pg_status status)
 	a->until = clock_now() + (a->tries < 8 ? 10000 << a->tries : 2000000);
 }
 
-/* Nothing was recorded: another pipeline has taken over, or the database lost what was committed. */
-static void
-record_refused(struct ack *a)
-{
-	bool taken;
-	int64_t committed;
-	enum pg_status status = source_look(a->pg, &a->source, true, &taken, &committed);
-	if (status != PG_OK) {
-		record_failed(a, status);
-		return;
-	}
-	if (taken)
-		die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
-	source_behind(committed, a->recording->acknowledged < 0 ? a->acknowledged : a->recording->acknowledged);
-	exit(EXIT_TEMPORARY);
-}
-
 static void
 record_done(struct ack *a)
 {
+	int64_t known = a->recording->acknowledged < 0 ? a->acknowledged : a->recording->acknowledged;
+	int code;
 	if (a->source.token >= 0 && pg_rows(a->pg, 1) == 0) {
-		record_refused(a);
+		/* Nothing was recorded: another pipeline has taken over, or the database lost what was committed. */
+		enum pg_status status = source_lost(a->pg, &a->source, true, known, &code);
+		if (status == PG_OK)
+			exit(code);
+		record_failed(a, status);
 		return;
 	}
-	if (a->source.token >= 0 && a->recording->acknowledged >= 0)
-		a->acknowledged = a->recording->acknowledged;
+	a->acknowledged = known;
 	metrics_add(METRIC_BATCHES, 1);
 	a->until = clock_now() + (a->recording->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 	load_clear(a->recording);
@@ -337,8 +315,8 @@ load_turn(struct ack *a, struct pg_wait *wait)
 		if (status == PG_WAIT)
 			return;
 		bool ready = status == PG_OK && !a->claimed;
-		if (ready)
-			status = source_take(a);
+		if (ready && a->source.name.len && a->source.token < 0)
+			status = source_claim_delivery(a->pg, &a->source);
 		if (status != PG_OK) {
 			record_failed(a, status);
 		} else if (ready) {

@@ -42,16 +42,13 @@ int
 claim_main(const struct writer_options *o)
 {
 	struct source s = {.shard = o->shard};
-	int64_t pid, shards;
 	if (!o->source)
 		die(EXIT_PERMANENT, "claim wants --source NAME");
 	struct pg *pg = writer_open(o, "acctflow claim", true);
 	buf_text(&s.name, o->source);
-	enum pg_status status = source_claim(pg, &s, CLAIM_DELIVERY, &pid, &shards);
+	enum pg_status status = source_claim(pg, &s, CLAIM_DELIVERY);
 	if (status != PG_OK)
 		failed(pg, status, "claim the source");
-	if (shards != o->shard.count)
-		source_shards_differ(&s, shards);
 	status = pg_exec(pg, sql_pipelines_show, PG_PARAMS(pg_i64_param(s.pipeline)));
 	if (status != PG_OK)
 		failed(pg, status, "read where the source stands");

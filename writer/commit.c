@@ -246,21 +246,16 @@ lock_check(struct commit *c)
 {
 	if (!c->range.source)
 		return COMMIT_WAIT;
-	int64_t committed;
 	if (pg_rows(c->pg, 2) == 0) {
-		bool taken;
-		enum pg_status status = source_look(c->pg, c->source, false, &taken, &committed);
+		int code;
+		enum pg_status status = source_lost(c->pg, c->source, false, c->source->committed, &code);
 		if (status != PG_OK)
 			return range_failed(c, status);
-		if (taken) {
-			log_error("another writer has taken the source over; this one stops");
-			return COMMIT_REFUSED;
-		}
-	} else {
-		committed = pg_i64(c->pg, 2, 0, 0);
-		if (committed == c->source->committed)
-			return COMMIT_WAIT;
+		return code == EXIT_PERMANENT ? COMMIT_REFUSED : COMMIT_RETRIES_OVER;
 	}
+	int64_t committed = pg_i64(c->pg, 2, 0, 0);
+	if (committed == c->source->committed)
+		return COMMIT_WAIT;
 	source_behind(committed, c->source->committed);
 	return COMMIT_RETRIES_OVER;
 }

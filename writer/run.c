@@ -112,51 +112,31 @@ emit_rest(struct run *r)
 	} while (more);
 }
 
-/* The claim under which we were to write is not the database's. Ends the program, or returns why that could not be
- * seen. */
-static enum pg_status
-source_lost(struct run *r)
-{
-	struct source *s = &r->source;
-	bool taken;
-	int64_t committed;
-	s->token = r->claim;
-	enum pg_status status = source_look(r->pg, s, false, &taken, &committed);
-	if (status != PG_OK)
-		return status;
-	if (taken)
-		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
-	die(EXIT_TEMPORARY, "the database has lost the claim of this source (a failover, or a restored backup?)");
-}
-
 /* One try to take hold of the source: by the claim that was made for us, else by one of our own, which is made once
  * only, or we would take back what somebody took over from us meanwhile. */
 static enum pg_status
 source_take(struct run *r, bool *claimed)
 {
 	struct source *s = &r->source;
-	int64_t pid = 0, shards = s->shard.count;
 	unsigned how = CLAIM_OWN | (r->o->resume ? CLAIM_DELIVERY : CLAIM_POLITE);
 	enum pg_status status = pg_connect(r->pg);
 	if (status == PG_OK)
-		status = *claimed ? source_join(r->pg, s) : source_claim(r->pg, s, how, &pid, &shards);
+		status = *claimed ? source_join(r->pg, s) : source_claim(r->pg, s, how);
 	if (status != PG_OK)
 		return status;
-	if (pid)
-		die(EXIT_PERMANENT,
-		    "another writer works on this source (database process %lld); wait for it, or name another with "
-		    "reader --source",
-		    (long long)pid);
-	if (shards != s->shard.count)
-		source_shards_differ(s, shards);
 	*claimed = true;
 	r->claim = s->token >= 0 ? s->token : r->claim;
 	if (s->token >= 0 && r->reader.next->begins) {
 		record_parse_line(item_line(r->reader.next, r->reader.next->items), &r->record);
 		status = source_begin(r->pg, s, &r->record, r->o->resume);
 	}
-	if (status == PG_OK && s->token < 0)
-		status = source_lost(r);
+	if (status != PG_OK || s->token >= 0)
+		return status;
+	int code;
+	s->token = r->claim;
+	status = source_lost(r->pg, s, false, -1, &code);
+	if (status == PG_OK)
+		exit(code);
 	return status;
 }
 

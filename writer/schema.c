@@ -78,14 +78,21 @@ schema_judge(int version)
 		    SCHEMA_VERSION);
 }
 
-void
-schema_check(struct pg *pg)
+static int
+schema_find(struct pg *pg)
 {
 	int version;
 	enum pg_status status = schema_read(pg, &version);
 	if (status != PG_OK)
 		schema_failed(pg, status, "read the schema's version");
 	schema_judge(version);
+	return version;
+}
+
+void
+schema_check(struct pg *pg)
+{
+	int version = schema_find(pg);
 	if (version == SCHEMA_NONE)
 		die(EXIT_PERMANENT, "there is nothing in this database yet; is --db or PGHOST right? supervisor run or "
 				    "writer migrate begins");
@@ -175,12 +182,9 @@ schema_attempt(struct pg *pg, int *before)
 void
 schema_migrate(struct pg *pg)
 {
-	int version;
 	schema_check_server(pg);
-	enum pg_status status = schema_read(pg, &version);
-	if (status != PG_OK)
-		schema_failed(pg, status, "read the schema's version");
-	schema_judge(version);
+	enum pg_status status;
+	int version = schema_find(pg);
 	if (version == SCHEMA_VERSION)
 		return;
 	/* What passes is tried again: another's lock, an idle transaction that the server ended. */

@@ -54,31 +54,28 @@ claim_take(struct pg *pg, struct source *s, unsigned how)
 }
 
 enum pg_status
-source_claim(struct pg *pg, struct source *s, unsigned how, int64_t *pid, int64_t *shards)
+source_claim(struct pg *pg, struct source *s, unsigned how)
 {
 	const struct pg_param name = pg_text_param(slice_buf(&s->name)), shard = pg_i64_param(s->shard.index);
-	*pid = 0;
 	s->token = s->delivered = s->committed = -1;
 	pg_queue(pg, sql_pipelines_add, PG_PARAMS(name, shard, pg_i64_param(s->shard.count)));
 	pg_queue(pg, sql_inputs_shards, PG_PARAMS(name));
 	pg_queue(pg, sql_pipelines_owner, PG_PARAMS(name, shard));
 	enum pg_status status = pg_run(pg);
-	*shards = status == PG_OK && pg_rows(pg, 1) ? pg_i64(pg, 1, 0, 0) : s->shard.count;
-	if (status == PG_OK && how & CLAIM_POLITE && pg_rows(pg, 2) > 0)
-		*pid = pg_i64(pg, 2, 0, 0);
-	else if (status == PG_OK && *shards == s->shard.count)
-		status = claim_take(pg, s, how);
-	return status;
-}
-
-void
-source_shards_differ(const struct source *s, int64_t shards)
-{
-	die(EXIT_PERMANENT,
-	    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it anew "
-	    "with "
-	    "another",
-	    (int)s->name.len, s->name.p, (long long)shards, shards == 1 ? "" : "s", (unsigned)s->shard.count);
+	if (status != PG_OK)
+		return status;
+	if (how & CLAIM_POLITE && pg_rows(pg, 2) > 0)
+		die(EXIT_PERMANENT,
+		    "another writer works on this source (database process %lld); wait for it, or name another with "
+		    "reader --source",
+		    (long long)pg_i64(pg, 2, 0, 0));
+	int64_t shards = pg_rows(pg, 1) ? pg_i64(pg, 1, 0, 0) : s->shard.count;
+	if (shards != s->shard.count)
+		die(EXIT_PERMANENT,
+		    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it "
+		    "anew with another",
+		    (int)s->name.len, s->name.p, (long long)shards, shards == 1 ? "" : "s", (unsigned)s->shard.count);
+	return claim_take(pg, s, how);
 }
 
 enum pg_status
@@ -155,18 +152,6 @@ source_find(struct pg *pg, struct source *s)
 	return status;
 }
 
-enum pg_status
-source_look(struct pg *pg, struct source *s, bool delivery, bool *taken, int64_t *committed)
-{
-	enum pg_status status = source_find(pg, s);
-	if (status == PG_OK)
-		status = pg_exec(pg, sql_deliveries_token, PG_PARAMS(pg_i64_param(s->pipeline)));
-	bool known = status == PG_OK && pg_rows(pg, 0) > 0;
-	*taken = known && pg_i64(pg, 0, 0, delivery) > s->token;
-	*committed = known ? pg_i64(pg, 0, 0, 2) : -1;
-	return status;
-}
-
 void
 source_behind(int64_t committed, int64_t known)
 {
@@ -179,6 +164,25 @@ source_behind(int64_t committed, int64_t known)
 		  "restored backup?); what the input still has is read again",
 	    buf_cstr(&last), (long long)known);
 	buf_free(&last);
+}
+
+enum pg_status
+source_lost(struct pg *pg, struct source *s, bool delivery, int64_t known, int *code)
+{
+	enum pg_status status = source_find(pg, s);
+	if (status == PG_OK)
+		status = pg_exec(pg, sql_deliveries_token, PG_PARAMS(pg_i64_param(s->pipeline)));
+	if (status != PG_OK)
+		return status;
+	bool there = pg_rows(pg, 0) > 0;
+	*code = there && pg_i64(pg, 0, 0, delivery) > s->token ? EXIT_PERMANENT : EXIT_TEMPORARY;
+	if (*code == EXIT_PERMANENT)
+		log_error("another %s has taken the source over; this one stops", delivery ? "pipeline" : "writer");
+	else if (known < 0)
+		log_error("the database has lost the claim of this source (a failover, or a restored backup?)");
+	else
+		source_behind(there ? pg_i64(pg, 0, 0, 2) : -1, known);
+	return PG_OK;
 }
 
 enum pg_status
