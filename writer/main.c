@@ -63,11 +63,11 @@ static int (*const mains[])(const struct writer_options *) = {
     [ACK] = ack_main,
     [MIGRATE] = migrate_main,
     [ROLES] = roles_main,
-    [STATUS] = status_main,
-    [SOURCES] = sources_main,
-    [RICHEST] = richest_main,
-    [HISTORY] = history_main,
-    [REJECTED] = rejected_main,
+    [STATUS] = query_main,
+    [SOURCES] = query_main,
+    [RICHEST] = query_main,
+    [HISTORY] = query_main,
+    [REJECTED] = query_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
 };
@@ -184,6 +184,7 @@ main(int argc, char **argv)
 {
 	loop_init();
 	int at = options_read(&program, specs, argc, argv);
+	options.verb = verbs[verb].name;
 	options.operand = at < argc ? argv[at] : NULL;
 	return mains[verb](&options);
 }

@@ -145,31 +145,20 @@ query_run(const struct writer_options *o, const char *title, const char *sql, co
 }
 
 int
-status_main(const struct writer_options *o)
+query_main(const struct writer_options *o)
 {
-	return o->interval ? watch_main(o) : query_run(o, "Sources, by shard", sql_status, "source", o->source);
-}
-
-int
-sources_main(const struct writer_options *o)
-{
-	return query_run(o, "Sources", sql_sources, "source", o->source);
-}
-
-int
-richest_main(const struct writer_options *o)
-{
-	return query_run(o, "Highest-token account of each type", sql_richest, "account of type", o->type);
-}
-
-int
-history_main(const struct writer_options *o)
-{
-	return query_run(o, "Versions", sql_history, "account", o->operand);
-}
-
-int
-rejected_main(const struct writer_options *o)
-{
-	return query_run(o, "Rejected records", sql_rejected, "source", o->source);
+	const struct {
+		const char *verb, *title, *sql, *what, *name;
+	} queries[] =
+	    {
+		{"status", "Sources, by shard", sql_status, "source", o->source},
+		{"sources", "Sources", sql_sources, "source", o->source},
+		{"richest", "Highest-token account of each type", sql_richest, "account of type", o->type},
+		{"history", "Versions", sql_history, "account", o->operand},
+		{"rejected", "Rejected records", sql_rejected, "source", o->source},
+	    },
+	  *q = queries;
+	while (strcmp(q->verb, o->verb) != 0)
+		q++;
+	return o->interval && q->sql == sql_status ? watch_main(o) : query_run(o, q->title, q->sql, q->what, q->name);
 }

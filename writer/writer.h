@@ -12,7 +12,7 @@ enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what i
 
 struct writer_options {
 	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock;
-	const char *operand; /* history's account id */
+	const char *verb, *operand; /* the operand is history's account id */
 	struct shard shard;
 	uint64_t batch, deadline, token, interval;
 	bool token_given, resume, strict, pipelines;
@@ -33,11 +33,7 @@ int run_main(const struct writer_options *o);
 int ack_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
-int status_main(const struct writer_options *o);
+int query_main(const struct writer_options *o); /* those that only look */
 int watch_main(const struct writer_options *o); /* status --interval */
-int sources_main(const struct writer_options *o);
-int richest_main(const struct writer_options *o);
-int history_main(const struct writer_options *o);
-int rejected_main(const struct writer_options *o);
 
 #endif
