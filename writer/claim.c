@@ -24,12 +24,8 @@ rows_print(struct pg *pg)
 		if (row)
 			buf_char(&out.buf, '\n');
 		for (int c = 0; c < pg_columns(pg, 0); c++) {
-			struct slice v = pg_text(pg, 0, row, c);
 			buf_printf(&out.buf, "%s=", pg_column(pg, 0, c));
-			if (pg_kind(pg, 0, c) == PG_BOOL)
-				buf_text(&out.buf, *v.p == 't' ? "true" : "false");
-			else
-				buf_safe(&out.buf, v);
+			buf_safe(&out.buf, pg_text(pg, 0, row, c));
 			buf_char(&out.buf, '\n');
 		}
 	}

@@ -448,7 +448,7 @@ enum pg_kind
 pg_kind(const struct pg *pg, int result, int column)
 {
 	Oid type = PQftype(pg->results[result], column);
-	return type == OID_TEXT ? PG_TEXT : type == OID_BOOL ? PG_BOOL : type == OID_JSON ? PG_JSON : PG_NUMBER;
+	return type == OID_BOOL ? PG_BOOL : type == OID_TEXT || type == OID_JSON ? PG_TEXT : PG_NUMBER;
 }
 
 bool

@@ -83,7 +83,7 @@ enum pg_status pg_script(struct pg *pg, const char *sql);
 int pg_rows(const struct pg *pg, int result);
 int pg_columns(const struct pg *pg, int result);
 const char *pg_column(const struct pg *pg, int result, int column);
-enum pg_kind { PG_TEXT, PG_BOOL, PG_JSON, PG_NUMBER };
+enum pg_kind { PG_TEXT, PG_BOOL, PG_NUMBER };
 enum pg_kind pg_kind(const struct pg *pg, int result, int column);
 bool pg_null(const struct pg *pg, int result, int row, int column);
 struct slice pg_text(const struct pg *pg, int result, int row, int column);
