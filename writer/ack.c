@@ -51,8 +51,6 @@ struct ack {
 	bool claimed, waiting; /* waiting: for a pause between two tries */
 	bool blocked;	       /* a line waits until all before it is recorded */
 	bool ended, stopped, real_clock;
-	char ingested[TIME_TEXT]; /* that of the last updates, and how many they are */
-	uint64_t same;
 };
 
 static void
@@ -72,30 +70,13 @@ load_empty(const struct load *l)
 	return l->acknowledged < 0 && l->outcomes[0].count == 0;
 }
 
-/* Notes how long the updates took that were ingested at the same time. */
+/* Notes how long the update took from its ingestion. */
 static void
-latency_observe(struct ack *a)
+latency_observe(const struct ack *a)
 {
 	int64_t t;
-	if (a->same && time_parse((struct slice){a->ingested, TIME_TEXT - 1}, &t) == 0) {
-		int64_t took = clock_now() - t;
-		metrics_observe(HISTOGRAM_EMITTED, took > 0 ? (uint64_t)took : 0, a->same);
-	}
-	a->same = 0;
-}
-
-/* Counts an `indexed`; those of a batch have the same time. */
-static void
-latency_count(struct ack *a)
-{
-	struct slice t = a->record.m[M_INGESTED_AT];
-	if (!a->real_clock || t.n != TIME_TEXT + 1 || record_has(&a->record, M_REPLAYED))
-		return;
-	if (memcmp(a->ingested, t.p + 1, TIME_TEXT - 1) != 0) {
-		latency_observe(a);
-		memcpy(a->ingested, t.p + 1, TIME_TEXT - 1);
-	}
-	a->same++;
+	if (a->real_clock && !record_has(&a->record, M_REPLAYED) && record_time(&a->record, M_INGESTED_AT, &t) == 0)
+		metrics_observe(HISTOGRAM_EMITTED, clock_now() > t ? (uint64_t)(clock_now() - t) : 0, 1);
 }
 
 /* The `indexed` that was passed on last has nothing more to come. */
@@ -175,7 +156,7 @@ event_note(struct ack *a, struct slice line)
 	if (!source_follow(a))
 		return false;
 	if (record_is(r, M_EVENT, "indexed")) {
-		latency_count(a);
+		latency_observe(a);
 		a->open = offset_of(r, M_OFFSET);
 	} else if (record_is(r, M_EVENT, "ignored") || record_is(r, M_EVENT, "rejected")) {
 		a->open = offset_of(r, M_OFFSET);
@@ -222,7 +203,6 @@ lines_pass(struct ack *a)
 	}
 	if (a->out.buf.len && output_flush(&a->out) != 0)
 		output_failed();
-	latency_observe(a);
 }
 
 /* Queues and starts the one transaction of the load. */
