@@ -20,11 +20,10 @@ void
 batch_clear(struct batch *b)
 {
 	batch_committed(b);
-	b->n = 0;
+	while (b->n)
+		free(b->items[--b->n].refused);
 	b->text.len = b->source.len = b->token.len = 0;
 	b->begins = b->ends = false;
-	while (b->kept_n)
-		free(b->kept[--b->kept_n]);
 	/* Memory that one giant record took is given back. */
 	if (b->text.cap > 2 * TEXT_BYTES)
 		buf_free(&b->text);
@@ -36,13 +35,6 @@ batch_fits(struct batch *b, size_t bytes)
 	if (b->n == 0)
 		buf_reserve(&b->text, bytes > TEXT_BYTES ? bytes : TEXT_BYTES);
 	return b->text.cap - b->text.len >= bytes;
-}
-
-const char *
-batch_keep(struct batch *b, struct slice s)
-{
-	b->kept = mem_grow(b->kept, (b->kept_n + 1) * sizeof *b->kept);
-	return b->kept[b->kept_n++] = mem_string(s);
 }
 
 void

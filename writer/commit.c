@@ -205,7 +205,7 @@ range_halve(struct commit *c)
 		log_error("the database refused a record that is no update: %s", pg_error(c->pg));
 		return COMMIT_REFUSED;
 	}
-	it->refused = batch_keep(c->b, slice_of(pg_error(c->pg)));
+	it->refused = mem_string(slice_of(pg_error(c->pg)));
 	it->kind = ITEM_REJECTED;
 	range_start(c, from, from + 1);
 	return COMMIT_WAIT;

@@ -3,6 +3,8 @@
 
 #include "sql.h"
 
+#include <stdlib.h>
+
 void
 replay_queue(struct pg *pg, const struct batch *b, const struct source *s)
 {
@@ -32,7 +34,8 @@ replay_read(struct pg *pg, struct batch *b)
 			continue;
 		it->ingested_at = pg_i64(pg, 0, row, REJECTED);
 		if (it->kind == ITEM_UPDATE && slice_is(pg_text(pg, 0, row, KIND), "refused")) {
-			it->refused = batch_keep(b, pg_text(pg, 0, row, REASON));
+			free(it->refused);
+			it->refused = mem_string(pg_text(pg, 0, row, REASON));
 		}
 	}
 }

@@ -13,7 +13,6 @@ batch_free(struct batch *b)
 	buf_free(&b->text);
 	buf_free(&b->source);
 	buf_free(&b->token);
-	free(b->kept);
 	free(b->items);
 	*b = (struct batch){0};
 }
