@@ -1,7 +1,7 @@
 -- Where a pipeline stands. Pending callbacks are counted only where that decides: for it all accounts are looked at, and a
 -- pipeline that goes on is not to wait for that.
 SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.shards, s.pipeline, p.token, s.committed_offset AS committed,
-       s.delivered_offset AS delivered, s.complete, s.broken, n.pending, coalesce(n.pending = 0, false) AS done,
+       s.delivered_offset AS delivered, s.complete::text, s.broken::text, n.pending, coalesce(n.pending = 0, false)::text AS done,
        i.seed, i.arrival, i.delay_ms AS "delayMs", i.speed, i.clock,
        CASE i.clock WHEN 'virtual' THEN to_char(i.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END AS epoch,
        s.fingerprint, p.check_offset || ':' || CASE WHEN p.check_hash < 0 THEN p.check_hash + 18446744073709551616 ELSE p.check_hash END AS "check",

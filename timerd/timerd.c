@@ -71,7 +71,7 @@ emit_fired(struct timerd *t, struct timer *r)
 	metrics_add(METRIC_FIRED, 1);
 	if (!t->virtual_clock)
 		metrics_observe(HISTOGRAM_LATENESS, now > c.due_at ? (uint64_t)(now - c.due_at) : 0, 1);
-	timer_free(r);
+	free(r);
 }
 
 static void
@@ -83,7 +83,7 @@ emit_cancelled(struct timerd *t, struct timer *r, int64_t superseded_by, bool re
 	emit(t, slice_buf(&t->line));
 	t->n.cancelled++;
 	metrics_add(METRIC_CANCELLED, 1);
-	timer_free(r);
+	free(r);
 }
 
 /* Fires what is due at `now` until about `most` bytes were emitted. Returns false when there is more. */
@@ -132,7 +132,7 @@ on_indexed(struct timerd *t)
 	bool set = schedule(t, replayed, replayed);
 	/* Recorded as fired before it was replayed: by a run that took up what was pending, without the input. */
 	if (set && record_has(&t->record, M_FIRED_AT))
-		timer_free(timers_take(t->timers, t->schedule.id, t->schedule.version));
+		free(timers_take(t->timers, t->schedule.id, t->schedule.version));
 }
 
 static void

@@ -153,9 +153,3 @@ timers_count(const struct timers *t)
 {
 	return t->count;
 }
-
-void
-timer_free(struct timer *r)
-{
-	free(r);
-}

@@ -29,7 +29,7 @@ struct timers *timers_new(void);
 void timers_free(struct timers *t);
 
 /* Sets the account's callback. Returns false where it has one whose version is not older: nothing changes. Else *old is
- * the one it replaces, or NULL; it is no longer pending and belongs to the caller, who frees it by timer_free. `id` and
+ * the one it replaces, or NULL; it is no longer pending and belongs to the caller, who frees it. `id` and
  * `content` are copied. id.n <= TIMER_ID_MAX, content.n < 4 GiB. */
 bool timers_set(struct timers *t, struct slice id, int64_t version, int64_t due, bool recovered, struct slice content,
     struct timer **old);
@@ -56,7 +56,5 @@ timer_content(const struct timer *r)
 {
 	return (struct slice){r->text + r->id_size, r->size - r->id_size};
 }
-
-void timer_free(struct timer *r);
 
 #endif

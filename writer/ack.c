@@ -30,7 +30,7 @@ enum {
 struct load {
 	size_t events;
 	int64_t acknowledged;	     /* -1: nothing new */
-	struct pg_param outcomes[7]; /* as sql/outcomes_insert.sql has them */
+	struct pg_array outcomes[4]; /* the first ones of sql/outcomes_insert.sql */
 };
 
 struct ack {
@@ -51,8 +51,6 @@ struct ack {
 	bool claimed, waiting; /* waiting: for a pause between two tries */
 	bool blocked;	       /* a line waits until all before it is recorded */
 	bool ended, stopped, real_clock;
-	char ingested[TIME_TEXT]; /* that of the last updates, and how many they are */
-	uint64_t same;
 };
 
 static void
@@ -60,10 +58,10 @@ load_clear(struct load *l)
 {
 	l->events = 0;
 	l->acknowledged = -1;
-	pg_array_text(&l->outcomes[0]);
-	pg_array_bigint(&l->outcomes[1]);
-	pg_array_time(&l->outcomes[2]);
-	pg_array_bool(&l->outcomes[3]);
+	pg_array(&l->outcomes[0], PG_TEXTS);
+	pg_array(&l->outcomes[1], PG_BIGINTS);
+	pg_array(&l->outcomes[2], PG_TIMES);
+	pg_array(&l->outcomes[3], PG_BOOLS);
 }
 
 static bool
@@ -72,30 +70,13 @@ load_empty(const struct load *l)
 	return l->acknowledged < 0 && l->outcomes[0].count == 0;
 }
 
-/* Notes how long the updates took that were ingested at the same time. */
+/* Notes how long the update took from its ingestion. */
 static void
-latency_observe(struct ack *a)
+latency_observe(const struct ack *a)
 {
 	int64_t t;
-	if (a->same && time_parse((struct slice){a->ingested, TIME_TEXT - 1}, &t) == 0) {
-		int64_t took = clock_now() - t;
-		metrics_observe(HISTOGRAM_EMITTED, took > 0 ? (uint64_t)took : 0, a->same);
-	}
-	a->same = 0;
-}
-
-/* Counts an `indexed`; those of a batch have the same time. */
-static void
-latency_count(struct ack *a)
-{
-	struct slice t = a->record.m[M_INGESTED_AT];
-	if (!a->real_clock || t.n != TIME_TEXT + 1 || record_has(&a->record, M_REPLAYED))
-		return;
-	if (memcmp(a->ingested, t.p + 1, TIME_TEXT - 1) != 0) {
-		latency_observe(a);
-		memcpy(a->ingested, t.p + 1, TIME_TEXT - 1);
-	}
-	a->same++;
+	if (a->real_clock && !record_has(&a->record, M_REPLAYED) && record_time(&a->record, M_INGESTED_AT, &t) == 0)
+		metrics_observe(HISTOGRAM_EMITTED, clock_now() > t ? (uint64_t)(clock_now() - t) : 0, 1);
 }
 
 /* The `indexed` that was passed on last has nothing more to come. */
@@ -112,7 +93,7 @@ static void
 outcome_note(struct ack *a, bool failed)
 {
 	const struct record *r = &a->record;
-	struct pg_param *p = a->next->outcomes;
+	struct pg_array *p = a->next->outcomes;
 	uint64_t version;
 	int64_t t;
 	struct slice id = record_text(r, M_ID, &a->scratch);
@@ -128,40 +109,32 @@ outcome_note(struct ack *a, bool failed)
 	pg_push_bool(&p[3], failed);
 }
 
-/* The source that `begin` names: by hand its claim is made when there is something to record. */
+/* What follows is of the source that the record names: by hand it is claimed when there is something to record. */
 static void
-begin_note(struct ack *a)
+source_set(struct ack *a)
 {
 	struct source *s = &a->source;
-	a->ended = false;
-	a->real_clock = !record_is(&a->record, M_CLOCK, "virtual");
-	if (a->o->token_given)
-		return;
-	shard_read(record_text(&a->record, M_SHARD, &a->scratch), &s->shard);
-	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
+	if (shard_read(record_text(&a->record, M_SHARD, &a->scratch), &s->shard) != 0)
+		s->shard = SHARD_WHOLE;
 	s->name.len = 0;
-	buf_slice(&s->name, name);
+	buf_slice(&s->name, record_text(&a->record, M_SOURCE, &a->scratch));
 	s->token = a->acknowledged = -1;
 	log_source(buf_cstr(&s->name));
 }
 
-/* Whether what the record means must wait: it is of another source than what is to be recorded. */
+/* By hand: takes the source from the record. Returns false where the record must wait, since what is to be recorded is
+ * of another one. */
 static bool
-source_waits(struct ack *a)
+source_follow(struct ack *a)
 {
-	struct source *s = &a->source;
 	struct slice name = record_text(&a->record, M_SOURCE, &a->scratch);
 	bool begins = record_is(&a->record, M_EVENT, "begin"); /* perhaps another shard */
-	if (name.n == 0 || a->o->token_given || (!begins && slice_same(name, slice_buf(&s->name))))
-		return false;
-	if (a->recording || !load_empty(a->next))
+	if (a->o->token_given || (!begins && (name.n == 0 || slice_same(name, slice_buf(&a->source.name)))))
 		return true;
-	s->shard = SHARD_WHOLE;
-	s->name.len = 0;
-	buf_slice(&s->name, name);
-	s->token = a->acknowledged = -1;
-	log_source(buf_cstr(&s->name));
-	return false;
+	if (name.n && (a->recording || !load_empty(a->next)))
+		return false;
+	source_set(a);
+	return true;
 }
 
 static int64_t
@@ -180,20 +153,19 @@ event_note(struct ack *a, struct slice line)
 		return true;
 	if (!record_is(r, M_EVENT, "cancelled"))
 		open_close(a);
-	if (source_waits(a))
+	if (!source_follow(a))
 		return false;
 	if (record_is(r, M_EVENT, "indexed")) {
-		latency_count(a);
+		latency_observe(a);
 		a->open = offset_of(r, M_OFFSET);
 	} else if (record_is(r, M_EVENT, "ignored") || record_is(r, M_EVENT, "rejected")) {
 		a->open = offset_of(r, M_OFFSET);
 		open_close(a);
-	} else if (record_is(r, M_EVENT, "fired")) {
-		outcome_note(a, false);
-	} else if (record_is(r, M_EVENT, "failed")) {
-		outcome_note(a, true);
+	} else if (record_is(r, M_EVENT, "fired") || record_is(r, M_EVENT, "failed")) {
+		outcome_note(a, record_is(r, M_EVENT, "failed"));
 	} else if (record_is(r, M_EVENT, "begin")) {
-		begin_note(a);
+		a->ended = false;
+		a->real_clock = !record_is(r, M_CLOCK, "virtual");
 	} else if (record_is(r, M_EVENT, "end")) {
 		a->ended = true;
 		a->open = offset_of(r, M_LAST_OFFSET);
@@ -205,26 +177,11 @@ event_note(struct ack *a, struct slice line)
 	return true;
 }
 
-/* Writes on what is between two places of the input's buffer. */
-static void
-write_on(struct ack *a, const char *from, const char *to)
-{
-	const char *end = a->in.buf.p + a->in.buf.len;
-	bool lacks = to > end; /* the last line lacks its newline */
-	if (from < to)
-		buf_add(&a->out.buf, from, (size_t)((lacks ? end : to) - from));
-	if (lacks)
-		buf_char(&a->out.buf, '\n');
-	if (a->out.buf.len && output_flush(&a->out) != 0)
-		output_failed();
-}
-
 /* Passes on the lines that were read, as many as a load may hold. */
 static void
 lines_pass(struct ack *a)
 {
 	a->blocked = false;
-	const char *from = a->in.buf.p, *to = from; /* lines behind one another that are yet to be written */
 	while (a->next->events < MOST_HELD) {
 		struct lines before = a->in;
 		struct slice line;
@@ -241,58 +198,34 @@ lines_pass(struct ack *a)
 			a->blocked = true;
 			break;
 		}
-		if (a->style.people) {
-			display_record(&a->out.buf, a->style, line);
-		} else {
-			if (line.p != to) {
-				write_on(a, from, to);
-				from = line.p;
-			}
-			to = line.p + line.n + 1;
-		}
+		display_record(&a->out.buf, a->style, line);
 		a->next->events++;
 	}
-	write_on(a, from, to);
-	latency_observe(a);
-}
-
-/* Takes ack's side of the source, where that is to be done. */
-static enum pg_status
-source_take(struct ack *a)
-{
-	struct source *s = &a->source;
-	if (s->name.len == 0 || s->token >= 0)
-		return PG_OK;
-	return source_claim_delivery(a->pg, s);
+	if (a->out.buf.len && output_flush(&a->out) != 0)
+		output_failed();
 }
 
 /* Queues and starts the one transaction of the load. */
 static void
 record_start(struct ack *a)
 {
-	struct load *l = a->recording;
-	struct pg_param *p = l->outcomes, q[3] = {0};
-	bool sourced = a->source.token >= 0;
-	/* Outcomes alone are no more to be recorded than offsets, once the database has gone back. */
-	int64_t known = l->acknowledged < 0 ? a->acknowledged : l->acknowledged;
-	pg_set_i64(&p[6], known);
-	p[6].null = !sourced || known < 0;
-	pg_set_i64(&p[4], a->source.pipeline);
-	pg_set_i64(&p[5], a->source.token);
-	p[4].null = !sourced;
+	const struct load *l = a->recording;
+	const struct pg_array *o = l->outcomes;
+	struct pg_param pipeline = pg_null_param(), token = pipeline, known = pipeline;
 	pg_queue(a->pg, PG_BEGIN, NULL, 0);
-	if (sourced) {
-		pg_set_i64(&q[0], a->source.pipeline);
-		pg_set_i64(&q[1], a->source.token);
-		pg_set_i64(&q[2], known);
-		q[2].null = known < 0;
-		pg_queue(a->pg, sql_deliveries_advance, q, 3);
+	if (a->source.token >= 0) {
+		pipeline = pg_i64_param(a->source.pipeline);
+		token = pg_i64_param(a->source.token);
+		/* Outcomes alone are no more to be recorded than offsets, once the database has gone back. */
+		known = pg_offset_param(l->acknowledged < 0 ? a->acknowledged : l->acknowledged);
+		pg_queue(a->pg, sql_deliveries_advance, PG_PARAMS(pipeline, token, known));
 	}
-	if (p[0].count)
-		pg_queue(a->pg, sql_outcomes_insert, p, 7);
+	if (o[0].count)
+		pg_queue(a->pg, sql_outcomes_insert,
+		    PG_PARAMS(pg_array_param(&o[0]), pg_array_param(&o[1]), pg_array_param(&o[2]),
+			pg_array_param(&o[3]), pipeline, token, known));
 	pg_queue(a->pg, "COMMIT", NULL, 0);
 	pg_start(a->pg);
-	pg_params_free(q, 3);
 }
 
 /* A try failed. */
@@ -310,32 +243,20 @@ record_failed(struct ack *a, enum pg_status status)
 	a->until = clock_now() + (a->tries < 8 ? 10000 << a->tries : 2000000);
 }
 
-/* Nothing was recorded: another pipeline has taken over, or the database lost what was committed. */
-static void
-record_refused(struct ack *a)
-{
-	bool taken;
-	int64_t committed;
-	enum pg_status status = source_look(a->pg, &a->source, true, &taken, &committed);
-	if (status != PG_OK) {
-		record_failed(a, status);
-		return;
-	}
-	if (taken)
-		die(EXIT_PERMANENT, "another pipeline has taken the source over; this one stops");
-	source_behind(committed, a->recording->acknowledged < 0 ? a->acknowledged : a->recording->acknowledged);
-	exit(EXIT_TEMPORARY);
-}
-
 static void
 record_done(struct ack *a)
 {
+	int64_t known = a->recording->acknowledged < 0 ? a->acknowledged : a->recording->acknowledged;
+	int code;
 	if (a->source.token >= 0 && pg_rows(a->pg, 1) == 0) {
-		record_refused(a);
+		/* Nothing was recorded: another pipeline has taken over, or the database lost what was committed. */
+		enum pg_status status = source_lost(a->pg, &a->source, true, known, &code);
+		if (status == PG_OK)
+			exit(code);
+		record_failed(a, status);
 		return;
 	}
-	if (a->source.token >= 0 && a->recording->acknowledged >= 0)
-		a->acknowledged = a->recording->acknowledged;
+	a->acknowledged = known;
 	metrics_add(METRIC_BATCHES, 1);
 	a->until = clock_now() + (a->recording->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 	load_clear(a->recording);
@@ -374,8 +295,8 @@ load_turn(struct ack *a, struct pg_wait *wait)
 		if (status == PG_WAIT)
 			return;
 		bool ready = status == PG_OK && !a->claimed;
-		if (ready)
-			status = source_take(a);
+		if (ready && a->source.name.len && a->source.token < 0)
+			status = source_claim_delivery(a->pg, &a->source);
 		if (status != PG_OK) {
 			record_failed(a, status);
 		} else if (ready) {
@@ -449,7 +370,7 @@ ack_main(const struct writer_options *o)
 	load_clear(&a.loads[0]);
 	load_clear(&a.loads[1]);
 	metrics_open("ack");
-	a.pg = writer_connect(o, "acctflow ack");
+	a.pg = writer_open(o, "acctflow ack", true);
 	if (o->source && o->token_given) {
 		buf_text(&a.source.name, o->source);
 		if (source_find(a.pg, &a.source) != PG_OK)
@@ -465,13 +386,6 @@ ack_main(const struct writer_options *o)
 	if (cut_off)
 		log_error("the program feeding this one died (its input stopped without an `end` event)");
 	source_release(a.pg, &a.source, sql_deliveries_release);
-	for (int i = 0; i < 2; i++)
-		pg_params_free(a.loads[i].outcomes, 7);
-	buf_free(&a.in.buf);
-	buf_free(&a.out.buf);
-	buf_free(&a.scratch);
-	record_free(&a.record);
-	source_free(&a.source);
 	pg_free(a.pg);
 	log_source(NULL);
 	return cut_off ? EXIT_TEMPORARY : EXIT_OK;

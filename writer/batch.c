@@ -20,26 +20,13 @@ void
 batch_clear(struct batch *b)
 {
 	batch_committed(b);
-	b->n = 0;
+	while (b->n)
+		free(b->items[--b->n].refused);
 	b->text.len = b->source.len = b->token.len = 0;
 	b->begins = b->ends = false;
-	while (b->kept_n)
-		free(b->kept[--b->kept_n]);
 	/* Memory that one giant record took is given back. */
 	if (b->text.cap > 2 * TEXT_BYTES)
 		buf_free(&b->text);
-}
-
-void
-batch_free(struct batch *b)
-{
-	batch_clear(b);
-	buf_free(&b->text);
-	buf_free(&b->source);
-	buf_free(&b->token);
-	free(b->kept);
-	free(b->items);
-	*b = (struct batch){0};
 }
 
 bool
@@ -48,13 +35,6 @@ batch_fits(struct batch *b, size_t bytes)
 	if (b->n == 0)
 		buf_reserve(&b->text, bytes > TEXT_BYTES ? bytes : TEXT_BYTES);
 	return b->text.cap - b->text.len >= bytes;
-}
-
-const char *
-batch_keep(struct batch *b, struct slice s)
-{
-	b->kept = mem_grow(b->kept, (b->kept_n + 1) * sizeof *b->kept);
-	return b->kept[b->kept_n++] = mem_string(s);
 }
 
 void

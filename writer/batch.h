@@ -48,7 +48,7 @@ struct item {
 	};
 	uint64_t tokens;
 	int64_t callback_ms; /* -1: none */
-	const char *refused; /* the server's words about an update that it refused, now or to an earlier process */
+	char *refused; /* allocated: the server's words about an update that it refused, now or to an earlier process */
 };
 
 struct account {
@@ -69,8 +69,6 @@ struct batch {
 	struct buf token;  /* the same as a JSON string */
 	bool begins, ends; /* it is one ITEM_BEGIN; it closes with ITEM_END */
 	struct buf text;   /* one block that does not move while there are items */
-	char **kept;	   /* other text that lives as long as the items */
-	size_t kept_n;
 	/* Of the items that were indexed: their accounts by id, and they themselves by account, version and place. */
 	struct account *accounts;
 	uint32_t *order;
@@ -78,13 +76,9 @@ struct batch {
 };
 
 void batch_clear(struct batch *b); /* empties it; memory is kept */
-void batch_free(struct batch *b);
 
 /* Whether `bytes` more of text still fit; makes the space in an empty batch, which takes any. */
 bool batch_fits(struct batch *b, size_t bytes);
-
-/* Copies `s` for as long as the batch keeps its items; for the rare text that batch_fits was not asked about. */
-const char *batch_keep(struct batch *b, struct slice s);
 
 /* Sets the source of all records; text that is valid UTF-8. */
 void batch_source(struct batch *b, struct slice source);

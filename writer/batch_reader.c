@@ -126,13 +126,3 @@ batch_reader_over(const struct batch_reader *r)
 {
 	return r->in.eof && !r->holds;
 }
-
-void
-batch_reader_free(struct batch_reader *r)
-{
-	record_free(&r->record);
-	update_free(&r->update);
-	buf_free(&r->reason);
-	buf_free(&r->scratch);
-	buf_free(&r->in.buf);
-}

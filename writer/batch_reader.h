@@ -32,6 +32,4 @@ bool batch_reader_read(struct batch_reader *r);
 /* Nothing is left: the input has ended and all of its lines were taken. */
 bool batch_reader_over(const struct batch_reader *r);
 
-void batch_reader_free(struct batch_reader *r);
-
 #endif

@@ -24,12 +24,8 @@ rows_print(struct pg *pg)
 		if (row)
 			buf_char(&out.buf, '\n');
 		for (int c = 0; c < pg_columns(pg, 0); c++) {
-			struct slice v = pg_text(pg, 0, row, c);
 			buf_printf(&out.buf, "%s=", pg_column(pg, 0, c));
-			if (pg_kind(pg, 0, c) == PG_BOOL)
-				buf_text(&out.buf, *v.p == 't' ? "true" : "false");
-			else
-				buf_safe(&out.buf, v);
+			buf_safe(&out.buf, pg_text(pg, 0, row, c));
 			buf_char(&out.buf, '\n');
 		}
 	}
@@ -42,24 +38,18 @@ int
 claim_main(const struct writer_options *o)
 {
 	struct source s = {.shard = o->shard};
-	struct pg_param p[1] = {0};
-	int64_t pid, shards;
 	if (!o->source)
 		die(EXIT_PERMANENT, "claim wants --source NAME");
-	struct pg *pg = writer_connect(o, "acctflow claim");
+	struct pg *pg = writer_open(o, "acctflow claim", true);
 	buf_text(&s.name, o->source);
-	enum pg_status status = source_claim(pg, &s, CLAIM_DELIVERY, &pid, &shards);
+	enum pg_status status = source_claim(pg, &s, CLAIM_DELIVERY);
 	if (status != PG_OK)
 		failed(pg, status, "claim the source");
-	if (shards != o->shard.count)
-		source_shards_differ(&s, shards);
-	pg_set_i64(&p[0], s.pipeline);
-	status = pg_exec(pg, sql_pipelines_show, p, 1);
+	status = pg_exec(pg, sql_pipelines_show, PG_PARAMS(pg_i64_param(s.pipeline)));
 	if (status != PG_OK)
 		failed(pg, status, "read where the source stands");
 	rows_print(pg);
-	pg_params_free(p, 1);
-	source_free(&s);
+	buf_free(&s.name);
 	pg_free(pg);
 	return EXIT_OK;
 }
@@ -71,7 +61,7 @@ pending_main(const struct writer_options *o)
 	enum pg_status status = PG_OK;
 	struct output out;
 	/* The supervisor asks for pipelines before it claims any; the database may be empty yet. */
-	struct pg *pg = (o->pipelines ? writer_connect : writer_look)(o, "acctflow pending");
+	struct pg *pg = writer_open(o, "acctflow pending", o->pipelines);
 	if (o->pipelines) {
 		status = pg_exec(pg, sql_pipelines_pending, NULL, 0);
 		if (status != PG_OK)
@@ -95,7 +85,7 @@ pending_main(const struct writer_options *o)
 			failed(pg, status, "read what is pending");
 		buf_free(&out.buf);
 	}
-	source_free(&s);
+	buf_free(&s.name);
 	pg_free(pg);
 	return EXIT_OK;
 }

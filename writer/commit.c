@@ -98,29 +98,28 @@ guard_start(struct commit *c)
 	pg_queue(c->pg, PG_BEGIN, NULL, 0);
 	pg_queue(c->pg, "SELECT pg_current_xact_id()::text", NULL, 0);
 	if (c->range.source)
-		source_lock(c->pg, c->range.source, c->statements.lock);
-	statements_guard(&c->statements, c->pg, &c->range);
+		source_lock(c->pg, c->range.source);
+	c->guards = statements_guard(&c->statements, c->pg, &c->range);
 	pg_start(c->pg);
 }
 
 static void
 lookup_start(struct commit *c)
 {
-	struct pg_param *p = c->statements.lock;
+	const struct pg_param xid = pg_text_param(slice_buf(&c->xid));
 	c->state = COMMIT_LOOKUP;
-	pg_set_text(&p[0], slice_buf(&c->xid));
-	pg_set_i64(&p[1], c->range.source ? c->range.source->pipeline : -1);
 	/* Its backend does not know yet that we are gone. */
 	if (c->lookups >= 20)
 		pg_queue(c->pg,
-		    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ($1::xid8)::xid", p, 1);
+		    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ($1::xid8)::xid",
+		    PG_PARAMS(xid));
 	/* A server that crashed may give the same number again, to a transaction of somebody else's: the row has ours.
 	 */
 	pg_queue(c->pg,
 	    "SELECT pg_xact_status($1::xid8), "
 	    "$2::integer < 0 OR EXISTS (SELECT FROM acctflow.pipelines WHERE pipeline = $2::integer AND xid = "
 	    "$1::xid8)",
-	    p, 2);
+	    PG_PARAMS(xid, pg_i64_param(c->range.source ? c->range.source->pipeline : -1)));
 	pg_start(c->pg);
 }
 
@@ -128,7 +127,7 @@ static void
 replay_start(struct commit *c)
 {
 	c->state = COMMIT_REPLAY;
-	replay_queue(c->pg, c->b, c->range.source, c->statements.rejects);
+	replay_queue(c->pg, c->b, c->range.source);
 	pg_start(c->pg);
 }
 
@@ -206,7 +205,7 @@ range_halve(struct commit *c)
 		log_error("the database refused a record that is no update: %s", pg_error(c->pg));
 		return COMMIT_REFUSED;
 	}
-	it->refused = batch_keep(c->b, slice_of(pg_error(c->pg)));
+	it->refused = mem_string(slice_of(pg_error(c->pg)));
 	it->kind = ITEM_REJECTED;
 	range_start(c, from, from + 1);
 	return COMMIT_WAIT;
@@ -247,21 +246,16 @@ lock_check(struct commit *c)
 {
 	if (!c->range.source)
 		return COMMIT_WAIT;
-	int64_t committed;
 	if (pg_rows(c->pg, 2) == 0) {
-		bool taken;
-		enum pg_status status = source_look(c->pg, c->source, false, &taken, &committed);
+		int code;
+		enum pg_status status = source_lost(c->pg, c->source, false, c->source->committed, &code);
 		if (status != PG_OK)
 			return range_failed(c, status);
-		if (taken) {
-			log_error("another writer has taken the source over; this one stops");
-			return COMMIT_REFUSED;
-		}
-	} else {
-		committed = pg_i64(c->pg, 2, 0, 0);
-		if (committed == c->source->committed)
-			return COMMIT_WAIT;
+		return code == EXIT_PERMANENT ? COMMIT_REFUSED : COMMIT_RETRIES_OVER;
 	}
+	int64_t committed = pg_i64(c->pg, 2, 0, 0);
+	if (committed == c->source->committed)
+		return COMMIT_WAIT;
 	source_behind(committed, c->source->committed);
 	return COMMIT_RETRIES_OVER;
 }
@@ -297,7 +291,7 @@ guard_done(struct commit *c)
 		return status;
 	c->xid.len = 0;
 	buf_slice(&c->xid, pg_text(c->pg, 1, 0, 0));
-	if (c->statements.latest[1].count)
+	if (c->guards)
 		statements_guarded(c->pg, c->range.source ? 3 : 2, &c->range);
 	if (statements_ask(&c->statements, c->pg, &c->range)) {
 		c->state = COMMIT_ASK;
@@ -312,12 +306,9 @@ static void
 copy_go_on(struct commit *c)
 {
 	struct slice piece = statements_copy(&c->statements, &c->range, &c->copy_at);
-	if (piece.n) {
-		pg_copy_piece(c->pg, piece);
-		return;
-	}
-	c->state = COMMIT_COPIED;
-	pg_copy_end(c->pg);
+	if (!piece.n)
+		c->state = COMMIT_COPIED;
+	pg_copy(c->pg, piece);
 }
 
 static enum commit_status
@@ -391,12 +382,4 @@ commit_step(struct commit *c, struct pg_wait *wait)
 		status = done == PG_OK ? state_done(c) : range_failed(c, done);
 	}
 	return status;
-}
-
-void
-commit_free(struct commit *c)
-{
-	statements_free(&c->statements);
-	buf_free(&c->xid);
-	free(c->knowns.known);
 }

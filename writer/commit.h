@@ -37,7 +37,7 @@ struct commit {
 	struct range range;
 	size_t end;	     /* of the items that are committed after one another from range.from on */
 	bool replays, doubt; /* COMMIT_REPLAY is to be done; COMMIT_LOOKUP is */
-	bool copied;
+	bool guards, copied; /* an account has a version to be written; history is there */
 	int64_t started, until;
 	unsigned tries, lookups;
 	struct buf xid;
@@ -51,7 +51,5 @@ void commit_start(struct commit *c, struct batch *b);
 
 /* Goes on with it. COMMIT_WAIT: *wait says for what. */
 enum commit_status commit_step(struct commit *c, struct pg_wait *wait);
-
-void commit_free(struct commit *c);
 
 #endif

@@ -4,12 +4,10 @@
 #include "writer.h"
 
 #include "log.h"
-#include "query.h"
 #include "sandbox.h"
 #include "schema.h"
 #include "source.h"
 #include "sql.h"
-#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +16,26 @@
 static struct writer_options options = {
     .shard = {0, 1}, .batch = 30000, .deadline = 60, .home = "var", .epoch = OPTION_EPOCH_DEFAULT};
 
-static int roles_main(const struct writer_options *o);
-static int migrate_main(const struct writer_options *o);
-static int status_main(const struct writer_options *o);
+static int
+migrate_main(const struct writer_options *o)
+{
+	struct pg *pg = writer_open(o, "acctflow migrate", true);
+	log_info("the schema is at version %d", SCHEMA_VERSION);
+	pg_free(pg);
+	return EXIT_OK;
+}
+
+/* For an administrator, who reads it first. It connects to nothing. */
+static int
+roles_main(const struct writer_options *o)
+{
+	(void)o;
+	if (printf("\\set ON_ERROR_STOP on\nBEGIN;\nSELECT " PG_PATH " \\g /dev/null\n\n%s\nCOMMIT;\n", sql_roles) <
+		0 ||
+	    fflush(stdout) != 0)
+		die(EXIT_TEMPORARY, "could not write standard output: %m");
+	return EXIT_OK;
+}
 
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
 enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, PENDING, CLAIM };
@@ -48,11 +63,11 @@ static int (*const mains[])(const struct writer_options *) = {
     [ACK] = ack_main,
     [MIGRATE] = migrate_main,
     [ROLES] = roles_main,
-    [STATUS] = status_main,
-    [SOURCES] = query_sources,
-    [RICHEST] = query_richest,
-    [HISTORY] = query_history,
-    [REJECTED] = query_rejected,
+    [STATUS] = query_main,
+    [SOURCES] = query_main,
+    [RICHEST] = query_main,
+    [HISTORY] = query_main,
+    [REJECTED] = query_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
 };
@@ -138,17 +153,18 @@ writer_configure(const struct writer_options *o, uint64_t deadline)
 	pg_configure(conninfo_find(o), o->password_file, deadline, o->resume);
 }
 
-/* Connects, or says why not and exits. */
-static struct pg *
-writer_open(const struct writer_options *o, const char *application)
+struct pg *
+writer_open(const struct writer_options *o, const char *application, bool migrates)
 {
 	static struct pg *pg; /* found by a leak checker where we end here */
 	sandbox_privileges();
 	writer_configure(o, o->deadline);
 	pg = pg_new(application);
 	enum pg_status status = pg_connect(pg);
-	if (status == PG_OK)
+	if (status == PG_OK) {
+		(migrates ? schema_migrate : schema_check)(pg);
 		return pg;
+	}
 	if (loop_stopping())
 		exit(EXIT_OK);
 	if (status == PG_RETRY && pg_absent(pg) && !o->resume)
@@ -163,54 +179,12 @@ writer_open(const struct writer_options *o, const char *application)
 	    (unsigned long long)o->deadline, pg_error(pg));
 }
 
-struct pg *
-writer_connect(const struct writer_options *o, const char *application)
-{
-	struct pg *pg = writer_open(o, application);
-	schema_migrate(pg);
-	return pg;
-}
-
-struct pg *
-writer_look(const struct writer_options *o, const char *application)
-{
-	struct pg *pg = writer_open(o, application);
-	schema_check(pg);
-	return pg;
-}
-
-static int
-migrate_main(const struct writer_options *o)
-{
-	struct pg *pg = writer_connect(o, "acctflow migrate");
-	log_info("the schema is at version %d", schema_version());
-	pg_free(pg);
-	return EXIT_OK;
-}
-
-/* For an administrator, who reads it first. It connects to nothing. */
-static int
-roles_main(const struct writer_options *o)
-{
-	(void)o;
-	if (printf("\\set ON_ERROR_STOP on\nBEGIN;\nSELECT " PG_PATH " \\g /dev/null\n\n%s\nCOMMIT;\n", sql_roles) <
-		0 ||
-	    fflush(stdout) != 0)
-		die(EXIT_TEMPORARY, "could not write standard output: %m");
-	return EXIT_OK;
-}
-
-static int
-status_main(const struct writer_options *o)
-{
-	return o->interval ? watch_main(o) : query_status(o);
-}
-
 int
 main(int argc, char **argv)
 {
 	loop_init();
 	int at = options_read(&program, specs, argc, argv);
+	options.verb = verbs[verb].name;
 	options.operand = at < argc ? argv[at] : NULL;
 	return mains[verb](&options);
 }

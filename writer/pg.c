@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_RESULTS = 32, MOST_PARAMS = 16, SILENCE_S = 60, SECOND = 1000000 };
+enum { MOST_RESULTS = 32, MOST_PARAMS = 16, SILENCE_S = 60, ROWS_S = 3600, SECOND = 1000000 };
 enum { OID_BOOL = 16, OID_TEXT = 25, OID_JSON = 114 };
 
 enum pg_state {
@@ -31,11 +31,11 @@ struct pg {
 	int path;	/* which result to come is of PG_PATH, and nobody's; -1: none */
 	bool failed;	/* queueing itself failed */
 	bool ran;	/* what was queued was run: the next statement begins anew */
-	bool each, row; /* by rows; one is there */
+	bool each, row; /* by rows, however long they take; one is there */
 	bool unsent;	/* the server has not taken all yet */
 	bool read_only; /* the server is: other hosts are tried, or the same one later */
 	bool unreachable;
-	int64_t heard, patience;
+	int64_t heard;
 };
 
 struct pg *
@@ -114,19 +114,15 @@ pg_note(struct pg *pg, const PGresult *r)
 	pg->read_only |= state && strcmp(state, "25006") == 0;
 }
 
-void
-pg_patience(struct pg *pg, uint64_t seconds)
-{
-	pg->patience = (int64_t)seconds * SECOND;
-}
-
 /* Says what for, where the connection has to wait; ends it where that took too long. */
 static enum pg_status
 pg_wait(struct pg *pg, struct pg_wait *wait)
 {
 	char message[64];
 	short events = pg->unsent ? POLLIN | POLLOUT : POLLIN;
-	int64_t silence = pg->patience ? pg->patience : pg_deadline() ? pg_deadline() : (int64_t)SILENCE_S * SECOND;
+	int64_t silence = pg->each	  ? (int64_t)ROWS_S * SECOND
+			  : pg_deadline() ? pg_deadline()
+					  : (int64_t)SILENCE_S * SECOND;
 	*wait = (struct pg_wait){PQsocket(pg->conn), events, pg->heard + silence};
 	if (clock_now() < wait->until)
 		return PG_WAIT;
@@ -161,28 +157,25 @@ pg_path(struct pg *pg, int index)
 }
 
 static bool
-pg_send(struct pg *pg, const char *sql, const struct pg_param *params, int n)
+pg_send(struct pg *pg, const char *sql, const struct pg_param *params, size_t n)
 {
 	Oid types[MOST_PARAMS];
 	const char *values[MOST_PARAMS];
+	char numbers[MOST_PARAMS][24];
 	int lengths[MOST_PARAMS], formats[MOST_PARAMS];
-	for (int i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const struct pg_param *p = &params[i];
-		if (p->array)
-			pg_array_end(p);
-		types[i] = p->type;
-		/* An empty buffer has no memory, and a null pointer would mean null; text must end in NUL. */
-		values[i] = p->null ? NULL : p->bytes.len ? p->bytes.p : "";
-		if (!p->array && !p->null && p->bytes.len)
-			values[i] = buf_cstr((struct buf *)(uintptr_t)&p->bytes);
-		lengths[i] = (int)p->bytes.len;
-		formats[i] = p->array;
+		types[i] = p->oid;
+		values[i] = p->is_number ? numbers[i] : p->bytes.p;
+		lengths[i] = (int)p->bytes.n;
+		formats[i] = !p->is_number;
+		snprintf(numbers[i], sizeof numbers[i], "%lld", (long long)p->number);
 	}
-	return PQsendQueryParams(pg->conn, sql, n, types, values, lengths, formats, 0) == 1;
+	return PQsendQueryParams(pg->conn, sql, (int)n, types, values, lengths, formats, 0) == 1;
 }
 
 void
-pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, int n)
+pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, size_t n)
 {
 	if (pg->ran)
 		pg_results_clear(pg);
@@ -222,9 +215,8 @@ pg_start(struct pg *pg)
 	pg_begin(pg, PG_PIPELINE, pg->conn && !pg->failed && PQpipelineSync(pg->conn) == 1);
 }
 
-/* Starts what libpq does not have within a pipeline. */
-static void
-pg_start_simple(struct pg *pg, const char *sql)
+void
+pg_copy_start(struct pg *pg, const char *sql)
 {
 	pg_results_clear(pg);
 	pg_begin(pg, PG_SIMPLE, pg->conn && PQexitPipelineMode(pg->conn) == 1 && PQsendQuery(pg->conn, sql) == 1);
@@ -300,21 +292,12 @@ pg_copy_step(struct pg *pg, struct pg_wait *wait)
 }
 
 void
-pg_copy_start(struct pg *pg, const char *sql)
+pg_copy(struct pg *pg, struct slice bytes)
 {
-	pg_start_simple(pg, sql);
-}
-
-void
-pg_copy_piece(struct pg *pg, struct slice bytes)
-{
-	pg_begin(pg, PG_COPY, pg->conn && PQputCopyData(pg->conn, bytes.p, (int)bytes.n) == 1);
-}
-
-void
-pg_copy_end(struct pg *pg)
-{
-	pg_begin(pg, PG_SIMPLE, pg->conn && PQputCopyEnd(pg->conn, NULL) == 1);
+	if (bytes.n)
+		pg_begin(pg, PG_COPY, pg->conn && PQputCopyData(pg->conn, bytes.p, (int)bytes.n) == 1);
+	else
+		pg_begin(pg, PG_SIMPLE, pg->conn && PQputCopyEnd(pg->conn, NULL) == 1);
 }
 
 static void
@@ -419,7 +402,7 @@ pg_run(struct pg *pg)
 }
 
 enum pg_status
-pg_exec(struct pg *pg, const char *sql, const struct pg_param *params, int n)
+pg_exec(struct pg *pg, const char *sql, const struct pg_param *params, size_t n)
 {
 	pg_queue(pg, sql, params, n);
 	return pg_run(pg);
@@ -428,12 +411,12 @@ pg_exec(struct pg *pg, const char *sql, const struct pg_param *params, int n)
 enum pg_status
 pg_script(struct pg *pg, const char *sql)
 {
-	pg_start_simple(pg, sql);
+	pg_copy_start(pg, sql);
 	return pg_block(pg, true);
 }
 
 void
-pg_each(struct pg *pg, const char *sql, const struct pg_param *params, int n)
+pg_each(struct pg *pg, const char *sql, const struct pg_param *params, size_t n)
 {
 	pg_queue(pg, sql, params, n);
 	pg->each = true;
@@ -452,12 +435,6 @@ pg_next(struct pg *pg)
 	return pg->state == PG_PIPELINE && pg_finish(pg) == PG_OK && pg->row;
 }
 
-enum pg_status
-pg_last(const struct pg *pg)
-{
-	return pg->status;
-}
-
 /* clang-format off */
 int pg_rows(const struct pg *pg, int result) { return PQntuples(pg->results[result]); }
 int pg_columns(const struct pg *pg, int result) { return PQnfields(pg->results[result]); }
@@ -465,14 +442,13 @@ const char *pg_column(const struct pg *pg, int result, int column) { return PQfn
 const char *pg_sqlstate(const struct pg *pg) { return pg->dial.fault.sqlstate; }
 bool pg_unreachable(const struct pg *pg) { return pg->unreachable; }
 bool pg_absent(const struct pg *pg) { return !pg->conn && pg->dial.absent; }
-int pg_server_version(const struct pg *pg) { return PQserverVersion(pg->conn); }
 /* clang-format on */
 
 enum pg_kind
 pg_kind(const struct pg *pg, int result, int column)
 {
 	Oid type = PQftype(pg->results[result], column);
-	return type == OID_TEXT ? PG_TEXT : type == OID_BOOL ? PG_BOOL : type == OID_JSON ? PG_JSON : PG_NUMBER;
+	return type == OID_BOOL ? PG_BOOL : type == OID_TEXT || type == OID_JSON ? PG_TEXT : PG_NUMBER;
 }
 
 bool

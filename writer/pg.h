@@ -49,20 +49,16 @@ void pg_ready(struct pg *pg);
 
 /* Queues a statement for the next pg_start. The SQL text must live until then; the parameters are sent at once. A
  * transaction's first statement gets its search_path fixed and jit off, for the transaction. */
-void pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, int n);
-
-/* How long a running statement of this connection may go without a word from the server, instead of the deadline. */
-void pg_patience(struct pg *pg, uint64_t seconds);
+void pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, size_t n);
 
 /* Starts what was queued as one pipeline. Once pg_step says PG_OK the results are there, in the order of queueing,
  * until the next pg_queue. After any error the transaction is over; call pg_ready before anything else. */
 void pg_start(struct pg *pg);
 
-/* COPY … FROM STDIN within an open transaction: start; then any number of pieces of rows (copied), then the end; each
- * is gone on with by pg_step until PG_OK. */
+/* COPY … FROM STDIN within an open transaction, outside of a pipeline: start; then any number of pieces of rows, then
+ * an empty one, which ends it. Each is gone on with by pg_step until PG_OK. */
 void pg_copy_start(struct pg *pg, const char *sql);
-void pg_copy_piece(struct pg *pg, struct slice bytes);
-void pg_copy_end(struct pg *pg);
+void pg_copy(struct pg *pg, struct slice bytes);
 
 /* Goes on with what was started. PG_WAIT: *wait says for what. */
 enum pg_status pg_step(struct pg *pg, struct pg_wait *wait);
@@ -72,14 +68,13 @@ enum pg_status pg_step(struct pg *pg, struct pg_wait *wait);
 enum pg_status pg_finish(struct pg *pg);
 enum pg_status pg_connect(struct pg *pg);
 enum pg_status pg_run(struct pg *pg);
-enum pg_status pg_exec(struct pg *pg, const char *sql, const struct pg_param *params, int n);
+enum pg_status pg_exec(struct pg *pg, const char *sql, const struct pg_param *params, size_t n);
 
 /* Blocking: one query, row by row, so that memory does not grow with them. After pg_each, each pg_next that returns
- * true has made a row, row 0 of result 0. Once it is false, pg_last says how it ended, and result 0 has the columns
- * only. */
-void pg_each(struct pg *pg, const char *sql, const struct pg_param *params, int n);
+ * true has made a row, row 0 of result 0. Once it is false, pg_finish says how it ended, and result 0 has the columns
+ * only. The server may take an hour between rows; a dead network is the kernel's to notice. */
+void pg_each(struct pg *pg, const char *sql, const struct pg_param *params, size_t n);
 bool pg_next(struct pg *pg);
-enum pg_status pg_last(const struct pg *pg);
 
 /* Blocking, ended by a stop signal (PG_RETRY, the connection is dropped): several statements without parameters, as
  * migrations have them. */
@@ -88,7 +83,7 @@ enum pg_status pg_script(struct pg *pg, const char *sql);
 int pg_rows(const struct pg *pg, int result);
 int pg_columns(const struct pg *pg, int result);
 const char *pg_column(const struct pg *pg, int result, int column);
-enum pg_kind { PG_TEXT, PG_BOOL, PG_JSON, PG_NUMBER };
+enum pg_kind { PG_TEXT, PG_BOOL, PG_NUMBER };
 enum pg_kind pg_kind(const struct pg *pg, int result, int column);
 bool pg_null(const struct pg *pg, int result, int row, int column);
 struct slice pg_text(const struct pg *pg, int result, int row, int column);
@@ -104,6 +99,5 @@ bool pg_unreachable(const struct pg *pg);
 
 /* Whether what was looked for is a Unix socket that is not there. */
 bool pg_absent(const struct pg *pg);
-int pg_server_version(const struct pg *pg);
 
 #endif

@@ -161,17 +161,14 @@ dial_narrow(struct pg_dial *d, struct dial_params *p)
 	const char *port = dial_value(all, "port"), *attributes = dial_value(all, "target_session_attrs");
 	const char *timeout = dial_value(all, "connect_timeout");
 	int n = dial_count(address ? address : host), given = p->n;
-	bool prefer = attributes && strcmp(attributes, "prefer-standby") == 0;
 	char *own[] = {NULL, NULL, NULL};
-	d->hosts = prefer ? 2 * n : n; /* once for a standby, then whatever they are */
+	d->hosts = n;
 	if (n > 1) {
-		dial_set(p, "host", own[0] = dial_nth(host, d->host % n));
-		dial_set(p, "hostaddr", own[1] = dial_nth(address, d->host % n));
-		dial_set(p, "port", own[2] = dial_nth(port, dial_count(port) > 1 ? d->host % n : 0));
+		dial_set(p, "host", own[0] = dial_nth(host, d->host));
+		dial_set(p, "hostaddr", own[1] = dial_nth(address, d->host));
+		dial_set(p, "port", own[2] = dial_nth(port, dial_count(port) > 1 ? d->host : 0));
 	}
-	if (prefer)
-		dial_set(p, "target_session_attrs", d->host < n ? "standby" : "any");
-	else if (d->writing && (!attributes || strcmp(attributes, "any") == 0))
+	if (d->writing && (!attributes || strcmp(attributes, "any") == 0))
 		dial_set(p, "target_session_attrs", "read-write");
 	int64_t most = timeout ? strtoll(timeout, NULL, 10) * SECOND : 0, left = d->limit - clock_now();
 	bool shares = most <= 0;

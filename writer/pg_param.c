@@ -13,53 +13,60 @@ param_put32(struct buf *b, uint32_t v)
 }
 
 void
-pg_array(struct pg_param *p, unsigned type, unsigned element)
+pg_array(struct pg_array *a, enum pg_type type)
 {
-	p->type = type;
-	p->array = true;
-	p->null = false;
-	p->count = 0;
-	p->bytes.len = 0;
+	static const struct {
+		unsigned array, element;
+	} oids[] = {
+	    [PG_BOOLS] = {1000, 16},
+	    [PG_TEXTS] = {1009, OID_TEXT},
+	    [PG_BIGINTS] = {1016, 20},
+	    [PG_TIMES] = {1185, 1184},
+	    [PG_NUMERICS] = {1231, 1700},
+	};
 	/* dimensions, may have nulls, element, length (set at the end), lower bound */
-	const uint32_t header[] = {1, 1, element, 0, 1};
+	const uint32_t header[] = {1, 1, oids[type].element, 0, 1};
+	a->oid = oids[type].array;
+	a->count = 0;
+	a->bytes.len = 0;
 	for (int i = 0; i < 5; i++)
-		param_put32(&p->bytes, header[i]);
+		param_put32(&a->bytes, header[i]);
 }
 
 void
-pg_push_text(struct pg_param *p, struct slice s)
+pg_push_text(struct pg_array *a, struct slice s)
 {
-	buf_reserve(&p->bytes, 4 + s.n);
-	param_put32(&p->bytes, (uint32_t)s.n);
-	buf_slice(&p->bytes, s);
-	p->count++;
+	buf_reserve(&a->bytes, 4 + s.n);
+	param_put32(&a->bytes, (uint32_t)s.n);
+	buf_slice(&a->bytes, s);
+	a->count++;
 }
 
 void
-pg_push_i32(struct pg_param *p, int32_t v)
+pg_push_i32(struct pg_array *a, int32_t v)
 {
 	uint32_t all[] = {htonl(4), htonl((uint32_t)v)};
-	buf_add(&p->bytes, all, sizeof all);
-	p->count++;
+	buf_add(&a->bytes, all, sizeof all);
+	a->count++;
 }
 
 void
-pg_push_i64(struct pg_param *p, int64_t v)
+pg_push_i64(struct pg_array *a, int64_t v)
 {
 	uint32_t all[] = {htonl(8), htonl((uint32_t)((uint64_t)v >> 32)), htonl((uint32_t)v)};
-	buf_add(&p->bytes, all, sizeof all);
-	p->count++;
+	buf_add(&a->bytes, all, sizeof all);
+	a->count++;
 }
 
 void
-pg_push_time(struct pg_param *p, int64_t t)
+pg_push_time(struct pg_array *a, int64_t t)
 {
-	pg_push_i64(p, t - (int64_t)EPOCH_2000 * 1000000);
+	pg_push_i64(a, t - (int64_t)EPOCH_2000 * 1000000);
 }
 
 /* numeric_send's form: digits to the base 10,000, the first one's weight, sign, scale. */
 void
-pg_push_u64(struct pg_param *p, uint64_t v)
+pg_push_u64(struct pg_array *a, uint64_t v)
 {
 	uint16_t all[11] = {0}, n = 0, at = 6;
 	for (uint64_t rest = v; rest; rest /= 10000)
@@ -69,81 +76,72 @@ pg_push_u64(struct pg_param *p, uint64_t v)
 	all[3] = htons(n ? n - 1 : 0);
 	for (at += n; v; v /= 10000)
 		all[--at] = htons((uint16_t)(v % 10000));
-	buf_add(&p->bytes, all, 12u + 2u * n);
-	p->count++;
+	buf_add(&a->bytes, all, 12u + 2u * n);
+	a->count++;
 }
 
 void
-pg_push_bool(struct pg_param *p, bool v)
+pg_push_bool(struct pg_array *a, bool v)
 {
-	buf_add(&p->bytes, v ? "\0\0\0\1\1" : "\0\0\0\1", 5);
-	p->count++;
+	buf_add(&a->bytes, v ? "\0\0\0\1\1" : "\0\0\0\1", 5);
+	a->count++;
 }
 
 void
-pg_push_null(struct pg_param *p)
+pg_push_null(struct pg_array *a)
 {
-	param_put32(&p->bytes, UINT32_MAX);
-	p->count++;
+	param_put32(&a->bytes, UINT32_MAX);
+	a->count++;
 }
 
 void
-pg_array_end(const struct pg_param *p)
+pg_rows_start(struct pg_array *a)
 {
-	uint32_t count = htonl(p->count);
-	memcpy(p->bytes.p + ARRAY_LENGTH_AT, &count, sizeof count);
+	a->bytes.len = 0;
+	buf_add(&a->bytes, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
 }
 
 void
-pg_set_null(struct pg_param *p)
-{
-	p->type = 0;
-	p->array = false;
-	p->null = true;
-	p->bytes.len = 0;
-}
-
-void
-pg_set_text(struct pg_param *p, struct slice s)
-{
-	pg_set_null(p);
-	p->null = false;
-	p->type = OID_TEXT;
-	buf_slice(&p->bytes, s);
-}
-
-void
-pg_set_i64(struct pg_param *p, int64_t v)
-{
-	pg_set_null(p);
-	p->null = false;
-	buf_i64(&p->bytes, v);
-}
-
-void
-pg_params_free(struct pg_param *p, int n)
-{
-	for (int i = 0; i < n; i++)
-		buf_free(&p[i].bytes);
-}
-
-void
-pg_rows_start(struct pg_param *p)
-{
-	p->bytes.len = 0;
-	p->count = 0;
-	buf_add(&p->bytes, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
-}
-
-void
-pg_rows_add(struct pg_param *p, int columns)
+pg_rows_add(struct pg_array *a, int columns)
 {
 	uint16_t n = htons((uint16_t)columns);
-	buf_add(&p->bytes, &n, sizeof n);
+	buf_add(&a->bytes, &n, sizeof n);
 }
 
-void
-pg_rows_end(struct pg_param *p)
+struct pg_param
+pg_null_param(void)
 {
-	pg_rows_add(p, -1);
+	return (struct pg_param){0};
+}
+
+struct pg_param
+pg_text_param(struct slice s)
+{
+	return (struct pg_param){.oid = OID_TEXT, .bytes = {s.p ? s.p : "", s.n}};
+}
+
+struct pg_param
+pg_bool_param(bool v)
+{
+	return pg_text_param(v ? SLICE("true") : SLICE("false"));
+}
+
+struct pg_param
+pg_i64_param(int64_t v)
+{
+	return (struct pg_param){.is_number = true, .number = v};
+}
+
+struct pg_param
+pg_offset_param(int64_t v)
+{
+	return v < 0 ? pg_null_param() : pg_i64_param(v);
+}
+
+struct pg_param
+pg_array_param(const struct pg_array *a)
+{
+	uint32_t count = htonl(a->count);
+	memcpy(a->bytes.p + ARRAY_LENGTH_AT, &count, sizeof count);
+	return (struct pg_param){.oid = a->oid, .bytes = slice_buf(&a->bytes)};
 }

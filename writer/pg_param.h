@@ -1,44 +1,50 @@
-/* Parameters and rows in the server's binary form. */
+/* A statement's parameters: scalars by value, arrays in the server's binary form. */
 #ifndef ACCTFLOW_PG_PARAM_H
 #define ACCTFLOW_PG_PARAM_H
 
 #include "buf.h"
 
-/* A parameter: an array in binary form under construction, or one scalar as text. */
-struct pg_param {
-	unsigned type; /* OID; 0: the server infers it from a scalar's text */
-	bool array, null;
+enum pg_type { PG_BOOLS, PG_TEXTS, PG_BIGINTS, PG_TIMES, PG_NUMERICS };
+
+/* An array under construction. */
+struct pg_array {
+	unsigned oid;
 	uint32_t count;
 	struct buf bytes;
 };
 
-/* Empties p for an array of that type, and of elements of that one. Elements are appended by the functions below. */
-void pg_array(struct pg_param *p, unsigned type, unsigned element);
-#define pg_array_bool(p) pg_array(p, 1000, 16)
-#define pg_array_text(p) pg_array(p, 1009, 25)
-#define pg_array_bigint(p) pg_array(p, 1016, 20)
-#define pg_array_time(p) pg_array(p, 1185, 1184)
-#define pg_array_numeric(p) pg_array(p, 1231, 1700)
-void pg_push_text(struct pg_param *p, struct slice s);
-void pg_push_i32(struct pg_param *p, int32_t v);  /* integer */
-void pg_push_i64(struct pg_param *p, int64_t v);  /* bigint */
-void pg_push_time(struct pg_param *p, int64_t t); /* microseconds since 1970 */
-void pg_push_u64(struct pg_param *p, uint64_t v); /* numeric */
-void pg_push_bool(struct pg_param *p, bool v);
-void pg_push_null(struct pg_param *p);
+/* Empties an array, whose elements are appended by the functions below. */
+void pg_array(struct pg_array *a, enum pg_type type);
+void pg_push_text(struct pg_array *a, struct slice s);
+void pg_push_i32(struct pg_array *a, int32_t v);  /* integer */
+void pg_push_i64(struct pg_array *a, int64_t v);  /* bigint */
+void pg_push_time(struct pg_array *a, int64_t t); /* microseconds since 1970 */
+void pg_push_u64(struct pg_array *a, uint64_t v); /* numeric */
+void pg_push_bool(struct pg_array *a, bool v);
+void pg_push_null(struct pg_array *a);
 
-/* Scalars, as text. */
-void pg_set_text(struct pg_param *p, struct slice s);
-void pg_set_i64(struct pg_param *p, int64_t v);
-void pg_set_null(struct pg_param *p);
-void pg_params_free(struct pg_param *p, int n);
+/* Rows for a binary COPY, in the same buffer: start, then for each row pg_rows_add and a push of every column, then
+ * pg_rows_add of -1 for the end. */
+void pg_rows_start(struct pg_array *a);
+void pg_rows_add(struct pg_array *a, int columns);
 
-/* Completes an array's header: only when it is sent is its length known. */
-void pg_array_end(const struct pg_param *p);
+/* A parameter. What it is made of must live until it is queued. */
+struct pg_param {
+	unsigned oid;	    /* 0: the server infers the type from the number's text */
+	struct slice bytes; /* p NULL: null, or a number */
+	bool is_number;
+	int64_t number;
+};
 
-/* Rows for a binary COPY: start, then for each row pg_rows_add and a push of every column, then end. */
-void pg_rows_start(struct pg_param *p);
-void pg_rows_add(struct pg_param *p, int columns);
-void pg_rows_end(struct pg_param *p);
+struct pg_param pg_null_param(void);
+struct pg_param pg_text_param(struct slice s);
+struct pg_param pg_bool_param(bool v);
+struct pg_param pg_i64_param(int64_t v);
+struct pg_param pg_offset_param(int64_t v); /* null where it is below 0 */
+struct pg_param pg_array_param(const struct pg_array *a);
+
+/* The parameters of a statement, and how many. */
+#define PG_PARAMS(...)                                                                                                 \
+	(const struct pg_param[]){__VA_ARGS__}, sizeof((const struct pg_param[]){__VA_ARGS__}) / sizeof(struct pg_param)
 
 #endif

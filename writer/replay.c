@@ -3,8 +3,10 @@
 
 #include "sql.h"
 
+#include <stdlib.h>
+
 void
-replay_queue(struct pg *pg, const struct batch *b, const struct source *s, struct pg_param *p)
+replay_queue(struct pg *pg, const struct batch *b, const struct source *s)
 {
 	int64_t least = INT64_MAX, most = -1;
 	for (size_t i = 0; i < b->n; i++) {
@@ -14,10 +16,7 @@ replay_queue(struct pg *pg, const struct batch *b, const struct source *s, struc
 		most = b->items[i].offset > most ? b->items[i].offset : most;
 	}
 	/* One range of the index for the whole batch: rejects are few. */
-	pg_set_i64(&p[0], s->pipeline);
-	pg_set_i64(&p[1], least);
-	pg_set_i64(&p[2], most);
-	pg_queue(pg, sql_rejects_known, p, 3);
+	pg_queue(pg, sql_rejects_known, PG_PARAMS(pg_i64_param(s->pipeline), pg_i64_param(least), pg_i64_param(most)));
 }
 
 void
@@ -35,7 +34,8 @@ replay_read(struct pg *pg, struct batch *b)
 			continue;
 		it->ingested_at = pg_i64(pg, 0, row, REJECTED);
 		if (it->kind == ITEM_UPDATE && slice_is(pg_text(pg, 0, row, KIND), "refused")) {
-			it->refused = batch_keep(b, pg_text(pg, 0, row, REASON));
+			free(it->refused);
+			it->refused = mem_string(pg_text(pg, 0, row, REASON));
 		}
 	}
 }
@@ -69,17 +69,9 @@ row_emit(struct pg *pg, struct buf *line, struct buf *token)
 enum pg_status
 replay_pending(struct pg *pg, const struct source *s, struct output *out, struct display_style style)
 {
-	struct pg_param p[2] = {0};
 	struct buf line = {0}, token = {0};
-	if (s)
-		pg_set_i64(&p[0], s->pipeline);
-	else
-		pg_set_null(&p[0]);
-	if (s && s->delivered >= 0)
-		pg_set_i64(&p[1], s->delivered);
-	else
-		pg_set_null(&p[1]);
-	pg_each(pg, sql_pending, p, 2);
+	pg_each(pg, sql_pending,
+	    PG_PARAMS(s ? pg_i64_param(s->pipeline) : pg_null_param(), pg_offset_param(s ? s->delivered : -1)));
 	while (pg_next(pg)) {
 		row_emit(pg, &line, &token);
 		display_record(&out->buf, style, slice_buf(&line));
@@ -88,8 +80,7 @@ replay_pending(struct pg *pg, const struct source *s, struct output *out, struct
 	}
 	if (output_flush(out) != 0)
 		output_failed();
-	pg_params_free(p, 2);
 	buf_free(&line);
 	buf_free(&token);
-	return pg_last(pg);
+	return pg_finish(pg);
 }

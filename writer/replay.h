@@ -10,8 +10,8 @@
 #include "output.h"
 #include "source.h"
 
-/* Queues the question which of the batch's replayed items were recorded as rejects. `p` has space for 3. */
-void replay_queue(struct pg *pg, const struct batch *b, const struct source *s, struct pg_param *p);
+/* Queues the question which of the batch's replayed items were recorded as rejects. */
+void replay_queue(struct pg *pg, const struct batch *b, const struct source *s);
 
 /* Reads the answer, result 0: gives the items the time of their reject, and `refused` the server's words. */
 void replay_read(struct pg *pg, struct batch *b);

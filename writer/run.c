@@ -38,23 +38,6 @@ struct run {
 	bool stopped;	     /* nothing more is read */
 };
 
-/* A record is made in the output, or beside it where it is displayed. */
-static struct buf *
-emit_open(struct run *r)
-{
-	r->line.len = 0;
-	return r->style.people ? &r->line : &r->out.buf;
-}
-
-static void
-emit_close(struct run *r)
-{
-	if (r->style.people)
-		display_record(&r->out.buf, r->style, slice_buf(&r->line));
-	else
-		buf_char(&r->out.buf, '\n');
-}
-
 /* Everything that an earlier process committed has been emitted again. */
 static void
 emit_caughtup(struct run *r)
@@ -62,16 +45,18 @@ emit_caughtup(struct run *r)
 	struct buf token = {0};
 	r->catching_up = false;
 	buf_json(&token, slice_buf(&r->source.name));
-	event_caughtup(emit_open(r), slice_buf(&token));
-	emit_close(r);
+	r->line.len = 0;
+	event_caughtup(&r->line, slice_buf(&token));
+	display_record(&r->out.buf, r->style, slice_buf(&r->line));
 	buf_free(&token);
 }
 
 static void
 emit_item(struct run *r, const struct batch *b, const struct item *it)
 {
-	struct buf *out = emit_open(r);
+	struct buf *out = &r->line;
 	struct slice source = slice_buf(&b->token);
+	out->len = 0;
 	if (it->kind == ITEM_REJECTED) {
 		struct reject j = statements_reject(b, it, &r->text, &r->scratch);
 		event_rejected(out, source, it->offset, &j, it->arrive_ms, it->ingested_at, it->replayed);
@@ -85,7 +70,7 @@ emit_item(struct run *r, const struct batch *b, const struct item *it)
 		event_ignored(out, source, it->offset, item_id(b, it), it->version, verdict_name[it->verdict],
 		    it->current, it->ingested_at, it->replayed);
 	}
-	emit_close(r);
+	display_record(&r->out.buf, r->style, slice_buf(out));
 }
 
 /* Emits the batch that was committed until the output is full. Returns false when all of it is emitted. */
@@ -127,51 +112,31 @@ emit_rest(struct run *r)
 	} while (more);
 }
 
-/* The claim under which we were to write is not the database's. Ends the program, or returns why that could not be
- * seen. */
-static enum pg_status
-source_lost(struct run *r)
-{
-	struct source *s = &r->source;
-	bool taken;
-	int64_t committed;
-	s->token = r->claim;
-	enum pg_status status = source_look(r->pg, s, false, &taken, &committed);
-	if (status != PG_OK)
-		return status;
-	if (taken)
-		die(EXIT_PERMANENT, "another writer has taken the source over; this one stops");
-	die(EXIT_TEMPORARY, "the database has lost the claim of this source (a failover, or a restored backup?)");
-}
-
 /* One try to take hold of the source: by the claim that was made for us, else by one of our own, which is made once
  * only, or we would take back what somebody took over from us meanwhile. */
 static enum pg_status
 source_take(struct run *r, bool *claimed)
 {
 	struct source *s = &r->source;
-	int64_t pid = 0, shards = s->shard.count;
 	unsigned how = CLAIM_OWN | (r->o->resume ? CLAIM_DELIVERY : CLAIM_POLITE);
 	enum pg_status status = pg_connect(r->pg);
 	if (status == PG_OK)
-		status = *claimed ? source_join(r->pg, s) : source_claim(r->pg, s, how, &pid, &shards);
+		status = *claimed ? source_join(r->pg, s) : source_claim(r->pg, s, how);
 	if (status != PG_OK)
 		return status;
-	if (pid)
-		die(EXIT_PERMANENT,
-		    "another writer works on this source (database process %lld); wait for it, or name another with "
-		    "reader --source",
-		    (long long)pid);
-	if (shards != s->shard.count)
-		source_shards_differ(s, shards);
 	*claimed = true;
 	r->claim = s->token >= 0 ? s->token : r->claim;
 	if (s->token >= 0 && r->reader.next->begins) {
 		record_parse_line(item_line(r->reader.next, r->reader.next->items), &r->record);
 		status = source_begin(r->pg, s, &r->record, r->o->resume);
 	}
-	if (status == PG_OK && s->token < 0)
-		status = source_lost(r);
+	if (status != PG_OK || s->token >= 0)
+		return status;
+	int code;
+	s->token = r->claim;
+	status = source_lost(r->pg, s, false, -1, &code);
+	if (status == PG_OK)
+		exit(code);
 	return status;
 }
 
@@ -330,22 +295,6 @@ run_loop(struct run *r)
 	}
 }
 
-static void
-run_free(struct run *r)
-{
-	source_free(&r->source);
-	commit_free(&r->commit);
-	batch_reader_free(&r->reader);
-	record_free(&r->record);
-	buf_free(&r->line);
-	buf_free(&r->text);
-	buf_free(&r->scratch);
-	buf_free(&r->out.buf);
-	for (int i = 0; i < 3; i++)
-		batch_free(&r->batches[i]);
-	pg_free(r->pg);
-}
-
 int
 run_main(const struct writer_options *o)
 {
@@ -356,7 +305,7 @@ run_main(const struct writer_options *o)
 	/* Memory that a large batch takes goes back to the system, not to a heap that others hold pieces of. */
 	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	metrics_open("writer");
-	r.pg = writer_connect(o, "acctflow writer");
+	r.pg = writer_open(o, "acctflow writer", true);
 	output_open(&r.out, STDOUT_FILENO);
 	r.reader = (struct batch_reader){
 	    .in = {.fd = STDIN_FILENO, .max = 2 * RECORD_BYTES}, .most = o->batch, .epoch = o->epoch};
@@ -373,7 +322,7 @@ run_main(const struct writer_options *o)
 		log_error("the program feeding this one died (its input stopped without an `end` event)");
 	source_release(r.pg, &r.source, sql_pipelines_release);
 	int code = cut_off ? EXIT_TEMPORARY : o->strict && r.rejected ? EXIT_REJECTED : EXIT_OK;
-	run_free(&r);
+	pg_free(r.pg);
 	log_source(NULL);
 	return code;
 }

@@ -11,13 +11,8 @@
 #include <stdlib.h>
 
 static const char *const migrations[] = {sql_001_base};
-enum { VERSION = sizeof migrations / sizeof *migrations, PAUSE_US = 200000, LOCK_MS = 900 };
-
-int
-schema_version(void)
-{
-	return VERSION;
-}
+_Static_assert(sizeof migrations / sizeof *migrations == SCHEMA_VERSION, "a version for each migration");
+enum { PAUSE_US = 200000, LOCK_MS = 900 };
 
 _Noreturn static void
 schema_failed(struct pg *pg, enum pg_status status, const char *what)
@@ -64,7 +59,7 @@ schema_read(struct pg *pg, int *version)
 	for (int row = 0; row < pg_rows(pg, 0); row++) {
 		last = (int)pg_i64(pg, 0, row, 0);
 		struct slice hash = pg_text(pg, 0, row, 1);
-		if (last != row + 1 || (last <= VERSION && strtoll(hash.p, NULL, 10) != schema_hash(last)))
+		if (last != row + 1 || (last <= SCHEMA_VERSION && strtoll(hash.p, NULL, 10) != schema_hash(last)))
 			return PG_OK;
 	}
 	*version = last;
@@ -78,41 +73,48 @@ schema_judge(int version)
 	if (version == SCHEMA_FOREIGN)
 		die(EXIT_PERMANENT, "the schema acctflow was made by an unreleased version; make freshdb drops this "
 				    "database and makes it anew");
-	if (version > VERSION)
+	if (version > SCHEMA_VERSION)
 		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version,
-		    VERSION);
+		    SCHEMA_VERSION);
 }
 
-void
-schema_check(struct pg *pg)
+static int
+schema_find(struct pg *pg)
 {
 	int version;
 	enum pg_status status = schema_read(pg, &version);
 	if (status != PG_OK)
 		schema_failed(pg, status, "read the schema's version");
 	schema_judge(version);
+	return version;
+}
+
+void
+schema_check(struct pg *pg)
+{
+	int version = schema_find(pg);
 	if (version == SCHEMA_NONE)
 		die(EXIT_PERMANENT, "there is nothing in this database yet; is --db or PGHOST right? supervisor run or "
 				    "writer migrate begins");
-	if (version < VERSION)
+	if (version < SCHEMA_VERSION)
 		die(EXIT_PERMANENT, "the schema's version is %d, this program needs %d: run writer migrate", version,
-		    VERSION);
+		    SCHEMA_VERSION);
 }
 
 static void
 schema_check_server(struct pg *pg)
 {
-	if (pg_server_version(pg) < 130000)
-		die(EXIT_PERMANENT, "the server is PostgreSQL %d, acctflow needs 13 or newer",
-		    pg_server_version(pg) / 10000);
-	enum pg_status status = pg_exec(pg, "SHOW server_encoding", NULL, 0);
+	enum pg_status status = pg_exec(
+	    pg, "SELECT current_setting('server_version_num')::integer / 10000, getdatabaseencoding()", NULL, 0);
 	if (status != PG_OK)
-		schema_failed(pg, status, "ask for the encoding");
-	if (!slice_is(pg_text(pg, 0, 0, 0), "UTF8"))
+		schema_failed(pg, status, "ask for the server's version and encoding");
+	if (pg_i64(pg, 0, 0, 0) < 13)
+		die(EXIT_PERMANENT, "the server is PostgreSQL %s, acctflow needs 13 or newer", pg_text(pg, 0, 0, 0).p);
+	if (!slice_is(pg_text(pg, 0, 0, 1), "UTF8"))
 		die(EXIT_PERMANENT,
 		    "the database's encoding is %s, acctflow needs UTF8; make it with: createdb -E UTF8 -T template0 "
 		    "NAME",
-		    pg_text(pg, 0, 0, 0).p);
+		    pg_text(pg, 0, 0, 1).p);
 }
 
 /* Begins the transaction and waits for the lock; the isolation is so that afterwards it sees what others made. */
@@ -149,14 +151,10 @@ schema_own(struct pg *pg, bool *roles)
 static enum pg_status
 schema_apply(struct pg *pg, int version)
 {
-	struct pg_param p[2] = {0};
 	enum pg_status status = pg_script(pg, migrations[version - 1]);
-	pg_set_i64(&p[0], version);
-	pg_set_i64(&p[1], schema_hash(version));
-	if (status == PG_OK)
-		status = pg_exec(pg, "INSERT INTO acctflow.migrations (version, hash) VALUES ($1, $2)", p, 2);
-	pg_params_free(p, 2);
-	return status;
+	return status != PG_OK ? status
+			       : pg_exec(pg, "INSERT INTO acctflow.migrations (version, hash) VALUES ($1, $2)",
+				     PG_PARAMS(pg_i64_param(version), pg_i64_param(schema_hash(version))));
 }
 
 /* One attempt at all that is missing. *before: the version that was found. */
@@ -174,24 +172,21 @@ schema_attempt(struct pg *pg, int *before)
 	if (status == PG_OK && *before == SCHEMA_NONE)
 		status = pg_script(pg, "CREATE TABLE acctflow.migrations (version integer PRIMARY KEY,"
 				       " hash bigint NOT NULL, migrated_at timestamptz NOT NULL DEFAULT now())");
-	for (int version = *before + 1; status == PG_OK && version <= VERSION; version++)
+	for (int version = *before + 1; status == PG_OK && version <= SCHEMA_VERSION; version++)
 		status = schema_apply(pg, version);
-	if (status == PG_OK && roles && *before < VERSION)
+	if (status == PG_OK && roles && *before < SCHEMA_VERSION)
 		status = pg_script(pg, sql_roles);
 	return status == PG_OK ? pg_script(pg, "COMMIT") : status;
 }
 
-int
+void
 schema_migrate(struct pg *pg)
 {
-	int version;
 	schema_check_server(pg);
-	enum pg_status status = schema_read(pg, &version);
-	if (status != PG_OK)
-		schema_failed(pg, status, "read the schema's version");
-	schema_judge(version);
-	if (version == VERSION)
-		return 0;
+	enum pg_status status;
+	int version = schema_find(pg);
+	if (version == SCHEMA_VERSION)
+		return;
 	/* What passes is tried again: another's lock, an idle transaction that the server ended. */
 	int64_t limit = clock_now() + pg_deadline();
 	while ((status = schema_attempt(pg, &version)) == PG_RETRY && strcmp(pg_sqlstate(pg), "55P03") != 0 &&
@@ -206,7 +201,6 @@ schema_migrate(struct pg *pg)
 	}
 	if (status != PG_OK)
 		schema_failed(pg, status, "migrate the schema");
-	if (version < VERSION)
-		log_info("migrated the schema from version %d to %d", version, VERSION);
-	return VERSION - version;
+	if (version < SCHEMA_VERSION)
+		log_info("migrated the schema from version %d to %d", version, SCHEMA_VERSION);
 }

@@ -5,18 +5,16 @@
 
 #include "pg.h"
 
-enum { SCHEMA_NONE = 0, SCHEMA_FOREIGN = -1 }; /* beside versions from 1 on */
+/* The version that this program works with; they count from 1. Beside them: no schema, one that other files made. */
+enum { SCHEMA_VERSION = 1, SCHEMA_NONE = 0, SCHEMA_FOREIGN = -1 };
 
-/* The newest version, which this program works with. */
-int schema_version(void);
-
-/* Reads the database's version: SCHEMA_NONE, or SCHEMA_FOREIGN where other files made it. */
+/* Reads the database's version. */
 enum pg_status schema_read(struct pg *pg, int *version);
 
 /* Checks server and schema, and migrates where that is needed and allowed. Exits 100 where the server is too old, not
  * UTF-8, the schema newer or another's, or migrating is not allowed, naming what to do; 111 where what passes did not
- * pass within the deadline. Returns how many migrations were made. */
-int schema_migrate(struct pg *pg);
+ * pass within the deadline. */
+void schema_migrate(struct pg *pg);
 
 /* The same for who only looks: exits where the schema is not there, or not this version's. */
 void schema_check(struct pg *pg);

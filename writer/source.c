@@ -6,14 +6,6 @@
 
 #include <string.h>
 
-/* The name and the shard, which most statements begin with. */
-static void
-key_set(struct pg_param *p, const struct source *s)
-{
-	pg_set_text(&p[0], slice_buf(&s->name));
-	pg_set_i64(&p[1], s->shard.index);
-}
-
 /* Reads what taking and joining return. */
 static void
 claim_read(struct pg *pg, int result, struct source *s)
@@ -33,176 +25,130 @@ claim_read(struct pg *pg, int result, struct source *s)
 static enum pg_status
 claim_take(struct pg *pg, struct source *s, unsigned how)
 {
-	struct pg_param p[4] = {0};
+	const struct pg_param name = pg_text_param(slice_buf(&s->name)), shard = pg_i64_param(s->shard.index);
 	enum pg_status status;
 	for (int attempt = 0;; attempt++) {
-		key_set(p, s);
-		pg_set_text(&p[2], how & CLAIM_OWN ? SLICE("true") : SLICE("false"));
-		pg_set_i64(&p[3], s->shard.count);
 		pg_queue(pg, PG_BEGIN, NULL, 0);
 		pg_queue(pg, "SET LOCAL lock_timeout = '2s'", NULL, 0);
-		pg_queue(pg, sql_deliveries_lock, p, 2);
-		pg_queue(pg, sql_pipelines_take, p, 4);
+		pg_queue(pg, sql_deliveries_lock, PG_PARAMS(name, shard));
+		pg_queue(pg, sql_pipelines_take,
+		    PG_PARAMS(name, shard, pg_bool_param(how & CLAIM_OWN), pg_i64_param(s->shard.count)));
 		status = pg_run(pg);
 		if (status != PG_RETRY || strcmp(pg_sqlstate(pg), "55P03") != 0 || attempt == 3)
 			break;
 		log_warn("ending the backend that holds the source");
 		status = pg_connect(pg);
 		if (status == PG_OK)
-			status = pg_exec(pg, sql_pipelines_holders_end, p, 2);
+			status = pg_exec(pg, sql_pipelines_holders_end, PG_PARAMS(name, shard));
 		if (status != PG_OK)
 			break;
 	}
-	if (status == PG_OK && pg_rows(pg, 3) > 0) {
+	if (status != PG_OK)
+		return status;
+	if (pg_rows(pg, 3) > 0) {
 		claim_read(pg, 3, s);
-		if (how & CLAIM_DELIVERY) {
-			pg_set_i64(&p[0], s->pipeline);
-			pg_set_i64(&p[1], s->token);
-			pg_queue(pg, sql_deliveries_take, p, 2);
-		}
+		if (how & CLAIM_DELIVERY)
+			pg_queue(pg, sql_deliveries_take, PG_PARAMS(pg_i64_param(s->pipeline), pg_i64_param(s->token)));
 	}
-	if (status == PG_OK) {
-		pg_queue(pg, "COMMIT", NULL, 0);
-		status = pg_run(pg);
-	}
-	pg_params_free(p, 4);
-	return status;
+	return pg_exec(pg, "COMMIT", NULL, 0);
 }
 
 enum pg_status
-source_claim(struct pg *pg, struct source *s, unsigned how, int64_t *pid, int64_t *shards)
+source_claim(struct pg *pg, struct source *s, unsigned how)
 {
-	struct pg_param p[3] = {0};
-	*pid = 0;
+	const struct pg_param name = pg_text_param(slice_buf(&s->name)), shard = pg_i64_param(s->shard.index);
 	s->token = s->delivered = s->committed = -1;
-	key_set(p, s);
-	pg_set_i64(&p[2], s->shard.count);
-	pg_queue(pg, sql_pipelines_add, p, 3);
-	pg_queue(pg, sql_inputs_shards, p, 1);
-	pg_queue(pg, sql_pipelines_owner, p, 2);
+	pg_queue(pg, sql_pipelines_add, PG_PARAMS(name, shard, pg_i64_param(s->shard.count)));
+	pg_queue(pg, sql_inputs_shards, PG_PARAMS(name));
+	pg_queue(pg, sql_pipelines_owner, PG_PARAMS(name, shard));
 	enum pg_status status = pg_run(pg);
-	*shards = status == PG_OK && pg_rows(pg, 1) ? pg_i64(pg, 1, 0, 0) : s->shard.count;
-	if (status == PG_OK && how & CLAIM_POLITE && pg_rows(pg, 2) > 0)
-		*pid = pg_i64(pg, 2, 0, 0);
-	else if (status == PG_OK && *shards == s->shard.count)
-		status = claim_take(pg, s, how);
-	pg_params_free(p, 3);
-	return status;
-}
-
-void
-source_shards_differ(const struct source *s, int64_t shards)
-{
-	die(EXIT_PERMANENT,
-	    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it anew "
-	    "with "
-	    "another",
-	    (int)s->name.len, s->name.p, (long long)shards, shards == 1 ? "" : "s", (unsigned)s->shard.count);
+	if (status != PG_OK)
+		return status;
+	if (how & CLAIM_POLITE && pg_rows(pg, 2) > 0)
+		die(EXIT_PERMANENT,
+		    "another writer works on this source (database process %lld); wait for it, or name another with "
+		    "reader --source",
+		    (long long)pg_i64(pg, 2, 0, 0));
+	int64_t shards = pg_rows(pg, 1) ? pg_i64(pg, 1, 0, 0) : s->shard.count;
+	if (shards != s->shard.count)
+		die(EXIT_PERMANENT,
+		    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it "
+		    "anew with another",
+		    (int)s->name.len, s->name.p, (long long)shards, shards == 1 ? "" : "s", (unsigned)s->shard.count);
+	return claim_take(pg, s, how);
 }
 
 enum pg_status
 source_join(struct pg *pg, struct source *s)
 {
-	struct pg_param p[3] = {0};
-	key_set(p, s);
-	pg_set_i64(&p[2], s->token);
-	enum pg_status status = pg_exec(pg, sql_pipelines_join, p, 3);
+	enum pg_status status = pg_exec(pg, sql_pipelines_join,
+	    PG_PARAMS(pg_text_param(slice_buf(&s->name)), pg_i64_param(s->shard.index), pg_i64_param(s->token)));
 	if (status == PG_OK && pg_rows(pg, 0))
 		claim_read(pg, 0, s);
 	else if (status == PG_OK)
 		s->token = -1;
-	pg_params_free(p, 3);
 	return status;
 }
 
 void
-source_lock(struct pg *pg, const struct source *s, struct pg_param *p)
+source_lock(struct pg *pg, const struct source *s)
 {
-	pg_set_i64(&p[0], s->pipeline);
-	pg_set_i64(&p[1], s->token);
-	pg_queue(pg, sql_pipelines_lock, p, 2);
+	pg_queue(pg, sql_pipelines_lock, PG_PARAMS(pg_i64_param(s->pipeline), pg_i64_param(s->token)));
 }
 
-/* A member of `begin` as the text of a parameter. */
-static void
-member_set(struct pg_param *p, const struct record *r, enum member m, struct buf *scratch)
+/* A member of `begin` as a parameter. */
+static struct pg_param
+member_param(const struct record *r, enum member m, struct buf *scratch)
 {
 	struct slice v = r->m[m];
 	if (v.n && v.p[0] == '"')
 		v = record_text(r, m, scratch);
-	if (v.n && !slice_is(v, "null"))
-		pg_set_text(p, v);
-	else
-		pg_set_null(p);
+	return v.n && !slice_is(v, "null") ? pg_text_param(v) : pg_null_param();
 }
 
 enum pg_status
 source_begin(struct pg *pg, struct source *s, const struct record *begin, bool resume)
 {
 	static const enum member members[] = {M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_STARTED_AT};
-	struct pg_param p[8] = {0}, q[4] = {0};
-	struct buf scratch = {0};
+	enum { MEMBERS = sizeof members / sizeof *members };
+	struct pg_param p[MEMBERS + 2] = {pg_text_param(slice_buf(&s->name))};
+	struct buf scratch[MEMBERS + 1] = {0};
 	uint64_t from = 0;
 	record_integer(begin, M_FROM, VERSION_MAX, &from);
 	pg_queue(pg, PG_BEGIN, NULL, 0);
-	source_lock(pg, s, p);
+	source_lock(pg, s);
 	enum pg_status status = pg_run(pg);
 	if (status == PG_OK && pg_rows(pg, 1) == 0) {
 		s->token = -1;
 		status = pg_exec(pg, "ROLLBACK", NULL, 0);
 	}
 	if (status != PG_OK || s->token < 0)
-		goto out;
-	pg_set_text(&p[0], slice_buf(&s->name));
-	for (int i = 0; i < 6; i++)
-		member_set(&p[i + 1], begin, members[i], &scratch);
-	pg_set_text(&p[7], resume ? SLICE("true") : SLICE("false"));
-	pg_queue(pg, sql_inputs_begin, p, 8);
-	pg_set_i64(&q[0], s->pipeline);
-	pg_set_i64(&q[1], (int64_t)from - 1);
-	q[1].null = from == 0;
-	pg_set_text(&q[2], resume ? SLICE("true") : SLICE("false"));
-	member_set(&q[3], begin, M_FINGERPRINT, &scratch);
-	pg_queue(pg, sql_pipelines_begin, q, 4);
+		return status;
+	for (int i = 0; i < MEMBERS; i++)
+		p[i + 1] = member_param(begin, members[i], &scratch[i]);
+	p[MEMBERS + 1] = pg_bool_param(resume);
+	pg_queue(pg, sql_inputs_begin, p, MEMBERS + 2);
+	pg_queue(pg, sql_pipelines_begin,
+	    PG_PARAMS(pg_i64_param(s->pipeline), pg_offset_param((int64_t)from - 1), pg_bool_param(resume),
+		member_param(begin, M_FINGERPRINT, &scratch[MEMBERS])));
 	if (!resume)
-		pg_queue(pg, sql_deliveries_restart, q, 1);
-	pg_queue(pg, "COMMIT", NULL, 0);
-	status = pg_run(pg);
+		pg_queue(pg, sql_deliveries_restart, PG_PARAMS(pg_i64_param(s->pipeline)));
+	status = pg_exec(pg, "COMMIT", NULL, 0);
 	if (status == PG_OK && !resume) {
 		s->committed = (int64_t)from - 1;
 		s->delivered = -1;
 	}
-out:
-	pg_params_free(p, 8);
-	pg_params_free(q, 4);
-	buf_free(&scratch);
+	for (int i = 0; i <= MEMBERS; i++)
+		buf_free(&scratch[i]);
 	return status;
 }
 
 enum pg_status
 source_find(struct pg *pg, struct source *s)
 {
-	struct pg_param p[2] = {0};
-	key_set(p, s);
-	enum pg_status status = pg_exec(pg, sql_pipelines_find, p, 2);
+	enum pg_status status = pg_exec(
+	    pg, sql_pipelines_find, PG_PARAMS(pg_text_param(slice_buf(&s->name)), pg_i64_param(s->shard.index)));
 	s->pipeline = status == PG_OK && pg_rows(pg, 0) > 0 ? pg_i64(pg, 0, 0, 0) : -1;
-	pg_params_free(p, 2);
-	return status;
-}
-
-enum pg_status
-source_look(struct pg *pg, struct source *s, bool delivery, bool *taken, int64_t *committed)
-{
-	struct pg_param p[1] = {0};
-	enum pg_status status = source_find(pg, s);
-	if (status == PG_OK) {
-		pg_set_i64(&p[0], s->pipeline);
-		status = pg_exec(pg, sql_deliveries_token, p, 1);
-	}
-	bool known = status == PG_OK && pg_rows(pg, 0) > 0;
-	*taken = known && pg_i64(pg, 0, 0, delivery) > s->token;
-	*committed = known ? pg_i64(pg, 0, 0, 2) : -1;
-	pg_params_free(p, 1);
 	return status;
 }
 
@@ -221,40 +167,42 @@ source_behind(int64_t committed, int64_t known)
 }
 
 enum pg_status
+source_lost(struct pg *pg, struct source *s, bool delivery, int64_t known, int *code)
+{
+	enum pg_status status = source_find(pg, s);
+	if (status == PG_OK)
+		status = pg_exec(pg, sql_deliveries_token, PG_PARAMS(pg_i64_param(s->pipeline)));
+	if (status != PG_OK)
+		return status;
+	bool there = pg_rows(pg, 0) > 0;
+	*code = there && pg_i64(pg, 0, 0, delivery) > s->token ? EXIT_PERMANENT : EXIT_TEMPORARY;
+	if (*code == EXIT_PERMANENT)
+		log_error("another %s has taken the source over; this one stops", delivery ? "pipeline" : "writer");
+	else if (known < 0)
+		log_error("the database has lost the claim of this source (a failover, or a restored backup?)");
+	else
+		source_behind(there ? pg_i64(pg, 0, 0, 2) : -1, known);
+	return PG_OK;
+}
+
+enum pg_status
 source_claim_delivery(struct pg *pg, struct source *s)
 {
-	struct pg_param p[3] = {0};
-	key_set(p, s);
-	pg_set_i64(&p[2], s->shard.count);
-	enum pg_status status = pg_exec(pg, sql_pipelines_add, p, 3);
+	enum pg_status status = pg_exec(pg, sql_pipelines_add,
+	    PG_PARAMS(pg_text_param(slice_buf(&s->name)), pg_i64_param(s->shard.index), pg_i64_param(s->shard.count)));
 	if (status == PG_OK)
 		status = source_find(pg, s);
-	if (status == PG_OK && s->pipeline >= 0) {
-		pg_set_i64(&p[0], s->pipeline);
-		pg_set_null(&p[1]);
-		status = pg_exec(pg, sql_deliveries_take, p, 2);
-		if (status == PG_OK)
-			s->token = pg_i64(pg, 0, 0, 0);
-	}
-	pg_params_free(p, 3);
+	if (status != PG_OK || s->pipeline < 0)
+		return status;
+	status = pg_exec(pg, sql_deliveries_take, PG_PARAMS(pg_i64_param(s->pipeline), pg_null_param()));
+	if (status == PG_OK)
+		s->token = pg_i64(pg, 0, 0, 0);
 	return status;
 }
 
 void
 source_release(struct pg *pg, const struct source *s, const char *sql)
 {
-	struct pg_param p[2] = {0};
-	if (s->token < 0)
-		return;
-	pg_set_i64(&p[0], s->pipeline);
-	pg_set_i64(&p[1], s->token);
-	if (pg_exec(pg, sql, p, 2) != PG_OK)
+	if (s->token >= 0 && pg_exec(pg, sql, PG_PARAMS(pg_i64_param(s->pipeline), pg_i64_param(s->token))) != PG_OK)
 		log_debug("could not release the source: %s", pg_error(pg));
-	pg_params_free(p, 2);
-}
-
-void
-source_free(struct source *s)
-{
-	buf_free(&s->name);
 }

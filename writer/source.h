@@ -24,13 +24,9 @@ enum source_claim {
 };
 
 /* Adds the source where it is new, and takes the shard over: waits for a transaction of the old holder, ends its
- * backend after two seconds, raises the token, and only then reads the offsets. Under CLAIM_POLITE *pid is the backend
- * of a holder that lives, else 0. *shards is the number that the source has: where it is another one nothing was
- * claimed. */
-enum pg_status source_claim(struct pg *pg, struct source *s, unsigned how, int64_t *pid, int64_t *shards);
-
-/* Ends the program: the source has that number of shards, and it is fixed. */
-_Noreturn void source_shards_differ(const struct source *s, int64_t shards);
+ * backend after two seconds, raises the token, and only then reads the offsets. Exits 100 where the source has another
+ * number of shards, or, under CLAIM_POLITE, a holder that lives. */
+enum pg_status source_claim(struct pg *pg, struct source *s, unsigned how);
 
 /* Reads the claim that was made for us under s->token, which is -1 afterwards where it is no longer ours. */
 enum pg_status source_join(struct pg *pg, struct source *s);
@@ -39,16 +35,17 @@ enum pg_status source_join(struct pg *pg, struct source *s);
  * it is no longer ours. */
 enum pg_status source_begin(struct pg *pg, struct source *s, const struct record *begin, bool resume);
 
-/* Looks why the pipeline was found not to be ours under s->token, of ack's side where `delivery`: *taken where somebody
- * took it over; else the database has gone back, to before it was ours. *committed: its offset there, -1: none. */
-enum pg_status source_look(struct pg *pg, struct source *s, bool delivery, bool *taken, int64_t *committed);
+/* Looks why the pipeline was found not to be ours under s->token, of ack's side where `delivery`, and logs it. *code is
+ * what to exit with: 100 where somebody took it over; else 111, as the database has gone back behind `known` (-1: to
+ * before it was ours). */
+enum pg_status source_lost(struct pg *pg, struct source *s, bool delivery, int64_t known, int *code);
 
 /* Logs that the database does not have what this program knows to be committed, up to `known`. */
 void source_behind(int64_t committed, int64_t known);
 
 /* Queues the statement with which every transaction for the source begins. Its result has one row where the pipeline is
- * still ours: its committed offset. `p` has space for 2. */
-void source_lock(struct pg *pg, const struct source *s, struct pg_param *p);
+ * still ours: its committed offset. */
+void source_lock(struct pg *pg, const struct source *s);
 
 /* Finds the number of the pipeline. */
 enum pg_status source_find(struct pg *pg, struct source *s);
@@ -59,7 +56,5 @@ enum pg_status source_claim_delivery(struct pg *pg, struct source *s);
 /* Says that no backend works for the source any more, where it is still ours: behind a proxy backends outlive us. Where
  * that fails nothing is lost. */
 void source_release(struct pg *pg, const struct source *s, const char *sql);
-
-void source_free(struct source *s);
 
 #endif

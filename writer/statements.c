@@ -21,7 +21,7 @@ is_kept_as_reject(const struct item *it)
 }
 
 static void
-push_optional(struct pg_param *p, int64_t v)
+push_optional(struct pg_array *p, int64_t v)
 {
 	if (v < 0)
 		pg_push_null(p);
@@ -30,7 +30,7 @@ push_optional(struct pg_param *p, int64_t v)
 }
 
 static void
-push_tokens(struct pg_param *p, const struct item *it)
+push_tokens(struct pg_array *p, const struct item *it)
 {
 	if (it->has_tokens)
 		pg_push_u64(p, it->tokens);
@@ -39,7 +39,7 @@ push_tokens(struct pg_param *p, const struct item *it)
 }
 
 static void
-push_text(struct pg_param *p, struct slice s)
+push_text(struct pg_array *p, struct slice s)
 {
 	if (s.n)
 		pg_push_text(p, s);
@@ -47,19 +47,32 @@ push_text(struct pg_param *p, struct slice s)
 		pg_push_null(p);
 }
 
-static void
-set_optional(struct pg_param *p, int64_t v)
+static struct pg_param
+pipeline_param(const struct range *r)
 {
-	if (v < 0)
-		pg_set_null(p);
-	else
-		pg_set_i64(p, v);
+	return pg_offset_param(r->source ? r->source->pipeline : -1);
 }
 
-static void
-set_pipeline(struct pg_param *p, const struct range *r)
+/* Empties the arrays, of these types. */
+static struct pg_array *
+arrays_start(struct statements *s, const enum pg_type *types, int n)
 {
-	set_optional(p, r->source ? r->source->pipeline : -1);
+	for (int i = 0; i < n; i++)
+		pg_array(&s->arrays[i], types[i]);
+	return s->arrays;
+}
+
+/* Queues a statement of the pipeline and the n arrays. Returns false, and queues nothing, where these are empty. */
+static bool
+arrays_queue(struct statements *s, struct pg *pg, const char *sql, const struct range *r, int n)
+{
+	struct pg_param p[MOST_ARRAYS + 1] = {pipeline_param(r)};
+	if (s->arrays[0].count == 0)
+		return false;
+	for (int i = 0; i < n; i++)
+		p[i + 1] = pg_array_param(&s->arrays[i]);
+	pg_queue(pg, sql, p, (size_t)n + 1);
+	return true;
 }
 
 /* Items and their text lie in the order in which they came, but are visited in that of their accounts: those behind the
@@ -73,21 +86,13 @@ look_ahead(const struct batch *b, size_t at)
 		__builtin_prefetch(b->text.p + b->items[b->order[at + 8]].text);
 }
 
-void
+bool
 statements_guard(struct statements *s, struct pg *pg, const struct range *r)
 {
-	enum { PIPELINE, ID, VERSION, CALLBACK, INGESTED, OFFSET, TOKENS, TYPE, DELETED, DATA, N };
-	struct pg_param *p = s->latest;
-	set_pipeline(&p[PIPELINE], r);
-	pg_array_text(&p[ID]);
-	pg_array_bigint(&p[VERSION]);
-	pg_array_bigint(&p[CALLBACK]);
-	pg_array_time(&p[INGESTED]);
-	pg_array_bigint(&p[OFFSET]);
-	pg_array_numeric(&p[TOKENS]);
-	pg_array_text(&p[TYPE]);
-	pg_array_bool(&p[DELETED]);
-	pg_array_text(&p[DATA]);
+	enum { ID, VERSION, CALLBACK, INGESTED, OFFSET, TOKENS, TYPE, DELETED, DATA, N };
+	static const enum pg_type types[N] = {
+	    PG_TEXTS, PG_BIGINTS, PG_BIGINTS, PG_TIMES, PG_BIGINTS, PG_NUMERICS, PG_TEXTS, PG_BOOLS, PG_TEXTS};
+	struct pg_array *p = arrays_start(s, types, N);
 	for (size_t i = 0; i < r->b->accounts_n; i++) {
 		const struct account *a = &r->b->accounts[i];
 		look_ahead(r->b, a->from);
@@ -104,8 +109,7 @@ statements_guard(struct statements *s, struct pg *pg, const struct range *r)
 		pg_push_bool(&p[DELETED], it->deleted);
 		pg_push_text(&p[DATA], item_data(r->b, it));
 	}
-	if (p[ID].count)
-		pg_queue(pg, sql_latest_upsert, p, N);
+	return arrays_queue(s, pg, sql_latest_upsert, r, N);
 }
 
 void
@@ -126,41 +130,42 @@ statements_guarded(struct pg *pg, int result, const struct range *r)
 	}
 }
 
+/* The arrays of what is asked: current versions; known versions; versions before what is replayed. */
+enum { CURRENT, KNOWN, KNOWN_VERSION, BEFORE, BEFORE_OFFSET, ASKED };
+
 bool
 statements_ask(struct statements *s, struct pg *pg, const struct range *r)
 {
+	static const enum pg_type types[ASKED] = {PG_TEXTS, PG_TEXTS, PG_BIGINTS, PG_TEXTS, PG_BIGINTS};
 	struct batch *b = r->b;
-	pg_array_text(&s->versions[0]);
-	pg_array_text(&s->before[0]);
-	pg_array_bigint(&s->before[1]);
-	set_pipeline(&s->before[2], r);
+	struct pg_array *p = arrays_start(s, types, ASKED);
 	for (size_t i = 0; i < b->accounts_n; i++) {
 		struct account *a = &b->accounts[i];
 		if (a->replay != NOTHING) {
-			pg_push_text(&s->before[0], a->id);
-			pg_push_i64(&s->before[1], b->items[a->replay].offset);
+			pg_push_text(&p[BEFORE], a->id);
+			pg_push_i64(&p[BEFORE_OFFSET], b->items[a->replay].offset);
 		}
 		if (a->won)
 			continue;
 		a->base = INT64_MAX; /* until its answer comes: every version of it is asked about */
-		pg_push_text(&s->versions[0], a->id);
+		pg_push_text(&p[CURRENT], a->id);
 	}
-	pg_array_text(&s->known[0]);
-	pg_array_bigint(&s->known[1]);
 	s->asked.len = 0;
 	for (size_t i = r->from; i < r->to; i++)
 		if (verdict_asks(b, i)) {
-			pg_push_text(&s->known[0], item_id(b, &b->items[i]));
-			pg_push_i64(&s->known[1], b->items[i].version);
+			pg_push_text(&p[KNOWN], item_id(b, &b->items[i]));
+			pg_push_i64(&p[KNOWN_VERSION], b->items[i].version);
 			buf_add(&s->asked, &(uint32_t){(uint32_t)i}, sizeof(uint32_t));
 		}
-	if (s->versions[0].count)
-		pg_queue(pg, sql_latest_versions, s->versions, 1);
-	if (s->known[0].count)
-		pg_queue(pg, sql_history_known, s->known, 2);
-	if (s->before[0].count)
-		pg_queue(pg, sql_history_before, s->before, 3);
-	return s->versions[0].count || s->known[0].count || s->before[0].count;
+	if (p[CURRENT].count)
+		pg_queue(pg, sql_latest_versions, PG_PARAMS(pg_array_param(&p[CURRENT])));
+	if (p[KNOWN].count)
+		pg_queue(
+		    pg, sql_history_known, PG_PARAMS(pg_array_param(&p[KNOWN]), pg_array_param(&p[KNOWN_VERSION])));
+	if (p[BEFORE].count)
+		pg_queue(pg, sql_history_before,
+		    PG_PARAMS(pg_array_param(&p[BEFORE]), pg_array_param(&p[BEFORE_OFFSET]), pipeline_param(r)));
+	return p[CURRENT].count || p[KNOWN].count || p[BEFORE].count;
 }
 
 static int64_t
@@ -200,7 +205,7 @@ statements_answers(struct statements *s, struct pg *pg, const struct range *r, s
 {
 	struct batch *b = r->b;
 	int result = 0;
-	if (s->versions[0].count) {
+	if (s->arrays[CURRENT].count) {
 		for (size_t i = 0; i < b->accounts_n; i++)
 			if (!b->accounts[i].won)
 				b->accounts[i].base = -1;
@@ -211,9 +216,9 @@ statements_answers(struct statements *s, struct pg *pg, const struct range *r, s
 		}
 		result++;
 	}
-	if (s->known[0].count)
+	if (s->arrays[KNOWN].count)
 		read_known(s, pg, result++, r, k);
-	for (int i = 0; s->before[0].count && i < pg_rows(pg, result); i++) {
+	for (int i = 0; s->arrays[BEFORE].count && i < pg_rows(pg, result); i++) {
 		struct account *a = batch_account(b, pg_text(pg, result, i, 0));
 		if (a)
 			a->before = pg_i64(pg, result, i, 1);
@@ -225,7 +230,7 @@ enum { HISTORY_COLUMNS = 12 };
 
 /* Each column has its array, or all have the one buffer of a COPY. */
 static void
-push_history(struct pg_param *const *q, const struct batch *b, const struct item *it)
+push_history(struct pg_array *const *q, const struct batch *b, const struct item *it)
 {
 	pg_push_text(q[0], item_id(b, it));
 	pg_push_i64(q[1], it->version);
@@ -248,7 +253,7 @@ push_history(struct pg_param *const *q, const struct batch *b, const struct item
 struct slice
 statements_copy(struct statements *s, const struct range *r, size_t *at)
 {
-	struct pg_param *q = s->history, *columns[HISTORY_COLUMNS];
+	struct pg_array *q = s->arrays, *columns[HISTORY_COLUMNS];
 	for (int i = 0; i < HISTORY_COLUMNS; i++)
 		columns[i] = q;
 	if (*at == 0)
@@ -269,7 +274,7 @@ statements_copy(struct statements *s, const struct range *r, size_t *at)
 	}
 	/* One step beyond the last item stands for the end. */
 	if (*at == r->b->order_n && q->bytes.len < COPY_BYTES) {
-		pg_rows_end(q);
+		pg_rows_add(q, -1);
 		++*at;
 	}
 	return slice_buf(&q->bytes);
@@ -279,26 +284,15 @@ statements_copy(struct statements *s, const struct range *r, size_t *at)
 static void
 queue_history(struct statements *s, struct pg *pg, const struct range *r)
 {
-	struct pg_param *q = s->history + 1, *columns[HISTORY_COLUMNS];
+	static const enum pg_type types[HISTORY_COLUMNS] = {PG_TEXTS, PG_BIGINTS, PG_BIGINTS, PG_TIMES, PG_BIGINTS,
+	    PG_BOOLS, PG_BOOLS, PG_NUMERICS, PG_TEXTS, PG_TEXTS, PG_TEXTS, PG_TIMES};
+	struct pg_array *q = arrays_start(s, types, HISTORY_COLUMNS), *columns[HISTORY_COLUMNS];
 	for (int i = 0; i < HISTORY_COLUMNS; i++)
 		columns[i] = &q[i];
-	set_pipeline(&s->history[0], r);
-	pg_array_text(&q[0]);
-	pg_array_bigint(&q[1]);
-	pg_array_bigint(&q[2]);
-	pg_array_time(&q[3]);
-	pg_array_bigint(&q[4]);
-	pg_array_bool(&q[5]);
-	pg_array_bool(&q[6]);
-	pg_array_numeric(&q[7]);
-	for (int i = 8; i < 11; i++)
-		pg_array_text(&q[i]);
-	pg_array_time(&q[11]);
 	for (size_t i = r->from; i < r->to; i++)
 		if (is_written(&r->b->items[i]))
 			push_history(columns, r->b, &r->b->items[i]);
-	if (q[0].count)
-		pg_queue(pg, sql_history_insert, s->history, HISTORY_COLUMNS + 1);
+	arrays_queue(s, pg, sql_history_insert, r, HISTORY_COLUMNS);
 }
 
 struct reject
@@ -317,14 +311,9 @@ statements_reject(const struct batch *b, const struct item *it, struct buf *text
 static void
 queue_rejects(struct statements *s, struct pg *pg, const struct range *r)
 {
-	enum { PIPELINE, OFFSET, KIND, REASON, RAW, ENCODING, BYTES, REJECTED, N };
-	struct pg_param *p = s->rejects;
-	set_pipeline(&p[PIPELINE], r);
-	pg_array_bigint(&p[OFFSET]);
-	for (int i = KIND; i <= ENCODING; i++)
-		pg_array_text(&p[i]);
-	pg_array_bigint(&p[BYTES]);
-	pg_array_time(&p[REJECTED]);
+	enum { OFFSET, KIND, REASON, RAW, ENCODING, BYTES, REJECTED, N };
+	static const enum pg_type types[N] = {PG_BIGINTS, PG_TEXTS, PG_TEXTS, PG_TEXTS, PG_TEXTS, PG_BIGINTS, PG_TIMES};
+	struct pg_array *p = arrays_start(s, types, N);
 	for (size_t i = r->from; i < r->to; i++) {
 		const struct item *it = &r->b->items[i];
 		if (!is_kept_as_reject(it))
@@ -332,7 +321,7 @@ queue_rejects(struct statements *s, struct pg *pg, const struct range *r)
 		struct reject j = statements_reject(r->b, it, &s->text, &s->scratch);
 		if (it->kind == ITEM_UPDATE) {
 			s->reason.len = 0;
-			verdict_conflict(&s->reason, it->version);
+			buf_printf(&s->reason, "version %lld is known with other content", (long long)it->version);
 			j.reason = slice_buf(&s->reason);
 		}
 		push_optional(&p[OFFSET], it->offset);
@@ -345,29 +334,16 @@ queue_rejects(struct statements *s, struct pg *pg, const struct range *r)
 		pg_push_i64(&p[BYTES], (int64_t)(j.raw_bytes > INT64_MAX ? INT64_MAX : j.raw_bytes));
 		pg_push_time(&p[REJECTED], it->ingested_at);
 	}
-	if (p[KIND].count)
-		pg_queue(pg, sql_rejects_insert, p, N);
-}
-
-static void
-set_time(struct pg_param *p, int64_t t)
-{
-	char when[TIME_TEXT];
-	if (t == NO_TIME) {
-		pg_set_null(p);
-	} else {
-		time_format(t, when);
-		pg_set_text(p, slice_of(when));
-	}
+	arrays_queue(s, pg, sql_rejects_insert, r, N);
 }
 
 /* The pipeline's row: offset, time and counts. */
 static void
-queue_advance(struct statements *s, struct pg *pg, const struct range *r, struct slice xid)
+queue_advance(struct pg *pg, const struct range *r, struct slice xid)
 {
-	enum { PIPELINE, COMMITTED, INGESTED, COUNTS, REJECTED = COUNTS + VERDICTS, WITHOUT, OFFSET, HASH, XID, N };
-	struct pg_param *p = s->advance;
 	int64_t count[VERDICTS] = {0}, rejected = 0, without = 0, committed = -1, ingested = NO_TIME;
+	struct pg_param when = pg_null_param(), hash = pg_null_param();
+	char text[TIME_TEXT];
 	const struct item *last = NULL;
 	for (size_t i = r->from; i < r->to; i++) {
 		const struct item *it = &r->b->items[i];
@@ -383,21 +359,19 @@ queue_advance(struct statements *s, struct pg *pg, const struct range *r, struct
 		without += it->verdict == INDEXED && it->callback_ms < 0;
 		last = it->offset >= 0 ? it : last;
 	}
-	set_pipeline(&p[PIPELINE], r);
-	set_optional(&p[COMMITTED], committed);
-	set_time(&p[INGESTED], ingested);
-	for (int i = 0; i < VERDICTS; i++)
-		pg_set_i64(&p[COUNTS + i], count[i]);
-	pg_set_i64(&p[REJECTED], rejected);
-	pg_set_i64(&p[WITHOUT], without);
-	set_optional(&p[OFFSET], last ? last->offset : -1);
-	pg_set_null(&p[HASH]);
+	if (ingested != NO_TIME) {
+		time_format(ingested, text);
+		when = pg_text_param(slice_of(text));
+	}
 	if (last) {
 		struct update u = batch_update(r->b, last);
-		pg_set_i64(&p[HASH], (int64_t)update_hash(&u));
+		hash = pg_i64_param((int64_t)update_hash(&u));
 	}
-	pg_set_text(&p[XID], xid);
-	pg_queue(pg, sql_pipelines_advance, p, N);
+	pg_queue(pg, sql_pipelines_advance,
+	    PG_PARAMS(pipeline_param(r), pg_offset_param(committed), when, pg_i64_param(count[INDEXED]),
+		pg_i64_param(count[STALE]), pg_i64_param(count[DUPLICATE]), pg_i64_param(count[CONFLICT]),
+		pg_i64_param(rejected), pg_i64_param(without), pg_offset_param(last ? last->offset : -1), hash,
+		pg_text_param(xid)));
 }
 
 static void
@@ -405,17 +379,15 @@ queue_end(struct statements *s, struct pg *pg, const struct range *r)
 {
 	struct record end = {0};
 	uint64_t offset;
-	struct buf *fingerprint = &s->scratch;
-	if (record_parse_line(item_line(r->b, &r->b->items[r->b->n - 1]), &end) != 0)
-		goto out;
-	set_pipeline(&s->end[0], r);
-	pg_set_text(&s->end[1], slice_is(end.m[M_COMPLETE], "true") ? SLICE("true") : SLICE("false"));
-	pg_set_text(&s->end[2], slice_is(end.m[M_BROKEN], "true") ? SLICE("true") : SLICE("false"));
-	pg_set_text(&s->end[3], record_text(&end, M_FINGERPRINT, fingerprint));
-	s->end[3].null = s->end[3].bytes.len == 0;
-	set_optional(&s->end[4], record_integer(&end, M_LAST_OFFSET, VERSION_MAX, &offset) == 0 ? (int64_t)offset : -1);
-	pg_queue(pg, sql_pipelines_end, s->end, 5);
-out:
+	if (record_parse_line(item_line(r->b, &r->b->items[r->b->n - 1]), &end) == 0) {
+		struct slice fingerprint = record_text(&end, M_FINGERPRINT, &s->scratch);
+		bool placed = record_integer(&end, M_LAST_OFFSET, VERSION_MAX, &offset) == 0;
+		pg_queue(pg, sql_pipelines_end,
+		    PG_PARAMS(pipeline_param(r), pg_bool_param(slice_is(end.m[M_COMPLETE], "true")),
+			pg_bool_param(slice_is(end.m[M_BROKEN], "true")),
+			fingerprint.n ? pg_text_param(fingerprint) : pg_null_param(),
+			pg_offset_param(placed ? (int64_t)offset : -1)));
+	}
 	record_free(&end);
 }
 
@@ -426,26 +398,8 @@ statements_write(struct statements *s, struct pg *pg, const struct range *r, boo
 		queue_history(s, pg, r);
 	queue_rejects(s, pg, r);
 	if (r->source)
-		queue_advance(s, pg, r, xid);
+		queue_advance(pg, r, xid);
 	if (r->source && r->to == r->b->n && r->b->ends)
 		queue_end(s, pg, r);
 	pg_queue(pg, "COMMIT", NULL, 0);
-}
-
-void
-statements_free(struct statements *s)
-{
-	pg_params_free(s->latest, 10);
-	pg_params_free(s->versions, 1);
-	pg_params_free(s->known, 2);
-	pg_params_free(s->before, 3);
-	pg_params_free(s->history, 13);
-	pg_params_free(s->rejects, 8);
-	pg_params_free(s->advance, 12);
-	pg_params_free(s->end, 5);
-	pg_params_free(s->lock, 2);
-	buf_free(&s->asked);
-	buf_free(&s->reason);
-	buf_free(&s->text);
-	buf_free(&s->scratch);
 }

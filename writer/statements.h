@@ -7,10 +7,11 @@
 #include "source.h"
 #include "verdict.h"
 
-/* Kept from one batch to the next, as the memory of the arrays is used again. */
+enum { MOST_ARRAYS = 12 };
+
+/* Kept from one statement to the next, as the memory is used again. */
 struct statements {
-	struct pg_param latest[10], versions[1], known[2], before[3], history[13], rejects[8], advance[12], end[5],
-	    lock[2];
+	struct pg_array arrays[MOST_ARRAYS];
 	struct buf asked; /* the items whose versions were asked about, a uint32_t each */
 	struct buf reason, text, scratch;
 };
@@ -22,8 +23,9 @@ struct range {
 	size_t from, to;
 };
 
-/* Each account's highest version: locks the accounts, in the order of their ids. Queues nothing where there is none. */
-void statements_guard(struct statements *s, struct pg *pg, const struct range *r);
+/* Each account's highest version: locks the accounts, in the order of their ids. Returns whether there
+ * is one, and anything was queued. */
+bool statements_guard(struct statements *s, struct pg *pg, const struct range *r);
 void statements_guarded(struct pg *pg, int result, const struct range *r);
 
 /* Asks about whatever was not newer. Returns whether anything was queued. */
@@ -36,8 +38,6 @@ struct slice statements_copy(struct statements *s, const struct range *r, size_t
 
 /* Queues everything up to COMMIT; the history only if it was not copied. `xid` is the transaction's number. */
 void statements_write(struct statements *s, struct pg *pg, const struct range *r, bool copied, struct slice xid);
-
-void statements_free(struct statements *s);
 
 /* What an item that is a reject, refused or in conflict, is kept and emitted as. Slices live in the batch or in `text`
  * and `scratch`. */

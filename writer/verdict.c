@@ -4,12 +4,6 @@
 const char *const verdict_name[VERDICTS] = {"indexed", "stale", "duplicate", "conflict"};
 
 void
-verdict_conflict(struct buf *reason, int64_t version)
-{
-	buf_printf(reason, "version %lld is known with other content", (long long)version);
-}
-
-void
 verdict_begin(struct batch *b, struct knowns *k, size_t from, size_t to)
 {
 	batch_index(b, from, to);

@@ -35,7 +35,4 @@ void verdict_known(struct batch *b, struct knowns *k, size_t item, const struct 
 /* Gives the verdict on each update in [from, to). An update that the server refused before becomes ITEM_REJECTED. */
 void verdict_decide(struct batch *b, const struct knowns *k, size_t from, size_t to);
 
-/* Appends the reason that a conflict is recorded with. */
-void verdict_conflict(struct buf *reason, int64_t version);
-
 #endif

@@ -1,8 +1,9 @@
-/* See watch.h. The same again and again over one connection, as blocks of `name=value` lines that a blank line ends. It
- * goes on whatever the database does, and changes nothing there. A figure that costs a pass over a relation is asked
- * for only when something has changed, and so rarely that it takes a small share of the time: the least while pipelines
- * work, more once they rest, when the figures are to become exact. */
-#include "watch.h"
+/* The verb status --interval, from which statusd has the database's figures: the same again and again over one
+ * connection, as blocks of `name=value` lines that a blank line ends. It goes on whatever the database does, and
+ * changes nothing there. A figure that costs a pass over a relation is asked for only when something has changed, and
+ * so rarely that it takes a small share of the time: the least while pipelines work, more once they rest, when the
+ * figures are to become exact. */
+#include "writer.h"
 
 #include "hash.h"
 #include "log.h"
@@ -52,7 +53,7 @@ watch_block_end(struct watch *w, int64_t within)
 /* Runs a statement and emits its only row, each column as a line. The limit is not for the session: behind a proxy that
  * is another program's next. */
 static enum pg_status
-watch_run(struct watch *w, const char *sql, const struct pg_param *p, int n)
+watch_run(struct watch *w, const char *sql, const struct pg_param *p, size_t n)
 {
 	pg_queue(w->db, "SELECT set_config('statement_timeout', '" TIMEOUT_S "s', true)", NULL, 0);
 	pg_queue(w->db, sql, p, n);
@@ -69,7 +70,6 @@ watch_run(struct watch *w, const char *sql, const struct pg_param *p, int n)
 static enum pg_status
 watch_ask(struct watch *w, struct question *q)
 {
-	struct pg_param p[1] = {0};
 	char now[TIME_TEXT];
 	bool first = q == questions;
 	int64_t start = clock_now(), since = start - q->asked;
@@ -79,9 +79,8 @@ watch_ask(struct watch *w, struct question *q)
 		return PG_OK;
 	watch_block_end(w, 30 * INT64_C(1000000));
 	time_format(start, now);
-	pg_set_text(&p[0], slice_of(now));
-	enum pg_status status = watch_run(w, q->sql, p, first);
-	pg_params_free(p, 1);
+	const struct pg_param p = pg_text_param(slice_of(now));
+	enum pg_status status = watch_run(w, q->sql, &p, first);
 	q->mark = w->mark;
 	q->asked = start;
 	q->took = clock_now() - start;
@@ -104,8 +103,8 @@ watch_look(struct watch *w)
 		status = schema_read(w->db, &version);
 	if (status != PG_OK)
 		return status;
-	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", version > 0 ? version : 0, schema_version());
-	if (version != schema_version())
+	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", version > 0 ? version : 0, SCHEMA_VERSION);
+	if (version != SCHEMA_VERSION)
 		return PG_OK;
 	status = watch_run(w, sql_watch, NULL, 0);
 	uint64_t mark = HASH_FNV1A;

@@ -12,7 +12,7 @@ enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what i
 
 struct writer_options {
 	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock;
-	const char *operand; /* history's account id */
+	const char *verb, *operand; /* the operand is history's account id */
 	struct shard shard;
 	uint64_t batch, deadline, token, interval;
 	bool token_given, resume, strict, pipelines;
@@ -24,16 +24,16 @@ struct writer_options {
 /* Says where the database is, and how long it is tried. */
 void writer_configure(const struct writer_options *o, uint64_t deadline);
 
-/* A new connection with the schema checked, and migrated where that is allowed. Exits where that fails. */
-struct pg *writer_connect(const struct writer_options *o, const char *application);
-
-/* The same for a verb that only looks: it migrates nothing, and exits where there is nothing to look at. */
-struct pg *writer_look(const struct writer_options *o, const char *application);
+/* A new connection with the schema checked: migrated where that is needed and allowed, else as it is, for a verb that
+ * only looks. Exits where that fails. */
+struct pg *writer_open(const struct writer_options *o, const char *application, bool migrates);
 
 /* The verbs: each returns the exit code. */
 int run_main(const struct writer_options *o);
 int ack_main(const struct writer_options *o);
 int claim_main(const struct writer_options *o);
 int pending_main(const struct writer_options *o);
+int query_main(const struct writer_options *o); /* those that only look */
+int watch_main(const struct writer_options *o); /* status --interval */
 
 #endif

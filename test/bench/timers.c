@@ -152,7 +152,7 @@ timers_replace(size_t i)
 	int n = snprintf(id, sizeof id, "\"A72KnHfa%036zu\"", i);
 	timers_set(timers, (struct slice){id, (size_t)n}, ++version, now + (int64_t)draw(SPAN), false,
 	    (struct slice){content, sizeof content - 1}, &old);
-	timer_free(old);
+	free(old);
 }
 
 static void
@@ -173,7 +173,7 @@ timers_fire(void)
 			continue;
 		fired++;
 		timers_replace(strtoul(r->text + 9, NULL, 10));
-		timer_free(r);
+		free(r);
 	}
 }
 

@@ -3,6 +3,7 @@
  * record; whatever pieces the input comes in and however large a batch may be. */
 #include "writer/batch_reader.h"
 
+#include "batch.h"
 #include "common/time.h"
 #include "tap.h"
 
@@ -10,6 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static void
+batch_reader_free(struct batch_reader *r)
+{
+	record_free(&r->record);
+	update_free(&r->update);
+	buf_free(&r->reason);
+	buf_free(&r->scratch);
+	buf_free(&r->in.buf);
+}
 
 static const char kind_letter[] = {'u', 'r', 'B', 'E', 'p'};
 

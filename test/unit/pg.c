@@ -11,13 +11,13 @@
 static void
 queries(struct pg *pg)
 {
-	struct pg_param p[2] = {0};
-	pg_array_bigint(&p[0]);
+	struct pg_array numbers = {0};
+	pg_array(&numbers, PG_BIGINTS);
 	for (int i = 0; i < 1000; i++)
-		pg_push_i64(&p[0], i);
-	pg_set_text(&p[1], SLICE("it's"));
+		pg_push_i64(&numbers, i);
 	pg_queue(pg, PG_BEGIN, NULL, 0);
-	pg_queue(pg, "SELECT sum(n), $2 FROM unnest($1) n", p, 2);
+	pg_queue(pg, "SELECT sum(n), $2 FROM unnest($1) n",
+	    PG_PARAMS(pg_array_param(&numbers), pg_text_param(SLICE("it's"))));
 	pg_queue(pg, "SHOW search_path", NULL, 0);
 	tap_ok(pg_run(pg) == PG_OK, "a pipeline");
 	tap_ok(pg_i64(pg, 1, 0, 0) == 499500 && slice_is(pg_text(pg, 1, 0, 1), "it's"), "parameters arrive");
@@ -30,7 +30,7 @@ queries(struct pg *pg)
 	pg_exec(pg, "SHOW transaction_isolation", NULL, 0);
 	tap_ok(slice_is(pg_text(pg, 0, 0, 0), "read committed"), "which a transaction does not have");
 	tap_ok(pg_connect(pg) == PG_OK, "what is open is rolled back");
-	pg_params_free(p, 2);
+	buf_free(&numbers.bytes);
 }
 
 static void
@@ -40,13 +40,14 @@ rows(struct pg *pg)
 	pg_each(pg, "SELECT i AS number FROM generate_series(1, 10000) i", NULL, 0);
 	for (; pg_next(pg); n++)
 		sum += pg_i64(pg, 0, 0, 0);
-	tap_ok(n == 10000 && sum == 50005000 && pg_last(pg) == PG_OK, "row by row");
+	tap_ok(n == 10000 && sum == 50005000 && pg_finish(pg) == PG_OK, "row by row");
 	tap_ok(pg_columns(pg, 0) == 1 && strcmp(pg_column(pg, 0, 0), "number") == 0 && pg_rows(pg, 0) == 0,
 	    "the columns are left");
 	pg_each(pg, "SELECT 1 / (5 - i) FROM generate_series(1, 10) i", NULL, 0);
 	for (n = 0; pg_next(pg); n++)
 		continue;
-	tap_ok(n == 4 && pg_last(pg) == PG_DATA && strcmp(pg_sqlstate(pg), "22012") == 0, "an error behind some rows");
+	tap_ok(
+	    n == 4 && pg_finish(pg) == PG_DATA && strcmp(pg_sqlstate(pg), "22012") == 0, "an error behind some rows");
 	tap_ok(pg_connect(pg) == PG_OK && pg_exec(pg, "SELECT 1", NULL, 0) == PG_OK, "and on it goes");
 }
 
@@ -57,11 +58,11 @@ copy(struct pg *pg, const char *line, int pieces)
 	pg_copy_start(pg, "COPY public.copied FROM STDIN");
 	enum pg_status status = pg_finish(pg);
 	for (int i = 0; status == PG_OK && i < pieces; i++) {
-		pg_copy_piece(pg, slice_of(line));
+		pg_copy(pg, slice_of(line));
 		status = pg_finish(pg);
 	}
 	if (status == PG_OK) {
-		pg_copy_end(pg);
+		pg_copy(pg, (struct slice){0});
 		status = pg_finish(pg);
 	}
 	return status == PG_OK ? pg_exec(pg, "COMMIT", NULL, 0) : status;
@@ -117,33 +118,31 @@ losses(struct pg *pg, struct pg *other)
 	    "a backend that ends: %s", pg_error(pg));
 	tap_ok(pg_connect(pg) == PG_OK, "connected again");
 	pg_exec(pg, "SELECT pg_backend_pid()", NULL, 0);
-	struct pg_param p[1] = {0};
-	pg_set_i64(&p[0], pg_i64(pg, 0, 0, 0));
+	int64_t backend = pg_i64(pg, 0, 0, 0);
 	pg_exec(pg, PG_BEGIN, NULL, 0);
 	pg_copy_start(pg, "COPY public.copied FROM STDIN");
 	pg_finish(pg);
-	pg_exec(other, "SELECT pg_terminate_backend($1, 10000)", p, 1);
+	pg_exec(other, "SELECT pg_terminate_backend($1, 10000)", PG_PARAMS(pg_i64_param(backend)));
 	enum pg_status status = PG_OK;
 	for (int i = 0; i < 1000 && status == PG_OK; i++) {
-		pg_copy_piece(pg, SLICE("1\tx\n"));
+		pg_copy(pg, SLICE("1\tx\n"));
 		status = pg_finish(pg);
 	}
 	if (status == PG_OK) {
-		pg_copy_end(pg);
+		pg_copy(pg, (struct slice){0});
 		status = pg_finish(pg);
 	}
 	tap_ok(status == PG_RETRY, "a backend that ends within a COPY: %s", pg_error(pg));
 	tap_ok(pg_connect(pg) == PG_OK, "connected again");
 	pg_exec(pg, "SELECT pg_backend_pid()", NULL, 0);
-	pg_set_i64(&p[0], pg_i64(pg, 0, 0, 0));
+	backend = pg_i64(pg, 0, 0, 0);
 	pg_exec(pg, PG_BEGIN, NULL, 0);
-	pg_exec(other, "SELECT pg_terminate_backend($1, 10000)", p, 1);
+	pg_exec(other, "SELECT pg_terminate_backend($1, 10000)", PG_PARAMS(pg_i64_param(backend)));
 	pg_queue(pg, "SELECT 1", NULL, 0);
 	pg_queue(pg, "COMMIT", NULL, 0);
 	tap_ok(pg_run(pg) == PG_RETRY && strcmp(pg_sqlstate(pg), "57P01") == 0,
 	    "a backend that ended in between, with the server's word: %s", pg_error(pg));
 	tap_ok(pg_connect(pg) == PG_OK, "connected again");
-	pg_params_free(p, 1);
 }
 
 /* Two at once, neither of which blocks. */

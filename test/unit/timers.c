@@ -108,7 +108,7 @@ step_set(struct timers *t, int64_t now, int64_t span, uint64_t order)
 	if (!old)
 		return true;
 	bool same = is(old, account, was.version, was.due);
-	timer_free(old);
+	free(old);
 	return same;
 }
 
@@ -130,7 +130,7 @@ step_fire(struct timers *t, int64_t now)
 		if (!r)
 			return true;
 		bool same = is(r, first, model[first].version, model[first].due);
-		timer_free(r);
+		free(r);
 		model[first].set = false;
 		if (!same)
 			return false;

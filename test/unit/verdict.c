@@ -4,6 +4,7 @@
  * batches, and wherever, the verdicts are those of the model. */
 #include "writer/verdict.h"
 
+#include "batch.h"
 #include "tap.h"
 
 #include <inttypes.h>
@@ -404,7 +405,7 @@ test_left_alone(void)
 	batch_clear(&b);
 	for (int i = 0; i < 4; i++)
 		add(&b, &(struct update_in)U("a", 5, i < 3 ? 1 : 2), 0);
-	b.items[0].refused = "no";
+	b.items[0].refused = mem_string(SLICE("no"));
 	b.items[0].kind = ITEM_REJECTED;
 	guard(&b, 0, 4, &s);
 	tap_ok(b.items[1].verdict == INDEXED && b.items[2].verdict == DUPLICATE && b.items[3].verdict == CONFLICT,
@@ -422,7 +423,7 @@ test_refused(void)
 	store_add(&s, &(struct update_in){"a", 2, "t", "1", 1, 1, 1, false, false, false}, true, 70);
 	for (int i = 0; i < 3; i++)
 		add(&b, &(struct update_in){"a", 2, "t", "1", 1, 1, i, true, false, false}, 200);
-	b.items[0].refused = "no";
+	b.items[0].refused = mem_string(SLICE("no"));
 	guard(&b, 0, 3, &s);
 	tap_ok(b.items[0].kind == ITEM_REJECTED && b.items[1].kind == ITEM_UPDATE && b.items[1].verdict == INDEXED &&
 		   b.items[1].ingested_at == 70 && b.items[2].verdict == DUPLICATE,
