@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_RESULTS = 32, MOST_PARAMS = 16, SILENCE_S = 60, ROWS_S = 3600, SECOND = 1000000 };
+enum { MOST_RESULTS = 32, MOST_PARAMS = 16, SILENCE_S = 60, SECOND = 1000000 };
 enum { OID_BOOL = 16, OID_TEXT = 25, OID_JSON = 114 };
 
 enum pg_state {
@@ -120,9 +120,7 @@ pg_wait(struct pg *pg, struct pg_wait *wait)
 {
 	char message[64];
 	short events = pg->unsent ? POLLIN | POLLOUT : POLLIN;
-	int64_t silence = pg->each	  ? (int64_t)ROWS_S * SECOND
-			  : pg_deadline() ? pg_deadline()
-					  : (int64_t)SILENCE_S * SECOND;
+	int64_t silence = pg_deadline() ? pg_deadline() : (int64_t)SILENCE_S * SECOND;
 	*wait = (struct pg_wait){PQsocket(pg->conn), events, pg->heard + silence};
 	if (clock_now() < wait->until)
 		return PG_WAIT;
