@@ -29,9 +29,7 @@ PQ_CFLAGS = $(shell pkg-config --cflags libpq)
 LIBS_common = $(shell pkg-config --libs yaml-0.1)
 LIBS_reader = $(LIBS_common) $(shell pkg-config --libs libxxhash)
 LIBS_timerd = $(LIBS_common)
-LIBS_writer = $(LIBS_common) $(shell pkg-config --libs libpq)
-# A second opinion in tests.
-LIBS_test = $(LIBS_writer) $(shell pkg-config --libs libcjson)
+LIBS_writer = $(LIBS_common) $(shell pkg-config --libs libpq libcjson)
 LIBS_statusd = $(LIBS_common) $(shell pkg-config --libs libmicrohttpd)
 
 PROGRAMS = reader writer timerd statusd
@@ -134,7 +132,7 @@ units: $(UNITS) $(BUILD)/documents
 unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/unit/$1.c))
 $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_test)
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_writer)
 
 # A fuzz target is test/fuzz/NAME.c; the unit test fuzz-NAME replays its corpus, $(BUILD)/fuzz/NAME has libFuzzer's main.
 FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
@@ -143,10 +141,10 @@ fuzz_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/fu
 fuzz_link = $(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -Wl,--wrap=read,--wrap=die
 $(BUILD)/unit/fuzz-%: $(BUILD)/test/fuzz/%.o $(BUILD)/test/fuzz/replay.o $$(call fuzz_with,$$*) $(COMMON)
 	@mkdir -p $(@D)
-	$(fuzz_link) -o $@ $^ $(LIBS_test)
+	$(fuzz_link) -o $@ $^ $(LIBS_writer)
 $(BUILD)/fuzz/%: $(BUILD)/test/fuzz/%.o $$(call fuzz_with,$$*) $(COMMON)
 	@mkdir -p $(@D)
-	$(fuzz_link) -fsanitize=fuzzer -o $@ $^ $(LIBS_test)
+	$(fuzz_link) -fsanitize=fuzzer -o $@ $^ $(LIBS_writer)
 fuzzers: $(FUZZ:%=$(BUILD)/fuzz/%)
 # Documents for test/verdict.bats.
 $(BUILD)/documents: $(BUILD)/test/fuzz/documents.o $(COMMON)

@@ -31,11 +31,11 @@ struct pg {
 	int path;	/* which result to come is of PG_PATH, and nobody's; -1: none */
 	bool failed;	/* queueing itself failed */
 	bool ran;	/* what was queued was run: the next statement begins anew */
-	bool each, row; /* by rows, however long they take; one is there */
+	bool each, row; /* by rows; one is there */
 	bool unsent;	/* the server has not taken all yet */
 	bool read_only; /* the server is: other hosts are tried, or the same one later */
 	bool unreachable;
-	int64_t heard;
+	int64_t heard, patience; /* patience: how long a silence may last; 0: as long as the deadline says */
 };
 
 struct pg *
@@ -120,7 +120,7 @@ pg_wait(struct pg *pg, struct pg_wait *wait)
 {
 	char message[64];
 	short events = pg->unsent ? POLLIN | POLLOUT : POLLIN;
-	int64_t silence = pg_deadline() ? pg_deadline() : (int64_t)SILENCE_S * SECOND;
+	int64_t silence = pg->patience ? pg->patience : pg_deadline() ? pg_deadline() : (int64_t)SILENCE_S * SECOND;
 	*wait = (struct pg_wait){PQsocket(pg->conn), events, pg->heard + silence};
 	if (clock_now() < wait->until)
 		return PG_WAIT;
@@ -414,10 +414,11 @@ pg_script(struct pg *pg, const char *sql)
 }
 
 void
-pg_each(struct pg *pg, const char *sql, const struct pg_param *params, size_t n)
+pg_each(struct pg *pg, unsigned patience_s, const char *sql, const struct pg_param *params, size_t n)
 {
 	pg_queue(pg, sql, params, n);
 	pg->each = true;
+	pg->patience = (int64_t)patience_s * SECOND;
 	if (pg->conn && !pg->failed && pg->path < 0)
 		PQsetSingleRowMode(pg->conn);
 	pg_start(pg);
@@ -446,7 +447,7 @@ enum pg_kind
 pg_kind(const struct pg *pg, int result, int column)
 {
 	Oid type = PQftype(pg->results[result], column);
-	return type == OID_BOOL ? PG_BOOL : type == OID_TEXT || type == OID_JSON ? PG_TEXT : PG_NUMBER;
+	return type == OID_TEXT ? PG_TEXT : type == OID_BOOL ? PG_BOOL : type == OID_JSON ? PG_JSON : PG_NUMBER;
 }
 
 bool

@@ -72,8 +72,8 @@ enum pg_status pg_exec(struct pg *pg, const char *sql, const struct pg_param *pa
 
 /* Blocking: one query, row by row, so that memory does not grow with them. After pg_each, each pg_next that returns
  * true has made a row, row 0 of result 0. Once it is false, pg_finish says how it ended, and result 0 has the columns
- * only. The server may take an hour between rows; a dead network is the kernel's to notice. */
-void pg_each(struct pg *pg, const char *sql, const struct pg_param *params, size_t n);
+ * only. The server may be silent for so many seconds; 0: for as long as the deadline says. */
+void pg_each(struct pg *pg, unsigned patience_s, const char *sql, const struct pg_param *params, size_t n);
 bool pg_next(struct pg *pg);
 
 /* Blocking, ended by a stop signal (PG_RETRY, the connection is dropped): several statements without parameters, as
@@ -83,7 +83,7 @@ enum pg_status pg_script(struct pg *pg, const char *sql);
 int pg_rows(const struct pg *pg, int result);
 int pg_columns(const struct pg *pg, int result);
 const char *pg_column(const struct pg *pg, int result, int column);
-enum pg_kind { PG_TEXT, PG_BOOL, PG_NUMBER };
+enum pg_kind { PG_TEXT, PG_BOOL, PG_JSON, PG_NUMBER };
 enum pg_kind pg_kind(const struct pg *pg, int result, int column);
 bool pg_null(const struct pg *pg, int result, int row, int column);
 struct slice pg_text(const struct pg *pg, int result, int row, int column);

@@ -70,7 +70,7 @@ enum pg_status
 replay_pending(struct pg *pg, const struct source *s, struct output *out, struct display_style style)
 {
 	struct buf line = {0}, token = {0};
-	pg_each(pg, sql_pending,
+	pg_each(pg, 0, sql_pending,
 	    PG_PARAMS(s ? pg_i64_param(s->pipeline) : pg_null_param(), pg_offset_param(s ? s->delivered : -1)));
 	while (pg_next(pg)) {
 		row_emit(pg, &line, &token);

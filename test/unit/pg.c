@@ -37,13 +37,13 @@ static void
 rows(struct pg *pg)
 {
 	int64_t n = 0, sum = 0;
-	pg_each(pg, "SELECT i AS number FROM generate_series(1, 10000) i", NULL, 0);
+	pg_each(pg, 0, "SELECT i AS number FROM generate_series(1, 10000) i", NULL, 0);
 	for (; pg_next(pg); n++)
 		sum += pg_i64(pg, 0, 0, 0);
 	tap_ok(n == 10000 && sum == 50005000 && pg_finish(pg) == PG_OK, "row by row");
 	tap_ok(pg_columns(pg, 0) == 1 && strcmp(pg_column(pg, 0, 0), "number") == 0 && pg_rows(pg, 0) == 0,
 	    "the columns are left");
-	pg_each(pg, "SELECT 1 / (5 - i) FROM generate_series(1, 10) i", NULL, 0);
+	pg_each(pg, 0, "SELECT 1 / (5 - i) FROM generate_series(1, 10) i", NULL, 0);
 	for (n = 0; pg_next(pg); n++)
 		continue;
 	tap_ok(
