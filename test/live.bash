@@ -33,7 +33,10 @@ own_database() {
 
 # child NAME: the pid of that program of the run.
 child() {
-	awk -v name="$1" '$1 == name { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids"
+	local pids=$ACCTFLOW_HOME/run/pipelines/0/pids
+	# Events may be there before the supervisor has noted who emitted them.
+	retry 300 grep -qs "^$1 " "$pids" >&2
+	awk -v name="$1" '$1 == name { print $2 }' "$pids"
 }
 
 # update ID VERSION CALLBACK_MS: one update as a line. ID is as it stands within a JSON string.
