@@ -75,7 +75,9 @@ began() {
 		rm -f "$fakes/done" "$BATS_TEST_TMPDIR/err"
 		env --default-signal=INT,TERM setsid "$supervisor" run --source s "$input" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 		started=$!
-		retry 300 grep -q 'starting again' "$BATS_TEST_TMPDIR/err"
+		# The sixth pause takes more than a second.
+		paused() { (($(grep -c 'starting again' "$BATS_TEST_TMPDIR/err") >= 6)); }
+		retry 300 paused
 		kill -TERM -- "$target$started"
 		finished 0
 		err_has 'asked to stop'
