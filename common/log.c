@@ -49,8 +49,8 @@ log_source(const char *source)
 enum { SITES = 16, BURST = 20, WINDOW_US = 10000000 };
 static struct site {
 	const char *format;
-	enum log_level level;
 	int64_t since;
+	enum log_level level;
 	unsigned count;
 	char last[200];
 } sites[SITES];
