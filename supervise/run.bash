@@ -36,8 +36,8 @@ pending_find() {
 		pending_lines=''
 		child_list s.pending "$writer" pending --pipelines
 		while [[ -v live[s.pending] ]]; do due_handle; done
-		((code[s.pending] != 0)) || break
-		((code[s.pending] != PERMANENT)) || result=$PERMANENT
+		[[ ${code[s.pending]} != 0 ]] || break
+		[[ ${code[s.pending]} != "$PERMANENT" ]] || result=$PERMANENT
 		[[ ${code[s.pending]} != "$PERMANENT" && ! $stopping ]] || return 0
 		backoff "${tries[s.pending]:-0}"
 		tries[s.pending]=$((${tries[s.pending]:-0} + 1)) until=$((${EPOCHREALTIME/./} + delay * 1000))
