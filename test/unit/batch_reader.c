@@ -20,6 +20,7 @@ batch_reader_free(struct batch_reader *r)
 	buf_free(&r->reason);
 	buf_free(&r->scratch);
 	buf_free(&r->in.buf);
+	buf_free(&r->in.kept);
 }
 
 static const char kind_letter[] = {'u', 'r', 'B', 'E', 'p'};
