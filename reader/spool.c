@@ -85,7 +85,7 @@ bool
 spool_index_next(struct spool *s, struct spool_entry *e)
 {
 	for (;;) {
-		const char *from = s->text.p + s->taken;
+		const char *from = s->text.p ? s->text.p + s->taken : NULL;
 		const char *newline = s->taken < s->text.len ? memchr(from, '\n', s->text.len - s->taken) : NULL;
 		if (newline) {
 			struct slice line = {from, (size_t)(newline - from)};
