@@ -85,8 +85,11 @@ bool
 spool_index_next(struct spool *s, struct spool_entry *e)
 {
 	for (;;) {
-		const char *from = s->text.p ? s->text.p + s->taken : NULL;
-		const char *newline = s->taken < s->text.len ? memchr(from, '\n', s->text.len - s->taken) : NULL;
+		const char *from = NULL, *newline = NULL;
+		if (s->taken < s->text.len) {
+			from = s->text.p + s->taken;
+			newline = memchr(from, '\n', s->text.len - s->taken);
+		}
 		if (newline) {
 			struct slice line = {from, (size_t)(newline - from)};
 			s->taken += line.n + 1;
