@@ -556,9 +556,10 @@ end(struct reader *rd)
 	flush(rd);
 	buf_free(&print);
 	if (rd->refused && rd->shard.index == 0)
-		log_warn("%llu of %llu records were rejected; `supervisor rejected` lists them, by hand they are the "
-			 "`rejected` "
-			 "events in the output",
+		/* In a supervised run the supervisor warns, of all inputs at once. */
+		log_at(getenv("ACCTFLOW_METRICS") ? LOG_INFO : LOG_WARN,
+		    "%llu of %llu records were rejected; `supervisor rejected` lists them, by hand they are the "
+		    "`rejected` events in the output",
 		    (unsigned long long)rd->refused, (unsigned long long)rd->passed);
 }
 

@@ -132,16 +132,17 @@ child_ended() {
 }
 
 # A wrapper that was killed reports nothing, and nothing of it is still on its way when we say it in its stead. One that
-# was killed before it had reported at all is missing among our processes.
+# was killed before it had reported at all is missing among our processes, where the kernel lists these.
 children_look() {
 	local id pid pids=() known=" ${wrapper[*]} " coming=''
 	for id in "${!wrapper[@]}"; do
 		kill -0 "${wrapper[$id]}" 2>/dev/null || printf '%s ended 137 %s\n' "$id" "${wrapper[$id]}" >&"$events"
 	done
-	read -ra pids <"/proc/$$/task/$$/children" || :
+	[[ -r /proc/$$/task/$$/children ]] || coming=true
+	[[ $coming ]] || read -ra pids <"/proc/$$/task/$$/children" || :
 	for pid in "${pids[@]}"; do [[ $known == *" $pid "* ]] || coming=true; done
 	for id in "${!live[@]}"; do
-		[[ $coming || -v wrapper[$id] ]] || printf '%s ended 137 \n' "$id" >&"$events"
+		[[ $coming || ${live[$id]} || -v wrapper[$id] ]] || printf '%s ended 137 \n' "$id" >&"$events"
 	done
 	due_in s.look 1000
 }
@@ -162,6 +163,7 @@ due_reached() {
 	s.page) page_name ;;
 	s.statusd) statusd_start ;;
 	s.revive) db_revive ;;
+	s.pending) ;; # pending_find waits for it
 	i*.trim) trim_start "${group#i}" ;;
 	i*.hold) copier_hold "${group#i}" ;;
 	i*.copier) copier_due "${group#i}" ;;
@@ -200,61 +202,6 @@ restart_note() {
 seconds_since() {
 	local tenths=$(((${EPOCHREALTIME/./} - $1) / 100000))
 	seconds=$((tenths / 10)).$((tenths % 10))
-}
-
-# --- services: what a run can do without, and what comes back: statusd, the progress line, the private Postgres
-
-statusd_start() {
-	[[ $statusd && ! $stopping ]] || return 0
-	rm -f -- "$run/statusd.url" || :
-	live[s.statusd]=''
-	child s.statusd "$statusd" </dev/null >/dev/null &
-	due_in s.page 100
-}
-
-# Once statusd has said where it listens.
-page_name() {
-	if [[ -s $run/statusd.url ]]; then
-		[[ ${page-} == "$(<"$run/statusd.url")" ]] || log info "the page is at $(<"$run/statusd.url")"
-		page=$(<"$run/statusd.url")
-	elif [[ -v live[s.statusd] ]]; then
-		due_in s.page 200
-	fi
-}
-
-# service_ended NAME STATUS
-service_ended() {
-	local delay how
-	case $1 in
-	statusd)
-		(($2)) || return 0
-		ended_how "$2"
-		(($2 == TEMPORARY || $2 > 128)) || { log warn "going on without statusd, which $how; see --listen" && return; }
-		restart_later s.statusd
-		restart_note statusd "$2"
-		log warn "statusd[$last_pid] $how; starting again in $delay ms"
-		;;
-	watch) db_revive ;;
-	revive) db_revived "$2" ;;
-	esac
-}
-
-# Shows on a terminal how far the reading is: in one line, or in some between those of the events. Not in a pipe.
-meter_start() {
-	local show=progress
-	[[ $statusd && -t 2 && ! -p /dev/stdout ]] || return 0
-	[[ ! -t 1 ]] || show=lines
-	live[s.meter]=''
-	keeper='' child s.meter "$statusd" --show $show </dev/null >&2 2>/dev/null &
-}
-
-# services_end NAME...: by TERM, waited for for at most two seconds.
-services_end() {
-	local id until=$((SECONDS + 2))
-	child_signal TERM "$@"
-	for id; do
-		while [[ ${live[$id]-} ]] && ((SECONDS < until)); do event_wait 0.2; done
-	done
 }
 
 # --- logs

@@ -13,8 +13,8 @@ before=() idle=()   # where it stood at the last claim; rounds since then that e
 began=()            # when the round began, in s
 verdict=()          # of the round: ok, strict, temporary, permanent; none before the first
 failing=() cause=() # the child that ended badly first; "STATUS NAME words"
-step=()             # what was done to end it: 1 its head was asked to, 2 all were, 3 killed
-heard=()            # the program that was asked to stop last
+heard=()            # the program that was asked to stop last: the head, or timerd
+step=()             # how it is forced to end: 1 all were asked to, 2 killed
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
 db_silent=''        # since when claims fail
 
@@ -208,7 +208,7 @@ pipeline_failed() {
 	elif [[ ${verdict[k]} != permanent ]]; then
 		verdict[k]=temporary
 	fi
-	if [[ ! ${cause[k]} ]] || ((step[k] < 2 && $3 != TEMPORARY && ${cause[k]%% *} == TEMPORARY)); then
+	if [[ ! ${cause[k]} ]] || ((step[k] == 0 && $3 != TEMPORARY && ${cause[k]%% *} == TEMPORARY)); then
 		cause[k]="$3 $2 $2[$last_pid] $how"
 	fi
 	# A reader that gives up for good has emitted its end, and the others are to get there; or else they notice by themselves.
@@ -229,9 +229,9 @@ pipeline_complain() {
 
 # All programs of the round have ended.
 round_judge() {
-	local k=$1 i=${owner[$1]}
+	local k=$1 i=${owner[$1]} worst
 	rm -f -- "$run/pipelines/$k/pids" || :
-	[[ ${verdict[k]} != strict ]] || result[k]=$((result[k] ? result[k] : 1))
+	[[ ${verdict[k]} != strict ]] || { worse "${result[k]}" 1 && result[k]=$worst; }
 	case ${verdict[k]} in
 	permanent)
 		pipeline_complain "$k" ''
@@ -276,9 +276,9 @@ pipeline_due() {
 		[[ ! $closing ]] || due_in "$k" 2000
 	elif [[ ${failing[k]} || $closing ]]; then
 		# The others got a moment to end by themselves; then come less and less gentle hints.
-		step[k]=$((step[k] < 2 ? 2 : 3))
+		step[k]=$((step[k] == 0 ? 1 : 2))
 		for name in ${chain[k]}; do
-			if ((step[k] == 2)); then child_signal TERM "$k.$name"; else child_signal KILL "$k.$name"; fi
+			if ((step[k] == 1)); then child_signal TERM "$k.$name"; else child_signal KILL "$k.$name"; fi
 		done
 		due_in "$k" 2000
 	elif pipeline_gap "$k"; then
@@ -302,13 +302,13 @@ pipeline_stop() {
 	pausing | waiting) pipeline_finish "$k" 0 ;;
 	running | claiming)
 		[[ -v due[$k] || ! $closing ]] || due_in "$k" 2000
-		pipeline_first "$k" && [[ ${live[$k.$first_name]} && ${heard[k]} != "$first_name" ]] && ((step[k] < 2)) || return 0
+		pipeline_first "$k" && [[ ${live[$k.$first_name]} && ${heard[k]} != "$first_name" ]] && ((step[k] == 0)) || return 0
 		[[ $first_name == "${chain[k]%% *}" || ($first_name == timerd && ! ${failing[k]}) ]] || return 0
-		if ((step[k] == 1)); then
+		if [[ ${heard[k]} ]]; then
 			[[ -v due[$k] ]] || due_in "$k" 1000
 			return
 		fi
-		step[k]=1 heard[k]=$first_name
+		heard[k]=$first_name
 		child_signal TERM "$k.$first_name"
 		;;
 	esac

@@ -1,4 +1,4 @@
-# The verb run: all inputs and their pipelines, the one loop, and what it came to.
+# The verb run: all inputs and their pipelines, the one loop, the services beside them, and what it came to.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 # Asks all that read to stop; the rest ends by the end of its input.
@@ -28,20 +28,75 @@ run_on() {
 	[[ " ${!live[*]} " == *.copier\ * ]]
 }
 
+# --- services: what a run can do without, and what comes back: statusd, the progress line, the private Postgres
+
+statusd_start() {
+	[[ $statusd && ! $stopping ]] || return 0
+	rm -f -- "$run/statusd.url" || :
+	live[s.statusd]=''
+	child s.statusd "$statusd" </dev/null >/dev/null &
+	due_in s.page 100
+}
+
+# Once statusd has said where it listens.
+page_name() {
+	if [[ -s $run/statusd.url ]]; then
+		[[ ${page-} == "$(<"$run/statusd.url")" ]] || log info "the page is at $(<"$run/statusd.url")"
+		page=$(<"$run/statusd.url")
+	elif [[ -v live[s.statusd] ]]; then
+		due_in s.page 200
+	fi
+}
+
+# service_ended NAME STATUS
+service_ended() {
+	local delay how
+	case $1 in
+	statusd)
+		(($2)) || return 0
+		ended_how "$2"
+		(($2 == TEMPORARY || $2 > 128)) || { log warn "going on without statusd, which $how; see --listen" && return; }
+		restart_later s.statusd
+		restart_note statusd "$2"
+		log warn "statusd[$last_pid] $how; starting again in $delay ms"
+		;;
+	watch) db_revive ;;
+	revive) db_revived "$2" ;;
+	esac
+}
+
+# Shows on a terminal how far the reading is: in one line, or in some between those of the events. Not in a pipe.
+meter_start() {
+	local show=progress
+	[[ $statusd && -t 2 && ! -p /dev/stdout ]] || return 0
+	[[ ! -t 1 ]] || show=lines
+	live[s.meter]=''
+	keeper='' child s.meter "$statusd" --show $show </dev/null >&2 2>/dev/null &
+}
+
+# services_end NAME...: by TERM, waited for for at most two seconds.
+services_end() {
+	local id until=$((SECONDS + 2))
+	child_signal TERM "$@"
+	for id; do
+		while [[ ${live[$id]-} ]] && ((SECONDS < until)); do event_wait 0.2; done
+	done
+}
+
+# --- what is left, and what it came to
+
 # What is pending of pipelines that nobody owns, but for those of the spools. Meanwhile the private Postgres is looked after.
 pending_find() {
-	local line name='' part='' delay until spooled=("${source[@]}")
-	children_look
+	local line name='' part='' delay spooled=("${source[@]}")
 	while true; do
 		pending_lines=''
 		child_list s.pending "$writer" pending --pipelines
-		while [[ -v live[s.pending] ]]; do due_handle; done
+		while [[ -v live[s.pending] || -v live[s.revive] ]]; do due_handle; done
 		[[ ${code[s.pending]} != 0 ]] || break
 		[[ ${code[s.pending]} != "$PERMANENT" ]] || result=$PERMANENT
 		[[ ${code[s.pending]} != "$PERMANENT" && ! $stopping ]] || return 0
-		backoff "${tries[s.pending]:-0}"
-		tries[s.pending]=$((${tries[s.pending]:-0} + 1)) until=$((${EPOCHREALTIME/./} + delay * 1000))
-		while ((${EPOCHREALTIME/./} < until)); do due_handle; done
+		restart_later s.pending
+		while [[ -v due[s.pending] && ! $stopping ]]; do due_handle; done
 	done
 	while IFS= read -r line; do
 		case $line in
@@ -119,10 +174,10 @@ verb_run() {
 	statusd_start
 	meter_start
 	[[ $asked && ! " ${kind[*]} " == *' spool '* ]] || spools_left
+	children_look
 	[[ $asked ]] || pending_find
 	if [[ ! $stopping ]]; then
 		for k in "${!owner[@]}"; do claim_start "$k"; done
-		children_look
 		while run_on; do due_handle; done
 	fi
 	for k in "${!owner[@]}"; do worse "$result" "${result[k]}" && result=$worst; done

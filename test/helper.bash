@@ -121,3 +121,11 @@ gone() {
 	read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
 	[[ ${stat##*) } == Z* ]]
 }
+
+# child NAME: the pid of that program of the run of one pipeline.
+child() {
+	local pids=$ACCTFLOW_HOME/run/pipelines/0/pids
+	# Events may be there before the supervisor has noted who emitted them.
+	retry 300 grep -qs "^$1 " "$pids" >&2
+	awk -v name="$1" '$1 == name { print $2 }' "$pids"
+}

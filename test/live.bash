@@ -31,14 +31,6 @@ own_database() {
 	export ACCTFLOW_DB
 }
 
-# child NAME: the pid of that program of the run.
-child() {
-	local pids=$ACCTFLOW_HOME/run/pipelines/0/pids
-	# Events may be there before the supervisor has noted who emitted them.
-	retry 300 grep -qs "^$1 " "$pids" >&2
-	awk -v name="$1" '$1 == name { print $2 }' "$pids"
-}
-
 # update ID VERSION CALLBACK_MS: one update as a line. ID is as it stands within a JSON string.
 update() {
 	printf '{"id":"%s","accountType":"t","tokens":%d,"callbackTimeMs":%d,"version":%d}\n' "$1" "$2" "$3" "$2"

@@ -57,6 +57,23 @@ setup() {
 	same "$got" "$want"
 }
 
+@test "a child that was killed before it had reported is missed, one that is yet to report is not" {
+	source "$supervisor"
+	events_open
+	service_ended() { ended+="$1 $2;"; }
+	ended=''
+	sleep 100 &
+	live[s.x]=''
+	children_look
+	event_wait 0.3
+	same "$ended" ''
+	kill $!
+	wait $! || :
+	children_look
+	event_wait 1
+	same "$ended" 'x 137;'
+}
+
 @test "a child's list comes with its exit code behind it, whatever is in it" {
 	source "$supervisor"
 	events_open

@@ -104,6 +104,24 @@ began() {
 	err_has 'asked again to stop; ending at once'
 }
 
+@test "a stop that meets a reader which has read all reaches timerd, which waits for its callbacks" {
+	fake reader <<'END'
+trap exit TERM
+echo '{"event":"begin"}'
+echo '{"event":"end","complete":true}'
+while :; do sleep 0.1; done
+END
+	fake timerd <<'END'
+trap exit TERM
+cat
+while :; do sleep 0.1; done
+END
+	start --source s "$input"
+	retry 300 began 1
+	kill -TERM "$started"
+	finished 0
+}
+
 @test "a wrapper that is killed counts as its program's death" {
 	slow_reader
 	start --source s "$input"

@@ -30,14 +30,6 @@ told() {
 	(($(grep -c -- "$1" "$BATS_TEST_TMPDIR/out") >= ${2:-1}))
 }
 
-# child NAME: its pid.
-child() {
-	local pids=$ACCTFLOW_HOME/run/pipelines/0/pids
-	# Events may be there before the supervisor has noted who emitted them.
-	retry 300 grep -qs "^$1 " "$pids" >&2
-	awk -v name="$1" '$1 == name { print $2 }' "$pids"
-}
-
 # titled PATTERN: settles pid, of the process whose title that is.
 titled() {
 	local file title
@@ -108,6 +100,7 @@ nothing_left() {
 	}
 	wrong 'unknown verb "frobnicate"; see supervisor --help' frobnicate
 	wrong 'unknown verb "ststus"; did you mean "status"?' ststus
+	wrong 'unknown verb "statsu"; did you mean "status"?' statsu
 	wrong 'unknown option "--nope"; see supervisor --help' run --nope
 	wrong 'unknown option "--arival"; did you mean "--arrival"?' run --arival gap
 	wrong 'unknown option "--watc"; did you mean "--watch"?' stop --watc
@@ -487,6 +480,8 @@ END
 	database
 	fails 1 "$supervisor" run --clock virtual --strict "$sample"
 	has '"rejected":5'
+	# Once, not by reader too.
+	same "$(grep -c 'records were rejected' <<<"$stderr")" 1
 	fails 1 "$supervisor" run --strict "$sample"
 	ok "$supervisor" run "$sample"
 }

@@ -75,8 +75,10 @@ static void
 latency_observe(const struct ack *a)
 {
 	int64_t t;
-	if (a->real_clock && !record_has(&a->record, M_REPLAYED) && record_time(&a->record, M_INGESTED_AT, &t) == 0)
-		metrics_observe(HISTOGRAM_EMITTED, clock_now() > t ? (uint64_t)(clock_now() - t) : 0, 1);
+	if (!a->real_clock || record_has(&a->record, M_REPLAYED) || record_time(&a->record, M_INGESTED_AT, &t) != 0)
+		return;
+	int64_t now = clock_now();
+	metrics_observe(HISTOGRAM_EMITTED, now > t ? (uint64_t)(now - t) : 0, 1);
 }
 
 /* The `indexed` that was passed on last has nothing more to come. */
