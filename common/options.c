@@ -135,7 +135,7 @@ spec_set(const struct option_spec *spec, const char *text, const char *where, bo
 			die_usage("%s: expected true or false, not \"%s\"", where, text);
 		break;
 	case OPTION_TEXT:
-		*(const char **)spec->value = mem_string(slice_of(text));
+		*(const char **)spec->value = here ? text : mem_string(slice_of(text));
 		break;
 	case OPTION_COUNT:
 		if (json_integer(slice_of(text), spec->max, &v) != 0 || v < spec->min)

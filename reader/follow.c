@@ -150,6 +150,35 @@ find(const char *path, const struct file_mark *mark, uint64_t got, bool copy)
 	return fd;
 }
 
+static bool
+is_later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
+/* Says which files were put at the path and taken away again while nobody followed it, as far as their names begin with
+ * its name and they lie beside it: those that were written after the one that is gone on with. */
+static void
+missed_look(const struct follow *f)
+{
+	struct stat own, there, st;
+	char *copy = mem_string(slice_of(f->path)), *folder = dirname(copy);
+	const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
+	DIR *all = opendir(folder);
+	look_at(f, f->fd, &own);
+	if (all && stat(f->path, &there) == 0 && there.st_ino != own.st_ino)
+		for (struct dirent *d; (d = readdir(all));)
+			if (strncmp(d->d_name, name, strlen(name)) == 0 &&
+			    fstatat(dirfd(all), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+			    st.st_ino != own.st_ino && st.st_ino != there.st_ino && is_later(st.st_mtim, own.st_mtim))
+				log_warn("\"%s/%s\" was at \"%s\" while nobody followed it: it is not read; a run of "
+					 "its own reads it",
+				    folder, d->d_name, f->path);
+	if (all)
+		closedir(all);
+	free(copy);
+}
+
 void
 follow_open(struct follow *f, const char *path, const struct file_mark *mark, uint64_t got)
 {
@@ -172,6 +201,8 @@ follow_open(struct follow *f, const char *path, const struct file_mark *mark, ui
 	if (mark)
 		f->mark = *mark;
 	take(f, fd, got);
+	if (mark)
+		missed_look(f);
 }
 
 /* Takes what inotify has to say, of which only one thing is not looked up: how often a file was put at the path. */

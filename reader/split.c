@@ -89,6 +89,7 @@ split_resume(struct split *s)
 void
 split_end(struct split *s)
 {
+	buf_reserve(&s->in.buf, 1); /* an array that was begun elsewhere is cut off there, though nothing was read */
 	s->in.eof = true;
 }
 

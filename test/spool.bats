@@ -368,3 +368,24 @@ upto() {
 	err_has 'is gone from there and from its folder'
 	err_has 'supervisor run --again'
 }
+
+@test "a file that was at the path while nobody followed it is named" {
+	updates 1 10 >f
+	follows 10
+	# Rotated three times: the first of them is what was read, and the last is there.
+	updates 11 11 >>f
+	sleep 0.05
+	mv f f.3
+	updates 12 12 >f
+	mv f f.2
+	updates 13 13 >f
+	mv f f.1
+	updates 14 14 >f
+	echo other >g
+	: >err
+	follows 12
+	same "$output" "$(upto 11)11=14 "
+	local name
+	for name in 1 2; do grep -q "\"./f.$name\" was at \"f\" while nobody followed it: it is not read" err; done
+	same "$(grep -c 'while nobody followed it' err)" 2
+}
