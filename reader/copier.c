@@ -356,11 +356,11 @@ step_follow(struct copier *c)
 {
 	struct follow *f = &c->follow;
 	struct pollfd p = {.fd = f->inotify, .events = POLLIN};
-	switch (follow_look(f)) {
-	case FOLLOW_WAIT:
+	switch (follow_more(f)) {
+	case -1:
 		loop_wait(&p, 1, follow_until(f));
 		break;
-	case FOLLOW_GREW:
+	case 1:
 		c->in = f->fd;
 		from_write(c);
 		ssize_t n = move(c);
@@ -369,7 +369,7 @@ step_follow(struct copier *c)
 		/* The head that was read now is what it is recognised by. */
 		from_write(c);
 		break;
-	case FOLLOW_MOVED:
+	case 0:
 		count(c, true);
 		follow_next(f);
 		from_write(c);

@@ -158,7 +158,7 @@ follow_open(struct follow *f, const char *path, const struct file_mark *mark, ui
 	int fd = mark ? find(path, mark, got, false) : follow_file_open(path);
 	if (fd < 0 && mark)
 		fd = find(path, mark, got, true);
-	/* Cut off, or written anew in its place: follow_look says so. */
+	/* Cut off, or written anew in its place: follow_more says so. */
 	struct stat st;
 	if (fd < 0 && mark && stat(path, &st) == 0 && st.st_ino == mark->inode && st.st_dev == mark->device)
 		fd = follow_file_open(path);
@@ -262,8 +262,8 @@ old_look(struct follow *f)
 	f->old_size = (uint64_t)st.st_size;
 }
 
-enum follow_state
-follow_look(struct follow *f)
+int
+follow_more(struct follow *f)
 {
 	struct stat own, there, next;
 	events_take(f);
@@ -273,15 +273,15 @@ follow_look(struct follow *f)
 	look_at(f, f->fd, &own);
 	moved = moved && (there.st_dev != own.st_dev || there.st_ino != own.st_ino);
 	if (was_cut(f, (uint64_t)own.st_size))
-		return f->next >= 0 && f->rested == 1 ? FOLLOW_MOVED : FOLLOW_GREW;
+		return f->next >= 0 && f->rested == 1 ? 0 : 1;
 	if ((uint64_t)own.st_size > f->got) {
 		f->rested = 0;
-		return FOLLOW_GREW;
+		return 1;
 	}
 	if (f->next < 0 && moved)
 		next_open(f);
 	if (f->next < 0)
-		return FOLLOW_WAIT;
+		return -1;
 	look_at(f, f->next, &next);
 	if (next.st_ino == own.st_ino && next.st_dev == own.st_dev) { /* a link that was turned back */
 		close(f->next);
@@ -291,9 +291,9 @@ follow_look(struct follow *f)
 	} else if (!f->rested) {
 		f->rested = clock_now();
 	} else if (clock_now() - f->rested >= REST_US) {
-		return FOLLOW_MOVED;
+		return 0;
 	}
-	return FOLLOW_WAIT;
+	return -1;
 }
 
 int64_t
@@ -365,8 +365,5 @@ links_allow(struct sandbox *c, const char *path, int depth)
 void
 follow_sandbox(struct sandbox *c, const char *path)
 {
-	char *folder = mem_string(slice_of(path));
-	sandbox_read(c, dirname(folder));
-	free(folder);
 	links_allow(c, path, 0);
 }

@@ -28,12 +28,6 @@ struct follow {
 	int64_t failing;   /* since when the successor cannot be opened; 0: it can */
 };
 
-enum follow_state {
-	FOLLOW_WAIT,  /* there is nothing: wait with follow_until, and look again */
-	FOLLOW_GREW,  /* there is more to read, maybe of another descriptor */
-	FOLLOW_MOVED, /* this file is finished: follow_next goes over to the one that took its place */
-};
-
 /* Opens it. `mark`: goes on behind the byte `got` of the file that was marked, which may have another name since; NULL:
  * at the beginning of what is there. Ends the program where there is none, or it is gone. */
 void follow_open(struct follow *f, const char *path, const struct file_mark *mark, uint64_t got);
@@ -41,8 +35,10 @@ void follow_open(struct follow *f, const char *path, const struct file_mark *mar
 /* Counts what was read of fd. */
 void follow_count(struct follow *f, size_t n);
 
-/* Looks what became of the file. To be called before each read, since it may have been written anew. */
-enum follow_state follow_look(struct follow *f);
+/* Looks what became of the file, before each read, since it may have been written anew. 1: there is more to read, maybe
+ * of another descriptor; 0: this file is finished, follow_next goes over to the one that took its place; -1: wait with
+ * follow_until, and look again. */
+int follow_more(struct follow *f);
 
 /* Until when to wait for f->inotify before the next look. */
 int64_t follow_until(const struct follow *f);

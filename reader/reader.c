@@ -162,63 +162,75 @@ arrived(struct reader *rd, uint64_t ordinal, uint64_t time)
 
 /* Looks at a record that is skipped. */
 static void
-check_skipped(struct reader *rd, uint64_t ordinal, bool own, uint64_t hash)
+check_skipped(struct reader *rd, const struct held *h)
 {
 	struct check *c = &rd->check;
-	if (!c->text || ordinal != c->offset)
+	if (!c->text || rd->ordinal != c->offset)
 		return;
 	c->passed = true;
-	if (!own || hash != c->hash)
+	if (!h->own || h->rejected || h->hash != c->hash)
 		die(EXIT_PERMANENT,
 		    "the input has changed: its record at offset %llu is not what it was when it was read before; "
 		    "`supervisor run --again` reads it anew",
-		    (unsigned long long)ordinal);
+		    (unsigned long long)c->offset);
 }
 
-/* Whether the next record of the stream is to be emitted, and now; the counts that go with it. `own`: it is of this
- * shard. */
-static bool
-admit(struct reader *rd, uint64_t time, bool own, bool rejected)
+/* The next record of the stream: emits it at its time, if it is this shard's, and counts it. */
+static void
+emit(struct reader *rd, const struct held *h)
 {
 	uint64_t ordinal = rd->ordinal;
 	if (ordinal < rd->first)
-		rd->base = time;
-	if (ordinal >= rd->from) {
-		if (own && !arrived(rd, ordinal, time)) {
-			rd->halted = true;
-			return false;
-		}
+		rd->base = h->time;
+	if (ordinal < rd->from) {
+		check_skipped(rd, h);
+	} else if (h->own && !arrived(rd, ordinal, h->time)) {
+		rd->halted = true;
+		return;
+	} else {
 		rd->passed++;
-		rd->refused += rejected;
-		rd->read += own;
+		rd->refused += h->rejected;
+		rd->read += h->own;
 	}
 	rd->ordinal++;
 	rd->enough = (rd->counted && rd->passed == rd->count) || (rd->limited && ordinal >= rd->to);
-	return own && ordinal >= rd->from;
+	if (!h->own || ordinal < rd->from)
+		return;
+	struct buf *b = record_open(rd);
+	if (h->rejected)
+		event_rejected_begin(b, rd->token, (int64_t)ordinal, NO_TIME);
+	else
+		event_update_begin(b, rd->token, (int64_t)ordinal);
+	buf_add(b, rd->reorder.text.p + h->at, h->n);
+	record_close(rd);
 }
 
-/* The record that was split off is rejected. */
+/* Emits what was taken, in order of arrival. */
 static void
-take_rejected(struct reader *rd)
+held_emit(struct reader *rd)
+{
+	struct reorder *o = &rd->reorder;
+	reorder_sort(o);
+	for (size_t i = 0; i < o->len && !rd->enough && !rd->halted; i++)
+		emit(rd, &o->held[i]);
+	o->len = o->text.len = 0;
+}
+
+/* Appends the text of a record that is to be emitted. */
+static void
+text_add(struct reader *rd, bool rejected, int64_t stamp)
 {
 	struct split *s = &rd->split;
-	uint64_t time = arrival_next(&rd->arrival, -1), ordinal = rd->ordinal;
-	int64_t ms = rd->clock == CLOCK_VIRTUAL ? (int64_t)(time / 1000000) : -1;
-	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
-	bool own = rd->shard.index == 0, held = rd->arrival.mode == ARRIVAL_OFFSET;
-	if (!held) {
-		if (ordinal < rd->from)
-			check_skipped(rd, ordinal, false, 0);
-		if (!admit(rd, time, own, true))
-			return;
-	}
-	reject_raw(&j, s->raw, s->total, &rd->raw);
-	if (held) {
-		reorder_rejected(&rd->reorder, time, ms, &j);
+	struct buf *b = &rd->reorder.text;
+	if (!rejected) {
+		event_update_body(b, &rd->update, &s->record);
+		event_update_end(b, rd->update.trace, stamp);
 		return;
 	}
-	event_rejected(record_open(rd), rd->token, (int64_t)ordinal, &j, ms, NO_TIME, false);
-	record_close(rd);
+	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
+	reject_raw(&j, s->raw, s->total, &rd->raw);
+	event_rejected_body(b, &j);
+	event_rejected_end(b, stamp, false);
 }
 
 /* Takes the record that was split off. */
@@ -227,51 +239,23 @@ take(struct reader *rd)
 {
 	struct split *s = &rd->split;
 	struct update *u = &rd->update;
+	bool together = rd->arrival.mode == ARRIVAL_OFFSET;
 	if (!s->reason.len && record_has(&s->record, M_EVENT))
 		buf_text(&s->reason, "event: not allowed in an update");
-	if (s->reason.len || update_read(&s->record, u, &s->reason) != 0) {
-		take_rejected(rd);
-		return;
-	}
-	uint64_t time = arrival_next(&rd->arrival, u->arrive_ms), ordinal = rd->ordinal;
-	bool stamped = rd->clock == CLOCK_VIRTUAL || rd->arrival.mode == ARRIVAL_RECORDED;
-	int64_t ms = stamped ? (int64_t)(time / 1000000) : u->arrive_ms;
-	bool own = shard_of(u->id, rd->shard.count) == rd->shard.index;
-	if (rd->arrival.mode == ARRIVAL_OFFSET) {
-		if (own)
-			reorder_update(&rd->reorder, time, ms, u, &s->record);
-		else
-			reorder_foreign(&rd->reorder, time);
-		return;
-	}
-	if (rd->check.text && ordinal < rd->from && ordinal == rd->check.offset)
-		check_skipped(rd, ordinal, own, update_hash(u));
-	if (!admit(rd, time, own, false))
-		return;
-	struct buf *b = record_open(rd);
-	event_update_begin(b, rd->token, (int64_t)ordinal);
-	event_update_body(b, u, &s->record);
-	event_update_end(b, u->trace, ms);
-	record_close(rd);
-}
-
-/* Emits what --arrival offset held back, in order of arrival. */
-static void
-held_emit(struct reader *rd)
-{
-	reorder_sort(&rd->reorder);
-	for (size_t i = 0; i < rd->reorder.len && !rd->enough && !rd->halted; i++) {
-		const struct held *h = &rd->reorder.held[i];
-		bool rejected = h->kind == HELD_REJECTED;
-		bool own = rejected ? rd->shard.index == 0 : h->kind == HELD_UPDATE;
-		uint64_t ordinal = rd->ordinal;
-		if (ordinal < rd->from)
-			check_skipped(rd, ordinal, own && !rejected, h->hash);
-		if (!admit(rd, h->time, own, rejected))
-			continue;
-		reorder_emit(&rd->reorder, h, record_open(rd), rd->token, ordinal);
-		record_close(rd);
-	}
+	struct held *h = reorder_add(&rd->reorder);
+	h->rejected = s->reason.len || update_read(&s->record, u, &s->reason) != 0;
+	int64_t stamp = h->rejected ? -1 : u->arrive_ms;
+	h->time = arrival_next(&rd->arrival, stamp);
+	h->own = rd->shard.index == (h->rejected ? 0 : shard_of(u->id, rd->shard.count));
+	if (rd->clock == CLOCK_VIRTUAL || (!h->rejected && rd->arrival.mode == ARRIVAL_RECORDED))
+		stamp = (int64_t)(h->time / 1000000);
+	if (!h->rejected && rd->check.text && (together || rd->ordinal == rd->check.offset))
+		h->hash = update_hash(u);
+	if (h->own && (together || rd->ordinal >= rd->from))
+		text_add(rd, h->rejected, stamp);
+	h->n = rd->reorder.text.len - h->at;
+	if (!together)
+		held_emit(rd);
 }
 
 /* Hashes what was taken of the file: it leaves the buffer by the next read. */
@@ -298,62 +282,39 @@ read_some(struct reader *rd)
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* Gets more bytes of a spool, or the end of its input, or waits. */
-static void
-fill_spool(struct reader *rd)
-{
-	int64_t more = spool_more(&rd->spool);
-	if (more < 0) {
-		rest(rd, rd->spool.inotify, clock_now() + 1000000);
-	} else if (more == 0) {
-		split_end(&rd->split);
-	} else {
-		rd->split.in.most = (size_t)more;
-		rd->spool.at += read_some(rd);
-	}
-}
-
-/* The same of a file that is followed. */
-static void
-fill_follow(struct reader *rd)
-{
-	struct follow *f = &rd->follow;
-	switch (follow_look(f)) {
-	case FOLLOW_WAIT:
-		rest(rd, f->inotify, follow_until(f));
-		break;
-	case FOLLOW_GREW:
-		rd->split.in.fd = f->fd;
-		follow_count(f, read_some(rd));
-		split_resume(&rd->split);
-		break;
-	case FOLLOW_MOVED:
-		split_end(&rd->split);
-		break;
-	}
-}
-
-/* Gets more bytes, waiting for them where none are there. Returns false where a stop signal ends the reading. */
+/* Gets more bytes, or the end of the input, waiting where neither is there. Returns false where a stop signal ends the
+ * reading. */
 static bool
 fill(struct reader *rd)
 {
+	struct spool *s = &rd->spool;
+	struct follow *f = &rd->follow;
+	bool plain = !s->path && !rd->follows;
 	struct pollfd p = {.fd = rd->fd, .events = POLLIN};
 	show(rd);
-	if (rd->follows || rd->spool.path) {
-		loop_wait(NULL, 0, 0);
-		if (loop_stopping())
-			return false;
-		if (rd->spool.path)
-			fill_spool(rd);
-		else
-			fill_follow(rd);
-		return true;
-	}
-	if (loop_wait(&p, 1, 0) == 0 && !loop_stopping())
+	if (loop_wait(&p, plain, 0) == 0 && plain && !loop_stopping())
 		rest(rd, rd->fd, -1);
 	if (loop_stopping())
 		return false;
-	read_some(rd);
+	int64_t more = plain ? 1 : s->path ? spool_more(s) : follow_more(f);
+	if (more < 0) {
+		rest(rd, s->path ? s->inotify : f->inotify, s->path ? clock_now() + 1000000 : follow_until(f));
+		return true;
+	}
+	if (more == 0) {
+		split_end(&rd->split);
+		return true;
+	}
+	if (rd->follows)
+		rd->split.in.fd = f->fd;
+	rd->split.in.most = s->path ? (size_t)more : 0;
+	size_t n = read_some(rd);
+	if (s->path)
+		s->at += n;
+	if (rd->follows) {
+		follow_count(f, n);
+		split_resume(&rd->split);
+	}
 	return true;
 }
 
@@ -555,10 +516,11 @@ end(struct reader *rd)
 	record_close(rd);
 	flush(rd);
 	buf_free(&print);
+	/* The supervisor says it of all shards and rounds together. */
 	if (rd->refused && rd->shard.index == 0)
-		log_warn("%llu of %llu records were rejected; `supervisor rejected` lists them, by hand they are the "
-			 "`rejected` "
-			 "events in the output",
+		log_at(metrics_shown() ? LOG_INFO : LOG_WARN,
+		    "%llu of %llu records were rejected; they are the `rejected` events in the output, and "
+		    "`supervisor rejected` lists those of a run",
 		    (unsigned long long)rd->refused, (unsigned long long)rd->passed);
 }
 
