@@ -325,13 +325,9 @@ follow_next(struct follow *f)
 }
 
 void
-follow_close(struct follow *f)
+follow_end(struct follow *f)
 {
-	int all[] = {f->fd, f->next, f->old, f->inotify};
 	old_look(f);
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (all[i] >= 0)
-			close(all[i]);
 }
 
 static void

@@ -43,7 +43,9 @@ int follow_more(struct follow *f);
 /* Until when to wait for f->inotify before the next look. */
 int64_t follow_until(const struct follow *f);
 void follow_next(struct follow *f);
-void follow_close(struct follow *f);
+
+/* Says what was written to files that were left. */
+void follow_end(struct follow *f);
 
 /* Lets the folders be read in which the file and its successors are: that of the path, and that of each symbolic link
  * on the way. */

@@ -53,8 +53,7 @@ struct reader {
 	struct follow follow; /* with --follow */
 	const char *name;     /* of what is read now, for messages */
 	int fd;
-	uint64_t got;	/* bytes read of it */
-	uint64_t bytes; /* of those before it */
+	uint64_t bytes; /* that were read in all */
 	struct fingerprint *print;
 	struct buf hint; /* what the input seems to be instead of updates */
 	bool guessed, hopeless;
@@ -98,7 +97,7 @@ static void
 show(const struct reader *rd)
 {
 	metrics_set(METRIC_EMITTED, rd->ordinal > rd->from ? rd->ordinal : rd->from);
-	metrics_set(METRIC_BYTES, rd->bytes + (rd->got ? rd->got - split_left(&rd->split) : 0));
+	metrics_set(METRIC_BYTES, rd->bytes - split_left(&rd->split));
 }
 
 static void
@@ -278,8 +277,9 @@ read_some(struct reader *rd)
 		errno = e;
 		die(e == EISDIR ? EXIT_PERMANENT : EXIT_TEMPORARY, "could not read \"%s\": %m", rd->name);
 	}
-	rd->got += n > 0 ? (uint64_t)n : 0;
-	return n > 0 ? (size_t)n : 0;
+	n = n < 0 ? 0 : n;
+	rd->bytes += (size_t)n;
+	return (size_t)n;
 }
 
 /* Gets more bytes, or the end of the input, waiting where neither is there. Returns false where a stop signal ends the
@@ -330,7 +330,7 @@ guess(struct reader *rd, enum split_status status)
 		log_warn(
 		    "\"%s\" begins with a UTF-8 byte order mark, which JSON does not have: it is skipped", rd->name);
 	/* Of an array that comes in small pieces the beginning may be gone. */
-	if (rd->bytes == 0 && !rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
+	if (!rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
 		rd->hopeless = file_guess(slice_buf(b), &rd->hint);
 	return !rd->hopeless;
 }
@@ -413,8 +413,6 @@ file_read(struct reader *rd, const char *path)
 	rd->guessed = false;
 	input_read(rd);
 	print_on(rd);
-	rd->bytes += rd->got;
-	rd->got = 0;
 	if (rd->fd > 0)
 		close(rd->fd);
 }
@@ -625,11 +623,8 @@ run(struct reader *rd)
 	begin(rd);
 	stream_read(rd);
 	end(rd);
-
-	if (rd->spool.path)
-		spool_close(&rd->spool);
 	if (rd->follows)
-		follow_close(&rd->follow);
+		follow_end(&rd->follow);
 	return rd->code ? rd->code : rd->strict && rd->refused ? EXIT_REJECTED : EXIT_OK;
 }
 

@@ -27,15 +27,6 @@ split_start(struct split *s, int fd, bool lines_only)
 	    .in = {.fd = fd, .max = RECORD_BYTES, .buf = old.in.buf, .kept = old.in.kept}};
 }
 
-void
-split_free(struct split *s)
-{
-	record_free(&s->record);
-	buf_free(&s->reason);
-	buf_free(&s->error);
-	lines_free(&s->in);
-}
-
 static uint64_t
 newlines(const char *p, const char *end)
 {

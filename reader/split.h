@@ -81,6 +81,5 @@ split_left(const struct split *s)
 
 /* The line of the record's first byte, from 1. */
 uint64_t split_line(struct split *s);
-void split_free(struct split *s);
 
 #endif

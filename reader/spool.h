@@ -34,9 +34,11 @@ struct spool {
 	uint64_t next;	/* where the next input begins; UINT64_MAX: not known */
 	bool cut;	/* the last input ended before its end */
 	bool followed;	/* and it is a file that may grow */
+	uint64_t size;	/* of the data, when it was looked at */
+	int folder, index;
+	uint64_t index_at; /* the byte behind the entry of the index that was read last */
 	/* The rest is its own. */
-	int folder, index, place;
-	uint64_t size, index_at;
+	int place;
 	struct buf text; /* of the index, from index_at on, as far as it was read */
 	size_t taken;
 };
@@ -44,14 +46,14 @@ struct spool {
 /* Each of these ends the program where the folder cannot be used. Opens it, and makes it where it is missing. */
 void spool_open(struct spool *s);
 
-/* The next whole line of the index that makes sense. Returns false where there is none. */
-bool spool_index_next(struct spool *s, struct spool_entry *e);
+/* Looks how long the data are. */
+void spool_look(struct spool *s);
 
 /* Makes the reader of that shard known, the only one. */
 void spool_enter(struct spool *s, unsigned shard);
 
 /* Goes to the last entry that is not behind the record `from`, for which the data are there. Returns false while there
- * is no input. */
+ * is no input. Leaves index_at behind that entry. */
 bool spool_find(struct spool *s, uint64_t from, struct spool_entry *e);
 
 /* Starts to split the data at that entry. */
@@ -62,8 +64,6 @@ int64_t spool_more(struct spool *s);
 
 /* Goes over to the next input; false where there is none. */
 bool spool_next(struct spool *s);
-
-void spool_close(struct spool *s);
 
 /* Reads n whole numbers, each with one byte behind it. Returns what stands behind them, or NULL. */
 const char *numbers_read(struct slice text, uint64_t *numbers, int n);

@@ -86,8 +86,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		go_on();
 	}
 	fuzz_catches = false;
-	split_free(&split);
-	split = (struct split){0};
-	spool_close(&spool);
+	close(spool.folder);
+	close(spool.data);
+	close(spool.index);
+	close(spool.inotify);
+	close(spool.place);
+	buf_free(&spool.text);
 	return 0;
 }
