@@ -33,9 +33,6 @@ void files_fingerprint(struct buf *b, char *const *paths, int n, uint64_t most);
 /* Ends the program unless the files begin as they did when `fingerprint` was made. */
 void files_recognise(char *const *paths, int n, const char *fingerprint);
 
-/* Prints how a file differs from what its fingerprint says of it: see --compare. */
-void file_compare(const char *path, const char *fingerprint);
-
 /* The fingerprint of what is read, made on the way. */
 struct fingerprint;
 struct fingerprint *fingerprint_new(void);

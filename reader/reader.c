@@ -43,7 +43,7 @@ struct reader {
 	uint64_t from, to, count, catch_up;
 	bool seeded, limited, counted, catching_up;
 	bool follows, strict;
-	const char *source, *fingerprint, *compare;
+	const char *source, *fingerprint;
 	int clock, format, mode;
 	int64_t epoch;
 
@@ -666,8 +666,6 @@ static const struct option_spec specs[] = {
 	 .help = "refuse a file whose first bytes are others"},
 	{.name = "check", .type = OPTION_CUSTOM, .value = &reader.check, .set = check_set, .argument = "OFFSET:HASH",
 	 .help = "refuse an input whose skipped update there is another"},
-	{.name = "compare", .type = OPTION_TEXT, .value = &reader.compare, .argument = "BYTES:HASH",
-	 .help = "only say how FILE differs from that fingerprint"},
 	{.name = "spool", .type = OPTION_TEXT, .value = &reader.spool.path, .argument = "DIR",
 	 .help = "read what is copied to this folder"},
 	{.name = "copy-to", .type = OPTION_TEXT, .value = &reader.copier.folder, .argument = "DIR",
@@ -697,12 +695,6 @@ main(int argc, char **argv)
 	reader.paths = operands < argc ? argv + operands : standard_input;
 	reader.paths_n = operands < argc ? argc - operands : 1;
 	reader.arrival.mode = (enum arrival_mode)reader.mode;
-	if (reader.compare) {
-		if (reader.paths_n != 1)
-			die(EXIT_PERMANENT, "--compare wants one file, not %d", reader.paths_n);
-		file_compare(reader.paths[0], reader.compare);
-		return EXIT_OK;
-	}
 	prepare_inputs(&reader);
 	if (!reader.copier.folder)
 		return run(&reader);

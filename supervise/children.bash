@@ -112,7 +112,6 @@ child_started() {
 
 child_line() {
 	case $1 in
-	i*.compare) compared[${1//[!0-9]/}]=$2 ;;
 	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;
 	esac

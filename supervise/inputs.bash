@@ -1,6 +1,7 @@
 # The inputs of a run: what each is, the first look at it, and its end.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
+readonly HEAD_BYTES=65536 # of a longer file only so many are known until it was read to its end
 readonly SETTLED=(seed arrival delay-ms speed clock epoch)
 asked='' # whether an INPUT was named
 known='' # whether the database has answered
@@ -13,7 +14,7 @@ base=() number=()    # of NAME#number
 looked=() refused=() # whether the first look has decided; whether a claim of it was refused
 first=() count=()    # the first record of this run, how many
 spool=() origin=()   # its folder, the first record there
-compared=()          # what reader says of a file that was read before
+read_before=()       # the fingerprint of a file that was read before
 clash=()             # what was asked for and contradicts what the source was begun with
 declare -A keep=()   # settings that hold, by "I.NAME"
 declare -A given=()  # settings that are asked for
@@ -22,7 +23,7 @@ declare -A given=()  # settings that are asked for
 input_add() {
 	local i=${#source[@]} n name
 	kind[i]=$1 path[i]=$2 source[i]=$3 base[i]=$3 number[i]=1 looked[i]='' refused[i]='' first[i]=0 count[i]=''
-	spool[i]='' origin[i]=0 compared[i]='' clash[i]='' from[i]='' trimmed[i]=0
+	spool[i]='' origin[i]=0 clash[i]='' read_before[i]='' from[i]='' trimmed[i]=0
 	[[ $1 == left ]] || for name in "${SETTLED[@]}" strict count; do given[$i.$name]=${opt[$name]-}; done
 	[[ $4 != */* ]] || pipeline_add "$i" "$4"
 	[[ $4 == */* ]] || for ((n = 0; n < $4; n++)); do pipeline_add "$i" "$n/$4"; done
@@ -125,7 +126,9 @@ input_look() {
 	looked[i]=true
 	[[ ${kind[i]} != left && ${kind[i]} != spool ]] || finished=''
 	if [[ ${kind[i]} == file && $print && $finished$broken ]]; then
-		child_list "i$i.compare" "$reader" --compare "$print" -- "${path[i]}"
+		read_before[i]=$print
+		live[i$i.compare]=''
+		child "i$i.compare" "$reader" -n 0 --fingerprint "$print" --source "${source[i]}" -- "${path[i]}" </dev/null >/dev/null 2>&1 &
 	elif [[ $stopping ]]; then
 		input_end "$i" 0
 	elif [[ $finished ]]; then
@@ -160,29 +163,32 @@ input_done() {
 	input_end "$1" 0
 }
 
-# input_compared INPUT STATUS. What reader says: same|grown|changed OLD NEW array|lines. Lines that were only appended are
+# input_compared INPUT STATUS: whether its file begins as it did when it was read before. Lines that were only appended are
 # read on, unless they are put in order of arrival; an array that broke off is read anew once it has changed.
 input_compared() {
-	local i=$1 k pipelines verb='' old new form broken=''
-	read -r verb old new form <<<"${compared[i]}" || :
+	local i=$1 k pipelines old=${read_before[$1]%%:*} new broken='' sizes
+	new=$(stat -L -c %s -- "${path[i]}") || new=0
+	sizes="its file has changed since ($old to $new bytes)"
 	input_pipelines "$i"
 	for k in "${pipelines[@]}"; do [[ ${claim[$k.broken]-} != true ]] || broken=true; done
 	if [[ $stopping ]]; then
 		input_end "$i" 0
-	elif (($2)); then
-		input_end "$i" "$(($2 == PERMANENT ? PERMANENT : TEMPORARY))"
-	elif [[ $verb == same ]]; then
+	elif (($2 && $2 != PERMANENT)); then
+		input_end "$i" $TEMPORARY "could not read \"${path[i]}\" again: reader exited $2"
+	elif (($2 == 0 && (new == old || old == HEAD_BYTES))); then
 		if [[ $broken ]]; then input_begin "$i"; else input_done "$i"; fi
 	elif [[ $broken ]]; then
-		log info "source \"${source[i]}\" broke off, and its file has changed since ($old to $new bytes): it is read anew as \"${base[i]}#$((number[i] + 1))\""
+		log info "source \"${source[i]}\" broke off, and $sizes: it is read anew as \"${base[i]}#$((number[i] + 1))\""
 		input_rename "$i"
-	elif [[ $verb == grown && $form == lines && ${keep[$i.arrival]} != offset ]]; then
+	elif (($2 == 0)) && ! is_array "${path[i]}" && [[ ${keep[$i.arrival]} != offset ]]; then
 		log info "source \"${source[i]}\" has grown since it was read ($old to $new bytes): reading on"
 		input_begin "$i"
 	else
-		input_end "$i" $PERMANENT "source \"${source[i]}\" was read to its end, and its file has changed since ($old to $new bytes); --again reads it anew"
+		input_end "$i" $PERMANENT "source \"${source[i]}\" was read to its end, and $sizes; --again reads it anew"
 	fi
 }
+
+is_array() { [[ $(head -c 4096 -- "$1" | tr -d '\357\273\277 \t\r\n\0') == '['* ]]; }
 
 # input_begin INPUT: the copier, if it needs one, and the first round of each pipeline.
 input_begin() {
