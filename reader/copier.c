@@ -28,14 +28,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-	MOVE_BYTES = 128 << 10,
-	ENTRY_BYTES = 1 << 20,
-	FULL_US = 200000,
-	LOOK_US = 1000000,
-	FROM_NUMBERS = 6,
-	ALONE = 3
-};
+enum { MOVE_BYTES = 128 << 10, ENTRY_BYTES = 1 << 20, FULL_US = 200000, LOOK_US = 1000000, FROM_NUMBERS = 6 };
 
 struct copier {
 	const struct copier_options *options;
@@ -44,13 +37,11 @@ struct copier {
 	struct split split;
 	struct update update;
 	struct buf text;
-	uint64_t ordinal, arrived;
-	uint64_t entry;	  /* the byte of the last entry */
+	uint64_t ordinal, arrived; /* of the next record; the greatest arriveMs before it */
+	struct spool_entry last;
 	bool done;	  /* nothing more of the input is needed */
 	bool full;	  /* was said */
-	bool fresh;	  /* the last entry is an input's */
 	uint64_t slowest; /* how far the readers are that live */
-	unsigned alone;	  /* how often it was waited for readers, and none lived */
 	struct follow follow;
 	struct file_mark mark; /* as DIR/from has it */
 };
@@ -107,13 +98,9 @@ file_make(struct copier *c, const char *name)
 static void
 entry_write(struct copier *c, uint64_t byte, enum spool_kind kind, const struct place *place)
 {
-	static const char *const kinds[] = {"array", "lines", "input"};
+	c->last = (struct spool_entry){c->ordinal, byte, place->line, place->line_start, c->arrived, kind};
 	c->text.len = 0;
-	buf_printf(&c->text, "%llu %llu %llu %llu %llu %s\n", (unsigned long long)c->ordinal, (unsigned long long)byte,
-	    (unsigned long long)place->line, (unsigned long long)place->line_start, (unsigned long long)c->arrived,
-	    kinds[kind]);
-	c->entry = byte;
-	c->fresh = kind == SPOOL_INPUT;
+	spool_entry_print(&c->text, &c->last);
 	write_at(c, c->spool.index, "index", slice_buf(&c->text), c->spool.index_at);
 	c->spool.index_at += c->text.len;
 }
@@ -129,7 +116,7 @@ record_count(struct copier *c)
 	    update_read(&s->record, &c->update, &s->reason) == 0 && c->update.arrive_ms > (int64_t)c->arrived)
 		c->arrived = (uint64_t)c->update.arrive_ms;
 	c->ordinal++;
-	if (byte - c->entry >= ENTRY_BYTES && split_place(s, &place))
+	if (byte - c->last.byte >= ENTRY_BYTES && split_place(s, &place))
 		entry_write(c, byte, split_is_array(s) ? SPOOL_ARRAY : SPOOL_LINES, &place);
 }
 
@@ -166,7 +153,7 @@ count(struct copier *c, bool all)
 static void
 input_begin(struct copier *c)
 {
-	if (!c->fresh || c->entry != c->spool.size)
+	if (c->last.kind != SPOOL_INPUT || c->last.byte != c->spool.size)
 		entry_write(c, c->spool.size, SPOOL_INPUT, &(struct place){.line = 1});
 	/* It is only now that the one before it may not be taken for the end any more. */
 	if (renameat(c->spool.folder, "end", c->spool.folder, "new") != 0 && errno != ENOENT)
@@ -182,17 +169,15 @@ static void
 records_start(struct copier *c)
 {
 	struct spool *s = &c->spool;
-	struct spool_entry e = {.ordinal = c->options->from, .line = 1, .kind = SPOOL_INPUT};
-	bool found = spool_find(s, UINT64_MAX, &e);
+	c->last = (struct spool_entry){.ordinal = c->options->from, .line = 1, .kind = SPOOL_INPUT};
+	bool found = spool_find(s, UINT64_MAX, &c->last);
 	if (ftruncate(s->index, (off_t)s->index_at) != 0)
 		die(EXIT_TEMPORARY, "could not mend \"%s/index\": %m", s->path);
-	c->ordinal = e.ordinal;
-	c->arrived = e.arrived;
-	c->entry = e.byte;
-	c->fresh = e.kind == SPOOL_INPUT;
+	c->ordinal = c->last.ordinal;
+	c->arrived = c->last.arrived;
 	if (!found)
 		entry_write(c, 0, SPOOL_INPUT, &(struct place){.line = 1});
-	spool_split(s, &e, &c->split, c->options->follow != NULL);
+	spool_split(s, &c->last, &c->split, c->options->follow != NULL);
 }
 
 /* Writes DIR/from, if it does not say so already. */
@@ -304,7 +289,6 @@ slowest(struct copier *c)
 	}
 	if (all)
 		closedir(all);
-	c->alone = alive == UINT64_MAX ? c->alone + 1 : 0;
 	return alive != UINT64_MAX ? alive : least != UINT64_MAX ? least : 0;
 }
 
@@ -322,9 +306,6 @@ too_far(struct copier *c)
 	c->slowest = at < c->spool.size ? at : c->spool.size;
 	if (c->spool.size - c->slowest < ahead)
 		return false;
-	if (c->alone == ALONE)
-		log_info("%llu bytes are not read of \"%s\": waiting for a `reader --spool`",
-		    (unsigned long long)(c->spool.size - c->slowest), c->options->folder);
 	struct pollfd p = {.fd = c->spool.inotify, .events = POLLIN};
 	loop_wait(&p, 1, clock_now() + LOOK_US);
 	return true;
@@ -404,13 +385,14 @@ copier_run(const struct copier_options *options)
 		c.done = false;
 		input_begin(&c);
 	}
-	while (!c.done && !loop_stopping())
-		if (!too_far(&c)) {
-			if (options->follow)
-				step_follow(&c);
-			else
-				step(&c);
-		}
+	while (!c.done && !loop_stopping()) {
+		if (too_far(&c))
+			continue;
+		if (options->follow)
+			step_follow(&c);
+		else
+			step(&c);
+	}
 	c.text.len = 0;
 	buf_text(&c.text, c.done ? "" : "cut\n");
 	file_make(&c, "end");

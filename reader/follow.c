@@ -224,8 +224,7 @@ next_open(struct follow *f)
 	if (f->next >= 0) {
 		if (f->placed > 1)
 			log_warn("%u files were at \"%s\" since the one that was read to its end; what stood in those "
-				 "before the "
-				 "last one is not read: it was renamed faster than it was followed",
+				 "before the last one is not read: it was renamed faster than it was followed",
 			    f->placed, f->path);
 		if (f->failing)
 			log_info("\"%s\" can be opened now", f->path);
@@ -243,8 +242,7 @@ next_open(struct follow *f)
 	} else if (clock_now() - f->failing > DEADLINE_US) {
 		die(EXIT_TEMPORARY,
 		    "could not open file \"%s\", which took the place of the one that was followed, for %d s: %m; is "
-		    "it readable? "
-		    "one in a folder that was not known at the start can only be opened by a new start",
+		    "it readable? one in a folder that was not known at the start can only be opened by a new start",
 		    f->path, DEADLINE_US / 1000000);
 	}
 }

@@ -302,7 +302,7 @@ fill(struct reader *rd)
 		return true;
 	}
 	if (more == 0) {
-		split_end(&rd->split);
+		split_end(&rd->split, true);
 		return true;
 	}
 	if (rd->follows)
@@ -313,7 +313,7 @@ fill(struct reader *rd)
 		s->at += n;
 	if (rd->follows) {
 		follow_count(f, n);
-		split_resume(&rd->split);
+		split_end(&rd->split, false);
 	}
 	return true;
 }
@@ -461,8 +461,7 @@ stream_read(struct reader *rd)
 	if (rd->check.text && !rd->check.passed && rd->from > rd->check.offset && !rd->halted && !rd->enough)
 		die(EXIT_PERMANENT,
 		    "the input has changed: it ends before its record at offset %llu, which was read before; "
-		    "`supervisor run "
-		    "--again` reads it anew",
+		    "`supervisor run --again` reads it anew",
 		    (unsigned long long)rd->check.offset);
 	/* What looks like something else is, where nothing of it is an update. */
 	if (rd->hopeless || (rd->hint.len && rd->passed && rd->passed == rd->refused && !rd->halted)) {

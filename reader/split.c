@@ -72,15 +72,9 @@ split_read(struct split *s)
 }
 
 void
-split_resume(struct split *s)
+split_end(struct split *s, bool end)
 {
-	s->in.eof = false;
-}
-
-void
-split_end(struct split *s)
-{
-	s->in.eof = true;
+	s->in.eof = end;
 }
 
 uint64_t

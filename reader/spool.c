@@ -140,6 +140,18 @@ place_write(const struct spool *s)
 		log_debug("could not write how far the spool \"%s\" is read: %m", s->path);
 }
 
+void
+spool_entry_print(struct buf *b, const struct spool_entry *e)
+{
+	const uint64_t numbers[] = {e->ordinal, e->byte, e->line, e->line_start, e->arrived};
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		buf_u64(b, numbers[i]);
+		buf_char(b, ' ');
+	}
+	buf_text(b, kinds[e->kind]);
+	buf_char(b, '\n');
+}
+
 bool
 spool_find(struct spool *s, uint64_t from, struct spool_entry *found)
 {

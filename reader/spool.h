@@ -49,6 +49,9 @@ void spool_open(struct spool *s);
 /* Looks how long the data are. */
 void spool_look(struct spool *s);
 
+/* Appends a line of the index. */
+void spool_entry_print(struct buf *b, const struct spool_entry *e);
+
 /* Makes the reader of that shard known, the only one. */
 void spool_enter(struct spool *s, unsigned shard);
 

@@ -55,7 +55,7 @@ go_on(void)
 		if (status == SPLIT_RECORD) {
 			split_line(&split);
 		} else if (more == 0) {
-			split_end(&split);
+			split_end(&split, true);
 		} else {
 			split.in.most = (size_t)more;
 			ssize_t n = split_read(&split);
