@@ -374,7 +374,7 @@ copier_run(const struct copier_options *options)
 	sandbox_begin(&sandbox, SANDBOX_CALLS);
 	sandbox_write(&sandbox, options->folder);
 	if (options->follow)
-		follow_sandbox(&sandbox, options->follow);
+		follow_sandbox(&sandbox, options->follow, 0);
 	sandbox_end(&sandbox);
 
 	count(&c, false);

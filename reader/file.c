@@ -34,12 +34,13 @@ files_check(char *const *paths, int n, const char *regular)
 	}
 }
 
-static bool
-name_is_utf8(struct slice s)
+bool
+name_is_plain(struct slice s)
 {
+	uint32_t c;
 	for (size_t i = 0, n; i < s.n; i += n) {
-		n = utf8_decode(s.p + i, s.p + s.n, NULL);
-		if (n == 0 || (unsigned char)s.p[i] < ' ')
+		n = utf8_decode(s.p + i, s.p + s.n, &c);
+		if (n == 0 || c < ' ' || (c >= 0x7f && c < 0xa0))
 			return false;
 	}
 	return true;
@@ -53,7 +54,7 @@ files_name(struct buf *name, char *const *paths, int n)
 		struct slice s = slice_of(real ? real : paths[i]);
 		if (i > 0)
 			buf_char(name, ':');
-		if (name_is_utf8(s))
+		if (name_is_plain(s))
 			buf_slice(name, s);
 		else
 			buf_safe(name, s);

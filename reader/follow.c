@@ -105,49 +105,46 @@ take(struct follow *f, int fd, uint64_t got)
 	watch(f);
 }
 
-/* Whether the file that was read may be this one: the same inode, or (`copy`) another one that begins so and holds what
- * was read. */
-static bool
-is_wanted(int fd, const struct file_mark *mark, uint64_t got, bool copy)
+/* Looks in a folder for the file that was marked and holds `got` bytes at least. Opens it, or else, as *copy, another
+ * one that begins so and holds them. */
+static int
+find_in(const char *folder, const struct file_mark *mark, uint64_t got, int *copy)
 {
 	struct stat st;
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= got &&
-	       head_is(fd, mark) && (st.st_dev == mark->device && st.st_ino == mark->inode) == !copy;
-}
-
-/* Opens that file in the folder of `path`; -1 where there is none. */
-static int
-find_beside(const char *path, const struct file_mark *mark, uint64_t got, bool copy)
-{
-	char *name = mem_string(slice_of(path));
-	DIR *all = opendir(dirname(name));
-	int fd = -1;
-	for (struct dirent *d; all && fd < 0 && (d = readdir(all));) {
-		if (!copy && d->d_ino != mark->inode)
-			continue;
-		fd = openat(dirfd(all), d->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0 && !is_wanted(fd, mark, got, copy)) {
+	DIR *all = opendir(folder);
+	int found = -1;
+	for (struct dirent *d; all && found < 0 && (d = readdir(all));) {
+		int fd = openat(dirfd(all), d->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		bool fits = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= got &&
+			    head_is(fd, mark);
+		if (fits && st.st_dev == mark->device && st.st_ino == mark->inode)
+			found = fd;
+		else if (fits && *copy < 0 && mark->bytes) /* empty files are all alike */
+			*copy = fd;
+		else if (fd >= 0)
 			close(fd);
-			fd = -1;
-		}
 	}
 	if (all)
 		closedir(all);
-	free(name);
-	return fd;
+	return found;
 }
 
+/* The same in the folder of `path`, and where it is a link in that of the file. -1 where there is none. */
 static int
-find(const char *path, const struct file_mark *mark, uint64_t got, bool copy)
+find(const char *path, const struct file_mark *mark, uint64_t got)
 {
-	if (copy && !mark->bytes) /* empty files are all alike */
-		return -1;
-	int fd = find_beside(path, mark, got, copy);
-	char *real = fd < 0 ? realpath(path, NULL) : NULL;
-	if (real)
-		fd = find_beside(real, mark, got, copy);
-	free(real);
-	return fd;
+	char *paths[] = {mem_string(slice_of(path)), realpath(path, NULL)};
+	int found = -1, copy = -1;
+	for (int i = 0; i < 2; i++) {
+		if (paths[i] && found < 0)
+			found = find_in(dirname(paths[i]), mark, got, &copy);
+		free(paths[i]);
+	}
+	if (found < 0)
+		return copy;
+	if (copy >= 0)
+		close(copy);
+	return found;
 }
 
 void
@@ -155,9 +152,7 @@ follow_open(struct follow *f, const char *path, const struct file_mark *mark, ui
 {
 	*f = (struct follow){.path = path, .next = -1, .old = -1};
 	f->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	int fd = mark ? find(path, mark, got, false) : follow_file_open(path);
-	if (fd < 0 && mark)
-		fd = find(path, mark, got, true);
+	int fd = mark ? find(path, mark, got) : follow_file_open(path);
 	/* Cut off, or written anew in its place: follow_more says so. */
 	struct stat st;
 	if (fd < 0 && mark && stat(path, &st) == 0 && st.st_ino == mark->inode && st.st_dev == mark->device)
@@ -198,7 +193,7 @@ was_cut(struct follow *f, uint64_t size)
 {
 	if (size >= f->got && head_is(f->fd, &f->mark))
 		return false;
-	int copy = find(f->path, &f->mark, f->got, true);
+	int copy = find(f->path, &f->mark, f->got);
 	if (copy >= 0) {
 		log_info("\"%s\" was cut off behind a copy: going on in that", f->path);
 		close(f->fd);
@@ -328,8 +323,8 @@ follow_end(struct follow *f)
 	old_look(f);
 }
 
-static void
-links_allow(struct sandbox *c, const char *path, int depth)
+void
+follow_sandbox(struct sandbox *c, const char *path, int depth)
 {
 	char target[PATH_MAX];
 	for (const char *p = path; *p; p = p + strcspn(p, "/")) {
@@ -344,7 +339,7 @@ links_allow(struct sandbox *c, const char *path, int depth)
 				buf_printf(&on, "%s/", folder);
 			buf_add(&on, target, (size_t)n);
 			buf_text(&on, p + strcspn(p, "/"));
-			links_allow(c, buf_cstr(&on), depth + 1);
+			follow_sandbox(c, buf_cstr(&on), depth + 1);
 			buf_free(&on);
 			free(prefix);
 			return;
@@ -354,10 +349,4 @@ links_allow(struct sandbox *c, const char *path, int depth)
 	char *folder = mem_string(slice_of(path));
 	sandbox_read(c, dirname(folder));
 	free(folder);
-}
-
-void
-follow_sandbox(struct sandbox *c, const char *path)
-{
-	links_allow(c, path, 0);
 }

@@ -15,7 +15,7 @@ struct file_mark {
 
 struct follow {
 	const char *path;
-	int fd;	      /* the file that is read; it may change by follow_look too */
+	int fd;	      /* the file that is read; it may change by follow_more too */
 	uint64_t got; /* how many bytes of it were read */
 	struct file_mark mark;
 	int inotify; /* -1: there is none, the file is only looked at every second */
@@ -48,7 +48,7 @@ void follow_next(struct follow *f);
 void follow_end(struct follow *f);
 
 /* Lets the folders be read in which the file and its successors are: that of the path, and that of each symbolic link
- * on the way. */
-void follow_sandbox(struct sandbox *c, const char *path);
+ * on the way, of which there were `depth` so far. */
+void follow_sandbox(struct sandbox *c, const char *path, int depth);
 
 #endif

@@ -17,7 +17,6 @@
 #include "split.h"
 #include "spool.h"
 #include "time.h"
-#include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -299,21 +298,17 @@ fill(struct reader *rd)
 	int64_t more = plain ? 1 : s->path ? spool_more(s) : follow_more(f);
 	if (more < 0) {
 		rest(rd, s->path ? s->inotify : f->inotify, s->path ? clock_now() + 1000000 : follow_until(f));
-		return true;
-	}
-	if (more == 0) {
+	} else if (more == 0) {
 		split_end(&rd->split, true);
-		return true;
-	}
-	if (rd->follows)
+	} else if (s->path) {
+		rd->split.in.most = (size_t)more;
+		s->at += read_some(rd);
+	} else if (rd->follows) {
 		rd->split.in.fd = f->fd;
-	rd->split.in.most = s->path ? (size_t)more : 0;
-	size_t n = read_some(rd);
-	if (s->path)
-		s->at += n;
-	if (rd->follows) {
-		follow_count(f, n);
+		follow_count(f, read_some(rd));
 		split_end(&rd->split, false);
+	} else {
+		read_some(rd);
 	}
 	return true;
 }
@@ -532,14 +527,8 @@ prepare_source(struct reader *rd)
 		rd->source = buf_cstr(&name);
 	}
 	struct slice source = slice_of(rd->source);
-	uint32_t c;
-	for (size_t i = 0, k; i < source.n; i += k) {
-		k = utf8_decode(source.p + i, source.p + source.n, &c);
-		if (k == 0)
-			die(EXIT_PERMANENT, "--source: the name is not UTF-8");
-		if (c < ' ' || (c >= 0x7f && c < 0xa0))
-			die(EXIT_PERMANENT, "--source: the name has a control character");
-	}
+	if (!name_is_plain(source))
+		die(EXIT_PERMANENT, "--source: the name is not UTF-8, or it has a control character");
 	if (source.n < 1 || source.n > SOURCE_BYTES)
 		die(EXIT_PERMANENT, "the source's name has %zu bytes, not 1 to %d: give it one by --source", source.n,
 		    SOURCE_BYTES);
@@ -598,7 +587,7 @@ restrict_rights(struct reader *rd)
 	if (rd->spool.path)
 		sandbox_read(&c, rd->spool.path);
 	else if (rd->follows)
-		follow_sandbox(&c, rd->paths[0]);
+		follow_sandbox(&c, rd->paths[0], 0);
 	else
 		for (int i = 0; i < rd->paths_n; i++)
 			if (!file_is_stdin(rd->paths[i]))

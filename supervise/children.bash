@@ -62,7 +62,11 @@ wrap() {
 
 child() { wrap "$1" '' "${@:2}"; }
 
-# child_list ID COMMAND...: in the background; its lines come as events.
+# child_start ID COMMAND...: in the background, by itself. child_list: its lines come as events.
+child_start() {
+	live[$1]=''
+	child "$@" </dev/null >/dev/null &
+}
 child_list() {
 	live[$1]=''
 	wrap "$1" list "${@:2}" </dev/null >/dev/null &
@@ -204,8 +208,7 @@ seconds_since() {
 statusd_start() {
 	[[ $statusd && ! $stopping ]] || return 0
 	rm -f -- "$run/statusd.url" || :
-	live[s.statusd]=''
-	child s.statusd "$statusd" </dev/null >/dev/null &
+	child_start s.statusd "$statusd"
 	due_in s.page 100
 }
 

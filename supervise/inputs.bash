@@ -48,7 +48,7 @@ input_ripe() {
 
 # inputs_read INPUT...: what each is, before anything is started.
 inputs_read() {
-	local input name file descriptor
+	local input name file descriptor how
 	for input; do
 		descriptor='' file=''
 		case $input in
@@ -70,19 +70,17 @@ inputs_read() {
 		# A file that is followed may just have been renamed: then its spool knows where to go on.
 		[[ $descriptor || -e $input || (${opt[follow]-} && -d $(spool_path "$name")) ]] || fail $PERMANENT "input \"$input\" does not exist"
 		! one_of "$name" "${source[@]}" || misused "source \"$name\" was given twice"
-		if [[ ${opt[follow]-} && ! $descriptor ]]; then
-			input_add follow "$file" "$name" "$shards"
-		elif [[ -f $file ]]; then
-			input_add file "$file" "$name" "$shards"
-		else
-			input_add spool "$file" "$name" "$shards"
-			if [[ ! $file ]]; then
-				exec {descriptor}<&"$descriptor"
-			elif [[ ! -p $file ]]; then
-				exec {descriptor}<"$file" || fail $PERMANENT "could not open input \"$input\""
-			fi
-			from[-1]=$descriptor
+		how=spool
+		[[ ! -f $file ]] || how='file'
+		[[ ! ${opt[follow]-} || $descriptor ]] || how=follow
+		input_add $how "$file" "$name" "$shards"
+		[[ $how == spool ]] || continue
+		if [[ ! $file ]]; then
+			exec {descriptor}<&"$descriptor"
+		elif [[ ! -p $file ]]; then
+			exec {descriptor}<"$file" || fail $PERMANENT "could not open input \"$input\""
 		fi
+		from[-1]=$descriptor
 	done
 }
 
@@ -127,8 +125,7 @@ input_look() {
 	[[ ${kind[i]} != left && ${kind[i]} != spool ]] || finished=''
 	if [[ ${kind[i]} == file && $print && $finished$broken ]]; then
 		read_before[i]=$print
-		live[i$i.compare]=''
-		child "i$i.compare" "$reader" -n 0 --fingerprint "$print" --source "${source[i]}" -- "${path[i]}" </dev/null >/dev/null 2>&1 &
+		keeper='' child_start "i$i.compare" "$reader" -n 0 --fingerprint "$print" --source "${source[i]}" -- "${path[i]}" 2>/dev/null
 	elif [[ $stopping ]]; then
 		input_end "$i" 0
 	elif [[ $finished ]]; then

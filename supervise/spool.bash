@@ -53,15 +53,15 @@ spools_left() {
 copier_start() {
 	local i=$1 args=(--copy-to "${spool[$1]}")
 	[[ -s ${spool[i]}/index ]] || args+=(--copy-from "${origin[i]}")
-	live[i$i.copier]=''
 	if [[ ${kind[i]} == follow ]]; then
-		child "i$i.copier" "$reader" "${args[@]}" --follow -- "${path[i]}" </dev/null >/dev/null &
+		child_start "i$i.copier" "$reader" "${args[@]}" --follow -- "${path[i]}"
 	elif [[ ${from[i]} ]]; then
+		live[i$i.copier]=''
 		child "i$i.copier" "$reader" "${args[@]}" - <&"${from[i]}" >/dev/null &
 	else
 		# A named pipe waits for its writer, so it is the child that opens it.
 		# shellcheck disable=SC2016 # for the shell behind -c
-		child "i$i.copier" sh -c 'exec "$@" <"$0"' "${path[i]}" "$reader" "${args[@]}" - </dev/null >/dev/null &
+		child_start "i$i.copier" sh -c 'exec "$@" <"$0"' "${path[i]}" "$reader" "${args[@]}" -
 		due_in "i$i.hold" 100
 	fi
 }

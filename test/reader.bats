@@ -103,7 +103,7 @@ rejects() {
 	for shard in 1/1 0/0 0/1025 x 1 -1/2; do
 		refuses "--shard: expected I/N, not \"$shard\"" --shard "$shard" f
 	done
-	refuses 'has a control character' --source $'a\nb' f
+	refuses 'it has a control character' --source $'a\nb' f
 	refuses '--shard wants a regular file' --shard 0/2 /dev/null
 	refuses '--follow is for the whole of a source' --follow --shard 0/2 f
 	refuses 'name has 0 bytes' --source '' f
