@@ -106,22 +106,12 @@ flush(struct reader *rd)
 		output_failed();
 }
 
-/* A record to be emitted: it is appended to what is returned, then closed. */
-static struct buf *
-record_open(struct reader *rd)
-{
-	return rd->style.people ? &rd->line : &rd->out.buf;
-}
-
+/* Emits the record that was put together in `line`. */
 static void
 record_close(struct reader *rd)
 {
-	if (rd->style.people) {
-		display_record(&rd->out.buf, rd->style, slice_buf(&rd->line));
-		rd->line.len = 0;
-	} else {
-		buf_char(&rd->out.buf, '\n');
-	}
+	display_record(&rd->out.buf, rd->style, slice_buf(&rd->line));
+	rd->line.len = 0;
 	if (output_full(&rd->out))
 		flush(rd);
 }
@@ -194,12 +184,11 @@ emit(struct reader *rd, const struct held *h)
 	rd->enough = (rd->counted && rd->passed == rd->count) || (rd->limited && ordinal >= rd->to);
 	if (!h->own || ordinal < rd->from)
 		return;
-	struct buf *b = record_open(rd);
 	if (h->rejected)
-		event_rejected_begin(b, rd->token, (int64_t)ordinal, NO_TIME);
+		event_rejected_begin(&rd->line, rd->token, (int64_t)ordinal, NO_TIME);
 	else
-		event_update_begin(b, rd->token, (int64_t)ordinal);
-	buf_add(b, rd->reorder.text.p + h->at, h->n);
+		event_update_begin(&rd->line, rd->token, (int64_t)ordinal);
+	buf_add(&rd->line, rd->reorder.text.p + h->at, h->n);
 	record_close(rd);
 }
 
@@ -474,16 +463,16 @@ begin(struct reader *rd)
 	bool virtual = rd->clock == CLOCK_VIRTUAL;
 	if (!rd->spool.path && !rd->follows)
 		files_fingerprint(&head, rd->paths, rd->paths_n, FILE_HEAD);
-	event_begin(record_open(rd), &(struct event_begin){.source = rd->token,
-					 .shard = rd->shard,
-					 .seed = rd->arrival.seed,
-					 .arrival = arrivals[rd->mode],
-					 .delay_ms = rd->arrival.delay.text,
-					 .speed = rd->arrival.speed.text,
-					 .clock = virtual ? "virtual" : "real",
-					 .fingerprint = slice_buf(&head),
-					 .from = rd->from,
-					 .started_at = virtual ? rd->epoch : rd->start});
+	event_begin(&rd->line, &(struct event_begin){.source = rd->token,
+				   .shard = rd->shard,
+				   .seed = rd->arrival.seed,
+				   .arrival = arrivals[rd->mode],
+				   .delay_ms = rd->arrival.delay.text,
+				   .speed = rd->arrival.speed.text,
+				   .clock = virtual ? "virtual" : "real",
+				   .fingerprint = slice_buf(&head),
+				   .from = rd->from,
+				   .started_at = virtual ? rd->epoch : rd->start});
 	if (head.len)
 		rd->print = fingerprint_new();
 	record_close(rd);
@@ -498,13 +487,13 @@ end(struct reader *rd)
 	show(rd);
 	if (rd->print)
 		fingerprint_end(rd->print, &print);
-	event_end(record_open(rd), &(struct event_end){.source = rd->token,
-				       .shard = rd->shard,
-				       .read = rd->read,
-				       .last_offset = (int64_t)rd->ordinal - 1,
-				       .complete = !rd->halted && !rd->broken,
-				       .broken = rd->broken,
-				       .fingerprint = slice_buf(&print)});
+	event_end(&rd->line, &(struct event_end){.source = rd->token,
+				 .shard = rd->shard,
+				 .read = rd->read,
+				 .last_offset = (int64_t)rd->ordinal - 1,
+				 .complete = !rd->halted && !rd->broken,
+				 .broken = rd->broken,
+				 .fingerprint = slice_buf(&print)});
 	record_close(rd);
 	flush(rd);
 	buf_free(&print);

@@ -203,60 +203,6 @@ seconds_since() {
 	seconds=$((tenths / 10)).$((tenths % 10))
 }
 
-# --- services: what a run can do without, and what comes back: statusd, the progress line, the private Postgres
-
-statusd_start() {
-	[[ $statusd && ! $stopping ]] || return 0
-	rm -f -- "$run/statusd.url" || :
-	child_start s.statusd "$statusd"
-	due_in s.page 100
-}
-
-# Once statusd has said where it listens.
-page_name() {
-	if [[ -s $run/statusd.url ]]; then
-		[[ ${page-} == "$(<"$run/statusd.url")" ]] || log info "the page is at $(<"$run/statusd.url")"
-		page=$(<"$run/statusd.url")
-	elif [[ -v live[s.statusd] ]]; then
-		due_in s.page 200
-	fi
-}
-
-# service_ended NAME STATUS
-service_ended() {
-	local delay how
-	case $1 in
-	statusd)
-		(($2)) || return 0
-		ended_how "$2"
-		(($2 == TEMPORARY || $2 > 128)) || { log warn "going on without statusd, which $how; see --listen" && return; }
-		restart_later s.statusd
-		restart_note statusd "$2"
-		log warn "statusd[$last_pid] $how; starting again in $delay ms"
-		;;
-	watch) db_revive ;;
-	revive) db_revived "$2" ;;
-	esac
-}
-
-# Shows on a terminal how far the reading is: in one line, or in some between those of the events. Not in a pipe.
-meter_start() {
-	local show=progress
-	[[ $statusd && -t 2 && ! -p /dev/stdout ]] || return 0
-	[[ ! -t 1 ]] || show=lines
-	live[s.meter]=''
-	keeper='' child s.meter "$statusd" --show $show </dev/null >&2 2>/dev/null &
-}
-
-# services_end NAME...: by TERM, waited for for at most two seconds.
-services_end() {
-	local id until=$((SECONDS + 2))
-	child_signal TERM "$@"
-	for id; do
-		while [[ ${live[$id]-} ]] && ((SECONDS < until)); do event_wait 0.2; done
-	done
-}
-
 # --- logs
 
 # What the programs log goes into a file, and to standard error where it is a warning or worse; all of it where a level was

@@ -1,4 +1,4 @@
-# The verb run: all inputs and their pipelines, the one loop, and what it came to.
+# The verb run: all inputs and their pipelines, the one loop, the services beside it, and what it came to.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 # Asks all that read to stop; the rest ends by the end of its input.
@@ -53,6 +53,62 @@ pending_find() {
 	done <<<"$lines"$'\n'
 }
 
+# --- services: what a run can do without, and what comes back: statusd, the progress line, the private Postgres
+
+statusd_start() {
+	[[ $statusd && ! $stopping ]] || return 0
+	rm -f -- "$run/statusd.url" || :
+	child_start s.statusd "$statusd"
+	due_in s.page 100
+}
+
+# Once statusd has said where it listens.
+page_name() {
+	if [[ -s $run/statusd.url ]]; then
+		[[ ${page-} == "$(<"$run/statusd.url")" ]] || log info "the page is at $(<"$run/statusd.url")"
+		page=$(<"$run/statusd.url")
+	elif [[ -v live[s.statusd] ]]; then
+		due_in s.page 200
+	fi
+}
+
+# service_ended NAME STATUS
+service_ended() {
+	local delay how
+	case $1 in
+	statusd)
+		(($2)) || return 0
+		ended_how "$2"
+		(($2 == TEMPORARY || $2 > 128)) || { log warn "going on without statusd, which $how; see --listen" && return; }
+		restart_later s.statusd
+		restart_note statusd "$2"
+		log warn "statusd[$last_pid] $how; starting again in $delay ms"
+		;;
+	watch) db_revive ;;
+	revive) db_revived "$2" ;;
+	esac
+}
+
+# Shows on a terminal how far the reading is: in one line, or in some between those of the events. Not in a pipe.
+meter_start() {
+	local show=progress
+	[[ $statusd && -t 2 && ! -p /dev/stdout ]] || return 0
+	[[ ! -t 1 ]] || show=lines
+	live[s.meter]=''
+	keeper='' child s.meter "$statusd" --show $show </dev/null >&2 2>/dev/null &
+}
+
+# services_end NAME...: by TERM, waited for for at most two seconds.
+services_end() {
+	local id until=$((SECONDS + 2))
+	child_signal TERM "$@"
+	for id; do
+		while [[ ${live[$id]-} ]] && ((SECONDS < until)); do event_wait 0.2; done
+	done
+}
+
+# --- the end
+
 # member NAME: sets value, of a record in line.
 member() {
 	value=0
@@ -62,7 +118,7 @@ member() {
 # What it came to, after a stop too: a record a source on standard output, all of its shards in one, and a sentence. Without
 # INPUT it is about all that is stored. --strict counts what any round rejected.
 summary_print() {
-	local i k only names=('') line value status read indexed rejected pending open='' rejects=0 reads=0 text='' pipelines seconds
+	local i k only names=('') line value status read indexed rejected pending open='' rejects=0 reads=0 text='' seconds
 	[[ ! $asked ]] || names=("${source[@]}")
 	[[ ${opt[format]-} != text && (${opt[format]-auto} == json || ! -t 1) ]] || text=true
 	for i in "${!names[@]}"; do
@@ -73,8 +129,7 @@ summary_print() {
 			member read && read=$value && member indexed && indexed=$value && member rejected && rejected=$value pending=0
 			rejects=$((rejects + rejected)) reads=$((reads + read))
 			[[ $asked ]] || continue
-			input_pipelines "$i"
-			for k in "${pipelines[@]}"; do pending=$((pending + ${claim[$k.pending]:-0})); done
+			for k in ${pipelines[i]}; do pending=$((pending + ${claim[$k.pending]:-0})); done
 			seconds_since "$run_began"
 			log info "source \"${names[i]}\": read $read, indexed $indexed, rejected $rejected, pending $pending; it took $seconds s"
 			member complete
