@@ -273,12 +273,12 @@ move(struct copier *c)
 static uint64_t
 slowest(struct copier *c)
 {
-	int fd = openat(c->spool.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *all = fd < 0 ? NULL : fdopendir(fd);
+	DIR *all = opendir(c->spool.path);
 	uint64_t alive = UINT64_MAX, least = UINT64_MAX;
 	for (struct dirent *d; all && (d = readdir(all));) {
 		char text[32] = "";
-		int own = strncmp(d->d_name, "read.", 5) == 0 ? openat(fd, d->d_name, O_RDONLY | O_CLOEXEC) : -1;
+		int own =
+		    strncmp(d->d_name, "read.", 5) == 0 ? openat(dirfd(all), d->d_name, O_RDONLY | O_CLOEXEC) : -1;
 		if (own < 0)
 			continue;
 		uint64_t at = read(own, text, sizeof text - 1) > 0 ? strtoull(text, NULL, 10) : 0;
@@ -320,21 +320,16 @@ step_follow(struct copier *c)
 	int more = follow_more(f);
 	c->in = f->fd;
 	from_write(c);
-	switch (more) {
-	case -1:
+	if (more < 0) {
 		loop_wait(&p, 1, follow_until(f));
-		break;
-	case 1:
+	} else if (more > 0) {
 		ssize_t n = move(c);
-		if (n > 0)
-			follow_count(f, (size_t)n);
-		break;
-	case 0:
+		follow_count(f, n > 0 ? (size_t)n : 0);
+	} else {
 		count(c, true);
 		follow_next(f);
 		from_write(c);
 		input_begin(c);
-		break;
 	}
 }
 
