@@ -50,19 +50,12 @@ head_is(int fd, const struct file_mark *mark)
 	return head_read(fd, mark->bytes, &hash) == mark->bytes && hash == mark->hash;
 }
 
-/* Marks as much of the head as was read. */
-static void
-head_mark(struct follow *f)
-{
-	if (f->mark.bytes < HEAD_BYTES && f->mark.bytes < f->got)
-		f->mark.bytes = head_read(f->fd, f->got < HEAD_BYTES ? f->got : HEAD_BYTES, &f->mark.hash);
-}
-
 void
 follow_count(struct follow *f, size_t n)
 {
 	f->got += n;
-	head_mark(f);
+	if (f->mark.bytes < HEAD_BYTES && f->mark.bytes < f->got)
+		f->mark.bytes = head_read(f->fd, f->got < HEAD_BYTES ? f->got : HEAD_BYTES, &f->mark.hash);
 }
 
 static void

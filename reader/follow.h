@@ -32,7 +32,7 @@ struct follow {
  * at the beginning of what is there. Ends the program where there is none, or it is gone. */
 void follow_open(struct follow *f, const char *path, const struct file_mark *mark, uint64_t got);
 
-/* Counts what was read of fd. */
+/* Counts what was read of fd, and marks as much of its head as that. */
 void follow_count(struct follow *f, size_t n);
 
 /* Looks what became of the file, before each read, since it may have been written anew. 1: there is more to read, maybe

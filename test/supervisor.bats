@@ -484,6 +484,7 @@ END
 	database
 	fails 1 "$supervisor" run --clock virtual --strict "$sample"
 	has '"rejected":5'
+	same "$(grep -c 'were rejected' <<<"$stderr")" 1
 	fails 1 "$supervisor" run --strict "$sample"
 	ok "$supervisor" run "$sample"
 }
