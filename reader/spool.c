@@ -108,7 +108,8 @@ spool_index_next(struct spool *s, struct spool_entry *e)
 	}
 }
 
-void
+/* Looks how long the data are. */
+static void
 spool_look(struct spool *s)
 {
 	struct stat st;

@@ -1,14 +1,7 @@
-/* A folder between an input that cannot be read twice and its readers. One process, the
- * copier (copier.h), moves the input to DIR/data, any number of readers, one a shard,
- * reads that like a growing file, and begins again where it wants. It holds
- *
- *	data	what came, byte for byte, several inputs behind one another
- *	index	a line `ORDINAL BYTE LINE LINE_START ARRIVED KIND` about every MiB: where in the data a record starts,
- *and what reading on there needs. KIND: `array`, `lines`, or `input` where an input begins. Lines are only added.
- *		Without an entry reading takes longer; but an input's is there before its first byte is.
- *	end	nothing more comes; it says `cut` where that was not the input's own end
- *	from	of a followed file: see copier.c
- *	read.I	how far the reader of shard I is, locked while it lives: the copier keeps only so far ahead
+/* A folder between an input that cannot be read twice and its readers, as reader(1) describes it. One process, the
+ * copier (copier.h), moves the input to DIR/data; any number of readers, one a shard, read that like a growing file and
+ * begin again where they want. A line of DIR/index is `ORDINAL BYTE LINE LINE_START ARRIVED KIND`. Lines are only
+ * added. Without one reading takes longer, but an input's is there before its first byte is.
  *
  * Nothing is synced: files outlive their writer, and what a power cut takes the producer is still to be asked. */
 #ifndef ACCTFLOW_SPOOL_H
@@ -46,14 +39,11 @@ struct spool {
 /* Each of these ends the program where the folder cannot be used. Opens it, and makes it where it is missing. */
 void spool_open(struct spool *s);
 
-/* Looks how long the data are. */
-void spool_look(struct spool *s);
+/* Makes the reader of that shard known, the only one. */
+void spool_enter(struct spool *s, unsigned shard);
 
 /* Appends a line of the index. */
 void spool_entry_print(struct buf *b, const struct spool_entry *e);
-
-/* Makes the reader of that shard known, the only one. */
-void spool_enter(struct spool *s, unsigned shard);
 
 /* Goes to the last entry that is not behind the record `from`, for which the data are there. Returns false while there
  * is no input. Leaves index_at behind that entry. */
