@@ -164,7 +164,8 @@ input_begin(struct copier *c)
 	split_start(&c->split, c->spool.data, c->options->follow != NULL);
 }
 
-/* Goes on counting where the copier before this one was, or begins. What the index has behind that was half written. */
+/* Goes on counting where the copier before this one was, or begins. The index has only half a line behind that, if
+ * anything. */
 static void
 records_start(struct copier *c)
 {
