@@ -107,6 +107,9 @@ find_in(const char *folder, const struct file_mark *mark, uint64_t got, int *cop
 	DIR *all = opendir(folder);
 	int found = -1;
 	for (struct dirent *d; all && found < 0 && (d = readdir(all));) {
+		/* Not to open, and close again, a pipe that somebody waits to write to. */
+		if (d->d_type != DT_REG && d->d_type != DT_UNKNOWN)
+			continue;
 		int fd = openat(dirfd(all), d->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		bool fits = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= got &&
 			    head_is(fd, mark);
