@@ -28,30 +28,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-	MOVE_BYTES = 128 << 10,
-	ENTRY_BYTES = 1 << 20,
-	FULL_US = 200000,
-	LOOK_US = 1000000,
-	FROM_NUMBERS = 6,
-	ALONE = 3
-};
+enum { MOVE_BYTES = 128 << 10, ENTRY_BYTES = 1 << 20, FULL_US = 200000, LOOK_US = 1000000, FROM_NUMBERS = 6 };
 
 struct copier {
 	const struct copier_options *options;
-	struct spool spool; /* `at` is how far its records were counted */
+	struct spool spool; /* `at` is how far its records were counted, `index_at` the end of the index */
 	int out, in;
-	uint64_t size; /* of the data */
 	struct split split;
 	struct update update;
 	struct buf text;
-	uint64_t ordinal, arrived;
-	uint64_t entry, index_end; /* the byte of the last entry; the end of the index */
-	bool done;		   /* nothing more of the input is needed */
-	bool full;		   /* was said */
-	bool fresh;		   /* the last entry is an input's */
-	uint64_t slowest;	   /* how far the readers are that live */
-	unsigned alone;		   /* how often it was waited for readers, and none lived */
+	uint64_t ordinal, arrived; /* of the next record; the greatest arriveMs before it */
+	struct spool_entry last;
+	bool done;	  /* nothing more of the input is needed */
+	bool full;	  /* was said */
+	uint64_t slowest; /* how far the readers are that live */
 	struct follow follow;
 	struct file_mark mark; /* as DIR/from has it */
 };
@@ -78,21 +68,18 @@ disk_ok(struct copier *c)
 	c->full = false;
 }
 
-/* Writes all of it at `at`, waiting for room, but not where it may be `left` out. */
-static bool
-write_at(struct copier *c, int fd, const char *name, struct slice text, uint64_t at, bool left)
+/* Writes all of it at `at`, waiting for room. */
+static void
+write_at(struct copier *c, int fd, const char *name, struct slice text, uint64_t at)
 {
 	for (size_t done = 0; done < text.n;) {
 		ssize_t n = pwrite(fd, text.p + done, text.n - done, (off_t)(at + done));
-		if (n < 0 && errno != EINTR) {
-			if (left && (errno == ENOSPC || errno == EDQUOT))
-				return false;
+		if (n < 0)
 			disk_wait(c, name);
-		}
-		done += n > 0 ? (size_t)n : 0;
+		else
+			done += (size_t)n;
 	}
 	disk_ok(c);
-	return true;
 }
 
 /* Makes a small file with that text, at once. */
@@ -102,7 +89,7 @@ file_make(struct copier *c, const char *name)
 	int fd;
 	while ((fd = openat(c->spool.folder, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0)
 		disk_wait(c, "new");
-	write_at(c, fd, "new", slice_buf(&c->text), 0, false);
+	write_at(c, fd, "new", slice_buf(&c->text), 0);
 	close(fd);
 	while (renameat(c->spool.folder, "new", c->spool.folder, name) != 0)
 		disk_wait(c, name);
@@ -111,15 +98,11 @@ file_make(struct copier *c, const char *name)
 static void
 entry_write(struct copier *c, uint64_t byte, enum spool_kind kind, const struct place *place)
 {
-	static const char *const kinds[] = {"array", "lines", "input"};
+	c->last = (struct spool_entry){c->ordinal, byte, place->line, place->line_start, c->arrived, kind};
 	c->text.len = 0;
-	buf_printf(&c->text, "%llu %llu %llu %llu %llu %s\n", (unsigned long long)c->ordinal, (unsigned long long)byte,
-	    (unsigned long long)place->line, (unsigned long long)place->line_start, (unsigned long long)c->arrived,
-	    kinds[kind]);
-	c->entry = byte;
-	c->fresh = kind == SPOOL_INPUT;
-	if (write_at(c, c->spool.index, "index", slice_buf(&c->text), c->index_end, kind != SPOOL_INPUT))
-		c->index_end += c->text.len;
+	spool_entry_print(&c->text, &c->last);
+	write_at(c, c->spool.index, "index", slice_buf(&c->text), c->spool.index_at);
+	c->spool.index_at += c->text.len;
 }
 
 /* Counts a record, and notes where the next one starts if that was not noted for long. */
@@ -133,7 +116,7 @@ record_count(struct copier *c)
 	    update_read(&s->record, &c->update, &s->reason) == 0 && c->update.arrive_ms > (int64_t)c->arrived)
 		c->arrived = (uint64_t)c->update.arrive_ms;
 	c->ordinal++;
-	if (byte - c->entry >= ENTRY_BYTES && split_place(s, &place))
+	if (byte - c->last.byte >= ENTRY_BYTES && split_place(s, &place))
 		entry_write(c, byte, split_is_array(s) ? SPOOL_ARRAY : SPOOL_LINES, &place);
 }
 
@@ -147,7 +130,7 @@ count(struct copier *c, bool all)
 			record_count(c);
 			break;
 		case SPLIT_MORE:
-			if (c->spool.at == c->size && !all)
+			if (c->spool.at == c->spool.size && !all)
 				return;
 			ssize_t n = split_read(&c->split);
 			if (n < 0)
@@ -170,49 +153,32 @@ count(struct copier *c, bool all)
 static void
 input_begin(struct copier *c)
 {
-	if (!c->fresh || c->entry != c->size)
-		entry_write(c, c->size, SPOOL_INPUT, &(struct place){.line = 1});
+	if (c->last.kind != SPOOL_INPUT || c->last.byte != c->spool.size)
+		entry_write(c, c->spool.size, SPOOL_INPUT, &(struct place){.line = 1});
 	/* It is only now that the one before it may not be taken for the end any more. */
 	if (renameat(c->spool.folder, "end", c->spool.folder, "new") != 0 && errno != ENOENT)
 		die(EXIT_TEMPORARY, "could not rename \"%s/end\": %m", c->options->folder);
-	c->spool.at = c->size;
-	if (lseek(c->spool.data, (off_t)c->size, SEEK_SET) < 0)
+	c->spool.at = c->spool.size;
+	if (lseek(c->spool.data, (off_t)c->spool.size, SEEK_SET) < 0)
 		die(EXIT_TEMPORARY, "could not read \"%s/data\": %m", c->options->folder);
 	split_start(&c->split, c->spool.data, c->options->follow != NULL);
 }
 
-/* Cuts half a line off the end of the index. */
-static void
-index_mend(struct copier *c)
-{
-	struct spool_entry e;
-	struct stat st;
-	while (spool_index_next(&c->spool, &e))
-		continue;
-	c->index_end = c->spool.index_at;
-	if (fstat(c->spool.index, &st) != 0 ||
-	    ((uint64_t)st.st_size > c->index_end && ftruncate(c->spool.index, (off_t)c->index_end) != 0))
-		die(EXIT_TEMPORARY, "could not mend \"%s/index\": %m", c->options->folder);
-}
-
-/* Goes on counting where the copier before this one was, or begins. */
+/* Goes on counting where the copier before this one was, or begins. The index has only half a line behind that, if
+ * anything. */
 static void
 records_start(struct copier *c)
 {
 	struct spool *s = &c->spool;
-	struct spool_entry e;
-	index_mend(c);
-	c->ordinal = c->options->from;
-	if (spool_find(s, UINT64_MAX, &e)) {
-		c->ordinal = e.ordinal;
-		c->arrived = e.arrived;
-		c->entry = e.byte;
-		c->fresh = e.kind == SPOOL_INPUT;
-	} else {
-		e = (struct spool_entry){.line = 1, .kind = SPOOL_INPUT};
+	c->last = (struct spool_entry){.ordinal = c->options->from, .line = 1, .kind = SPOOL_INPUT};
+	bool found = spool_find(s, UINT64_MAX, &c->last);
+	if (ftruncate(s->index, (off_t)s->index_at) != 0)
+		die(EXIT_TEMPORARY, "could not mend \"%s/index\": %m", s->path);
+	c->ordinal = c->last.ordinal;
+	c->arrived = c->last.arrived;
+	if (!found)
 		entry_write(c, 0, SPOOL_INPUT, &(struct place){.line = 1});
-	}
-	spool_split(s, &e, &c->split, c->options->follow != NULL);
+	spool_split(s, &c->last, &c->split, c->options->follow != NULL);
 }
 
 /* Writes DIR/from, if it does not say so already. */
@@ -220,7 +186,7 @@ static void
 from_write(struct copier *c)
 {
 	const struct file_mark *m = &c->follow.mark;
-	uint64_t n[FROM_NUMBERS] = {m->device, m->inode, m->bytes, m->hash, c->size, c->follow.got};
+	uint64_t n[FROM_NUMBERS] = {m->device, m->inode, m->bytes, m->hash, c->spool.size, c->follow.got};
 	if (memcmp(m, &c->mark, sizeof *m) == 0)
 		return;
 	c->mark = *m;
@@ -247,7 +213,7 @@ from_read(struct copier *c, uint64_t *spool_byte, uint64_t *file_byte)
 	c->mark = (struct file_mark){n[0], n[1], n[2], n[3]};
 	*spool_byte = n[4];
 	*file_byte = n[5];
-	return *spool_byte <= c->size;
+	return *spool_byte <= c->spool.size;
 }
 
 /* Opens the followed file where it was left. */
@@ -257,14 +223,14 @@ follow_start(struct copier *c, bool ended)
 	uint64_t spool_byte = 0, file_byte = 0;
 	bool again = from_read(c, &spool_byte, &file_byte);
 	struct file_mark mark = c->mark;
-	follow_open(&c->follow, c->options->follow, again ? &mark : NULL, again ? file_byte + c->size - spool_byte : 0);
+	follow_open(
+	    &c->follow, c->options->follow, again ? &mark : NULL, again ? file_byte + c->spool.size - spool_byte : 0);
 	/* DIR/from was written, and the input's entry was not. */
 	if (again ? file_byte == 0 && c->spool.input < spool_byte : ended) {
 		count(c, true);
 		input_begin(c);
 	}
 	renameat(c->spool.folder, "end", c->spool.folder, "new");
-	from_write(c);
 }
 
 /* Reads, then writes: for what can do no better. */
@@ -274,10 +240,10 @@ move_by_hand(struct copier *c)
 	c->text.len = 0;
 	buf_reserve(&c->text, MOVE_BYTES);
 	ssize_t n = read(c->in, c->text.p, MOVE_BYTES);
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
+	if (n < 0 && errno != EAGAIN)
 		die(EXIT_TEMPORARY, "could not read standard input: %m");
 	if (n > 0)
-		write_at(c, c->out, "data", (struct slice){c->text.p, (size_t)n}, c->size, false);
+		write_at(c, c->out, "data", (struct slice){c->text.p, (size_t)n}, c->spool.size);
 	return n;
 }
 
@@ -288,7 +254,7 @@ move(struct copier *c)
 	struct stat st;
 	bool regular = fstat(c->in, &st) == 0 && S_ISREG(st.st_mode);
 	off_t at = (off_t)c->follow.got;
-	if (lseek(c->out, (off_t)c->size, SEEK_SET) < 0)
+	if (lseek(c->out, (off_t)c->spool.size, SEEK_SET) < 0)
 		die(EXIT_TEMPORARY, "could not write \"%s/data\": %m", c->options->folder);
 	ssize_t n = regular ? sendfile(c->out, c->in, c->options->follow ? &at : NULL, MOVE_BYTES)
 			    : splice(c->in, NULL, c->out, NULL, MOVE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -297,7 +263,7 @@ move(struct copier *c)
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		disk_wait(c, "data");
 	if (n > 0) {
-		c->size += (uint64_t)n;
+		c->spool.size += (uint64_t)n;
 		disk_ok(c);
 		count(c, false);
 	}
@@ -308,12 +274,12 @@ move(struct copier *c)
 static uint64_t
 slowest(struct copier *c)
 {
-	int fd = openat(c->spool.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *all = fd < 0 ? NULL : fdopendir(fd);
+	DIR *all = opendir(c->spool.path);
 	uint64_t alive = UINT64_MAX, least = UINT64_MAX;
 	for (struct dirent *d; all && (d = readdir(all));) {
 		char text[32] = "";
-		int own = strncmp(d->d_name, "read.", 5) == 0 ? openat(fd, d->d_name, O_RDONLY | O_CLOEXEC) : -1;
+		int own =
+		    strncmp(d->d_name, "read.", 5) == 0 ? openat(dirfd(all), d->d_name, O_RDONLY | O_CLOEXEC) : -1;
 		if (own < 0)
 			continue;
 		uint64_t at = read(own, text, sizeof text - 1) > 0 ? strtoull(text, NULL, 10) : 0;
@@ -324,7 +290,6 @@ slowest(struct copier *c)
 	}
 	if (all)
 		closedir(all);
-	c->alone = alive == UINT64_MAX ? c->alone + 1 : 0;
 	return alive != UINT64_MAX ? alive : least != UINT64_MAX ? least : 0;
 }
 
@@ -334,17 +299,14 @@ too_far(struct copier *c)
 {
 	char events[4096];
 	uint64_t ahead = c->options->ahead;
-	if (!ahead || c->size - c->slowest < ahead)
+	if (!ahead || c->spool.size - c->slowest < ahead)
 		return false;
 	while (read(c->spool.inotify, events, sizeof events) > 0)
 		continue;
 	uint64_t at = slowest(c);
-	c->slowest = at < c->size ? at : c->size;
-	if (c->size - c->slowest < ahead)
+	c->slowest = at < c->spool.size ? at : c->spool.size;
+	if (c->spool.size - c->slowest < ahead)
 		return false;
-	if (c->alone == ALONE)
-		log_info("%llu bytes are not read of \"%s\": waiting for a `reader --spool`",
-		    (unsigned long long)(c->size - c->slowest), c->options->folder);
 	struct pollfd p = {.fd = c->spool.inotify, .events = POLLIN};
 	loop_wait(&p, 1, clock_now() + LOOK_US);
 	return true;
@@ -356,25 +318,19 @@ step_follow(struct copier *c)
 {
 	struct follow *f = &c->follow;
 	struct pollfd p = {.fd = f->inotify, .events = POLLIN};
-	switch (follow_look(f)) {
-	case FOLLOW_WAIT:
+	int more = follow_more(f);
+	c->in = f->fd;
+	from_write(c);
+	if (more < 0) {
 		loop_wait(&p, 1, follow_until(f));
-		break;
-	case FOLLOW_GREW:
-		c->in = f->fd;
-		from_write(c);
+	} else if (more > 0) {
 		ssize_t n = move(c);
-		if (n > 0)
-			follow_count(f, (size_t)n);
-		/* The head that was read now is what it is recognised by. */
-		from_write(c);
-		break;
-	case FOLLOW_MOVED:
+		follow_count(f, n > 0 ? (size_t)n : 0);
+	} else {
 		count(c, true);
 		follow_next(f);
 		from_write(c);
 		input_begin(c);
-		break;
 	}
 }
 
@@ -390,15 +346,13 @@ step(struct copier *c)
 static void
 folder_open(struct copier *c)
 {
-	struct stat st;
 	char own[32];
 	spool_open(&c->spool);
 	if (flock(c->spool.folder, LOCK_EX | LOCK_NB) != 0)
 		die(EXIT_TEMPORARY, "another copier fills the spool \"%s\"", c->options->folder);
 	c->out = openat(c->spool.folder, "data", O_WRONLY | O_CLOEXEC);
-	if (c->out < 0 || fstat(c->out, &st) != 0)
+	if (c->out < 0)
 		die(EXIT_TEMPORARY, "could not open \"%s/data\": %m", c->options->folder);
-	c->size = (uint64_t)st.st_size;
 	snprintf(own, sizeof own, "/proc/self/fd/%d", c->spool.folder);
 	inotify_add_watch(c->spool.inotify, own, IN_MODIFY | IN_CREATE);
 }
@@ -416,7 +370,7 @@ copier_run(const struct copier_options *options)
 	sandbox_begin(&sandbox, SANDBOX_CALLS);
 	sandbox_write(&sandbox, options->folder);
 	if (options->follow)
-		follow_sandbox(&sandbox, options->follow);
+		follow_sandbox(&sandbox, options->follow, 0);
 	sandbox_end(&sandbox);
 
 	count(&c, false);
@@ -427,18 +381,18 @@ copier_run(const struct copier_options *options)
 		c.done = false;
 		input_begin(&c);
 	}
-	while (!c.done && !loop_stopping())
-		if (!too_far(&c)) {
-			if (options->follow)
-				step_follow(&c);
-			else
-				step(&c);
-		}
+	while (!c.done && !loop_stopping()) {
+		if (too_far(&c))
+			continue;
+		if (options->follow)
+			step_follow(&c);
+		else
+			step(&c);
+	}
 	c.text.len = 0;
 	buf_text(&c.text, c.done ? "" : "cut\n");
 	file_make(&c, "end");
-	spool_close(&c.spool);
 	if (options->follow)
-		follow_close(&c.follow);
+		follow_end(&c.follow);
 	return EXIT_OK;
 }

@@ -5,9 +5,7 @@
 #include "record.h"
 #include "utf8.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,18 +29,18 @@ files_check(char *const *paths, int n, const char *regular)
 		if (regular && !S_ISREG(st.st_mode))
 			die(EXIT_PERMANENT,
 			    "%s wants a regular file, which \"%s\" is not; `supervisor run` spools it, or copy it "
-			    "first by "
-			    "`reader --copy-to DIR`, then read it by `reader --spool DIR`",
+			    "first by `reader --copy-to DIR`, then read it by `reader --spool DIR`",
 			    regular, paths[i]);
 	}
 }
 
-static bool
-name_is_utf8(struct slice s)
+bool
+name_is_plain(struct slice s)
 {
+	uint32_t c;
 	for (size_t i = 0, n; i < s.n; i += n) {
-		n = utf8_decode(s.p + i, s.p + s.n, NULL);
-		if (n == 0 || (unsigned char)s.p[i] < ' ')
+		n = utf8_decode(s.p + i, s.p + s.n, &c);
+		if (n == 0 || c < ' ' || (c >= 0x7f && c < 0xa0))
 			return false;
 	}
 	return true;
@@ -56,7 +54,7 @@ files_name(struct buf *name, char *const *paths, int n)
 		struct slice s = slice_of(real ? real : paths[i]);
 		if (i > 0)
 			buf_char(name, ':');
-		if (name_is_utf8(s))
+		if (name_is_plain(s))
 			buf_slice(name, s);
 		else
 			buf_safe(name, s);
@@ -125,11 +123,9 @@ fingerprint_file(struct fingerprint *f, const char *path, uint64_t most)
 	enum { PIECE = 128 << 10 };
 	char *piece = mem_alloc(PIECE);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : 0;
-	while (fd >= 0 && f->bytes < most) {
+	ssize_t n = fd < 0 ? -1 : 1;
+	while (n > 0 && f->bytes < most) {
 		n = read(fd, piece, most - f->bytes < PIECE ? (size_t)(most - f->bytes) : PIECE);
-		if (n <= 0 && !(n < 0 && errno == EINTR))
-			break;
 		fingerprint_add(f, (struct slice){piece, n > 0 ? (size_t)n : 0});
 	}
 	if (n < 0)
@@ -152,14 +148,14 @@ files_fingerprint(struct buf *b, char *const *paths, int n, uint64_t most)
 
 /* How many bytes a fingerprint is of. */
 static uint64_t
-fingerprint_parse(const char *option, const char *fingerprint)
+fingerprint_bytes(const char *fingerprint)
 {
 	const char *colon = strchr(fingerprint, ':');
 	uint64_t bytes;
 	if (!colon ||
 	    json_integer((struct slice){fingerprint, (size_t)(colon - fingerprint)}, INT64_MAX, &bytes) != 0 ||
 	    strspn(colon + 1, "0123456789abcdef") != 32 || colon[33])
-		die(EXIT_PERMANENT, "%s: expected BYTES:HASH as `begin` and `end` have it, not \"%s\"", option,
+		die(EXIT_PERMANENT, "--fingerprint: expected BYTES:HASH as `begin` and `end` have it, not \"%s\"",
 		    fingerprint);
 	return bytes;
 }
@@ -167,7 +163,7 @@ fingerprint_parse(const char *option, const char *fingerprint)
 void
 files_recognise(char *const *paths, int n, const char *fingerprint)
 {
-	uint64_t bytes = fingerprint_parse("--fingerprint", fingerprint);
+	uint64_t bytes = fingerprint_bytes(fingerprint);
 	struct buf now = {0};
 	files_fingerprint(&now, paths, n, bytes);
 	if (!now.len)
@@ -175,47 +171,8 @@ files_recognise(char *const *paths, int n, const char *fingerprint)
 	if (!slice_is(slice_buf(&now), fingerprint))
 		die(EXIT_PERMANENT,
 		    "\"%s\" is not what was read before: its first %llu bytes have changed, of the %llu bytes that it "
-		    "has "
-		    "now; `supervisor run --again` reads it anew",
+		    "has now; `supervisor run --again` reads it anew",
 		    paths[0], (unsigned long long)bytes, (unsigned long long)files_size(paths, n));
-	buf_free(&now);
-}
-
-/* Whether a file holds an array. */
-static bool
-file_is_array(const char *path)
-{
-	char head[4096];
-	bool ignored;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof head);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return false;
-	const char *p = head + (n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
-	p = json_space(p, head + n, &ignored);
-	return p < head + n && *p == '[';
-}
-
-void
-file_compare(const char *path, const char *fingerprint)
-{
-	uint64_t bytes = fingerprint_parse("--compare", fingerprint);
-	struct buf now = {0};
-	files_check((char *[]){(char *)(uintptr_t)path}, 1, "--compare");
-	files_fingerprint(&now, (char *[]){(char *)(uintptr_t)path}, 1, bytes);
-	uint64_t size = (uint64_t)file_size(path);
-	bool equal = slice_is(slice_buf(&now), fingerprint);
-	/* Of a longer file `begin` has this many bytes only, so that its size is not known. */
-	bool same = equal && (size == bytes || bytes == FILE_HEAD);
-	printf("%s %llu %llu %s\n",
-	    same    ? "same"
-	    : equal ? "grown"
-		    : "changed",
-	    (unsigned long long)bytes, (unsigned long long)size, file_is_array(path) ? "array" : "lines");
-	if (fflush(stdout) != 0)
-		die(EXIT_TEMPORARY, "could not write standard output: %m");
 	buf_free(&now);
 }
 

@@ -21,7 +21,10 @@ file_is_stdin(const char *path)
  * file. */
 void files_check(char *const *paths, int n, const char *regular);
 
-/* Appends the default name of the source: the real paths, joined by ':'. Valid UTF-8. */
+/* Whether a name is UTF-8 without control characters. */
+bool name_is_plain(struct slice s);
+
+/* Appends the default name of the source: the real paths, joined by ':'; a plain name. */
 void files_name(struct buf *name, char *const *paths, int n);
 
 /* How many bytes they have, where all are regular files; else 0. */
@@ -32,9 +35,6 @@ void files_fingerprint(struct buf *b, char *const *paths, int n, uint64_t most);
 
 /* Ends the program unless the files begin as they did when `fingerprint` was made. */
 void files_recognise(char *const *paths, int n, const char *fingerprint);
-
-/* Prints how a file differs from what its fingerprint says of it: see --compare. */
-void file_compare(const char *path, const char *fingerprint);
 
 /* The fingerprint of what is read, made on the way. */
 struct fingerprint;

@@ -50,19 +50,12 @@ head_is(int fd, const struct file_mark *mark)
 	return head_read(fd, mark->bytes, &hash) == mark->bytes && hash == mark->hash;
 }
 
-/* Marks as much of the head as was read. */
-static void
-head_mark(struct follow *f)
-{
-	if (f->mark.bytes < HEAD_BYTES && f->mark.bytes < f->got)
-		f->mark.bytes = head_read(f->fd, f->got < HEAD_BYTES ? f->got : HEAD_BYTES, &f->mark.hash);
-}
-
 void
 follow_count(struct follow *f, size_t n)
 {
 	f->got += n;
-	head_mark(f);
+	if (f->mark.bytes < HEAD_BYTES && f->mark.bytes < f->got)
+		f->mark.bytes = head_read(f->fd, f->got < HEAD_BYTES ? f->got : HEAD_BYTES, &f->mark.hash);
 }
 
 static void
@@ -105,49 +98,49 @@ take(struct follow *f, int fd, uint64_t got)
 	watch(f);
 }
 
-/* Whether the file that was read may be this one: the same inode, or (`copy`) another one that begins so and holds what
- * was read. */
-static bool
-is_wanted(int fd, const struct file_mark *mark, uint64_t got, bool copy)
+/* Looks in a folder for the file that was marked and holds `got` bytes at least. Opens it, or else, as *copy, another
+ * one that begins so and holds them. */
+static int
+find_in(const char *folder, const struct file_mark *mark, uint64_t got, int *copy)
 {
 	struct stat st;
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= got &&
-	       head_is(fd, mark) && (st.st_dev == mark->device && st.st_ino == mark->inode) == !copy;
-}
-
-/* Opens that file in the folder of `path`; -1 where there is none. */
-static int
-find_beside(const char *path, const struct file_mark *mark, uint64_t got, bool copy)
-{
-	char *name = mem_string(slice_of(path));
-	DIR *all = opendir(dirname(name));
-	int fd = -1;
-	for (struct dirent *d; all && fd < 0 && (d = readdir(all));) {
-		if (!copy && d->d_ino != mark->inode)
+	DIR *all = opendir(folder);
+	int found = -1;
+	for (struct dirent *d; all && found < 0 && (d = readdir(all));) {
+		/* Not to open, and close again, a pipe that somebody waits to write to. */
+		if (d->d_type != DT_REG && d->d_type != DT_UNKNOWN)
 			continue;
-		fd = openat(dirfd(all), d->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0 && !is_wanted(fd, mark, got, copy)) {
+		int fd = openat(dirfd(all), d->d_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		bool fits = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= got &&
+			    head_is(fd, mark);
+		if (fits && st.st_dev == mark->device && st.st_ino == mark->inode)
+			found = fd;
+		else if (fits && *copy < 0 && mark->bytes) /* empty files are all alike */
+			*copy = fd;
+		else if (fd >= 0)
 			close(fd);
-			fd = -1;
-		}
 	}
 	if (all)
 		closedir(all);
-	free(name);
-	return fd;
+	return found;
 }
 
+/* The same in the folder of `path`, and where it is a link in that of the file. -1 where there is none. */
 static int
-find(const char *path, const struct file_mark *mark, uint64_t got, bool copy)
+find(const char *path, const struct file_mark *mark, uint64_t got)
 {
-	if (copy && !mark->bytes) /* empty files are all alike */
-		return -1;
-	int fd = find_beside(path, mark, got, copy);
-	char *real = fd < 0 ? realpath(path, NULL) : NULL;
-	if (real)
-		fd = find_beside(real, mark, got, copy);
-	free(real);
-	return fd;
+	char *paths[] = {mem_string(slice_of(path)), realpath(path, NULL)};
+	int found = -1, copy = -1;
+	for (int i = 0; i < 2; i++) {
+		if (paths[i] && found < 0)
+			found = find_in(dirname(paths[i]), mark, got, &copy);
+		free(paths[i]);
+	}
+	if (found < 0)
+		return copy;
+	if (copy >= 0)
+		close(copy);
+	return found;
 }
 
 static bool
@@ -184,10 +177,8 @@ follow_open(struct follow *f, const char *path, const struct file_mark *mark, ui
 {
 	*f = (struct follow){.path = path, .next = -1, .old = -1};
 	f->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	int fd = mark ? find(path, mark, got, false) : follow_file_open(path);
-	if (fd < 0 && mark)
-		fd = find(path, mark, got, true);
-	/* Cut off, or written anew in its place: follow_look says so. */
+	int fd = mark ? find(path, mark, got) : follow_file_open(path);
+	/* Cut off, or written anew in its place: follow_more says so. */
 	struct stat st;
 	if (fd < 0 && mark && stat(path, &st) == 0 && st.st_ino == mark->inode && st.st_dev == mark->device)
 		fd = follow_file_open(path);
@@ -229,7 +220,7 @@ was_cut(struct follow *f, uint64_t size)
 {
 	if (size >= f->got && head_is(f->fd, &f->mark))
 		return false;
-	int copy = find(f->path, &f->mark, f->got, true);
+	int copy = find(f->path, &f->mark, f->got);
 	if (copy >= 0) {
 		log_info("\"%s\" was cut off behind a copy: going on in that", f->path);
 		close(f->fd);
@@ -255,8 +246,7 @@ next_open(struct follow *f)
 	if (f->next >= 0) {
 		if (f->placed > 1)
 			log_warn("%u files were at \"%s\" since the one that was read to its end; what stood in those "
-				 "before the "
-				 "last one is not read: it was renamed faster than it was followed",
+				 "before the last one is not read: it was renamed faster than it was followed",
 			    f->placed, f->path);
 		if (f->failing)
 			log_info("\"%s\" can be opened now", f->path);
@@ -274,8 +264,7 @@ next_open(struct follow *f)
 	} else if (clock_now() - f->failing > DEADLINE_US) {
 		die(EXIT_TEMPORARY,
 		    "could not open file \"%s\", which took the place of the one that was followed, for %d s: %m; is "
-		    "it readable? "
-		    "one in a folder that was not known at the start can only be opened by a new start",
+		    "it readable? one in a folder that was not known at the start can only be opened by a new start",
 		    f->path, DEADLINE_US / 1000000);
 	}
 }
@@ -293,8 +282,8 @@ old_look(struct follow *f)
 	f->old_size = (uint64_t)st.st_size;
 }
 
-enum follow_state
-follow_look(struct follow *f)
+int
+follow_more(struct follow *f)
 {
 	struct stat own, there, next;
 	events_take(f);
@@ -304,15 +293,15 @@ follow_look(struct follow *f)
 	look_at(f, f->fd, &own);
 	moved = moved && (there.st_dev != own.st_dev || there.st_ino != own.st_ino);
 	if (was_cut(f, (uint64_t)own.st_size))
-		return f->next >= 0 && f->rested == 1 ? FOLLOW_MOVED : FOLLOW_GREW;
+		return f->next >= 0 && f->rested == 1 ? 0 : 1;
 	if ((uint64_t)own.st_size > f->got) {
 		f->rested = 0;
-		return FOLLOW_GREW;
+		return 1;
 	}
 	if (f->next < 0 && moved)
 		next_open(f);
 	if (f->next < 0)
-		return FOLLOW_WAIT;
+		return -1;
 	look_at(f, f->next, &next);
 	if (next.st_ino == own.st_ino && next.st_dev == own.st_dev) { /* a link that was turned back */
 		close(f->next);
@@ -322,9 +311,9 @@ follow_look(struct follow *f)
 	} else if (!f->rested) {
 		f->rested = clock_now();
 	} else if (clock_now() - f->rested >= REST_US) {
-		return FOLLOW_MOVED;
+		return 0;
 	}
-	return FOLLOW_WAIT;
+	return -1;
 }
 
 int64_t
@@ -356,17 +345,13 @@ follow_next(struct follow *f)
 }
 
 void
-follow_close(struct follow *f)
+follow_end(struct follow *f)
 {
-	int all[] = {f->fd, f->next, f->old, f->inotify};
 	old_look(f);
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (all[i] >= 0)
-			close(all[i]);
 }
 
-static void
-links_allow(struct sandbox *c, const char *path, int depth)
+void
+follow_sandbox(struct sandbox *c, const char *path, int depth)
 {
 	char target[PATH_MAX];
 	for (const char *p = path; *p; p = p + strcspn(p, "/")) {
@@ -381,7 +366,7 @@ links_allow(struct sandbox *c, const char *path, int depth)
 				buf_printf(&on, "%s/", folder);
 			buf_add(&on, target, (size_t)n);
 			buf_text(&on, p + strcspn(p, "/"));
-			links_allow(c, buf_cstr(&on), depth + 1);
+			follow_sandbox(c, buf_cstr(&on), depth + 1);
 			buf_free(&on);
 			free(prefix);
 			return;
@@ -391,13 +376,4 @@ links_allow(struct sandbox *c, const char *path, int depth)
 	char *folder = mem_string(slice_of(path));
 	sandbox_read(c, dirname(folder));
 	free(folder);
-}
-
-void
-follow_sandbox(struct sandbox *c, const char *path)
-{
-	char *folder = mem_string(slice_of(path));
-	sandbox_read(c, dirname(folder));
-	free(folder);
-	links_allow(c, path, 0);
 }

@@ -15,7 +15,7 @@ struct file_mark {
 
 struct follow {
 	const char *path;
-	int fd;	      /* the file that is read; it may change by follow_look too */
+	int fd;	      /* the file that is read; it may change by follow_more too */
 	uint64_t got; /* how many bytes of it were read */
 	struct file_mark mark;
 	int inotify; /* -1: there is none, the file is only looked at every second */
@@ -28,29 +28,27 @@ struct follow {
 	int64_t failing;   /* since when the successor cannot be opened; 0: it can */
 };
 
-enum follow_state {
-	FOLLOW_WAIT,  /* there is nothing: wait with follow_until, and look again */
-	FOLLOW_GREW,  /* there is more to read, maybe of another descriptor */
-	FOLLOW_MOVED, /* this file is finished: follow_next goes over to the one that took its place */
-};
-
 /* Opens it. `mark`: goes on behind the byte `got` of the file that was marked, which may have another name since; NULL:
  * at the beginning of what is there. Ends the program where there is none, or it is gone. */
 void follow_open(struct follow *f, const char *path, const struct file_mark *mark, uint64_t got);
 
-/* Counts what was read of fd. */
+/* Counts what was read of fd, and marks as much of its head as that. */
 void follow_count(struct follow *f, size_t n);
 
-/* Looks what became of the file. To be called before each read, since it may have been written anew. */
-enum follow_state follow_look(struct follow *f);
+/* Looks what became of the file, before each read, since it may have been written anew. 1: there is more to read, maybe
+ * of another descriptor; 0: this file is finished, follow_next goes over to the one that took its place; -1: wait with
+ * follow_until, and look again. */
+int follow_more(struct follow *f);
 
 /* Until when to wait for f->inotify before the next look. */
 int64_t follow_until(const struct follow *f);
 void follow_next(struct follow *f);
-void follow_close(struct follow *f);
+
+/* Says what was written to files that were left. */
+void follow_end(struct follow *f);
 
 /* Lets the folders be read in which the file and its successors are: that of the path, and that of each symbolic link
- * on the way. */
-void follow_sandbox(struct sandbox *c, const char *path);
+ * on the way, of which there were `depth` so far. */
+void follow_sandbox(struct sandbox *c, const char *path, int depth);
 
 #endif

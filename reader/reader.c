@@ -17,7 +17,6 @@
 #include "split.h"
 #include "spool.h"
 #include "time.h"
-#include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +42,7 @@ struct reader {
 	uint64_t from, to, count, catch_up;
 	bool seeded, limited, counted, catching_up;
 	bool follows, strict;
-	const char *source, *fingerprint, *compare;
+	const char *source, *fingerprint;
 	int clock, format, mode;
 	int64_t epoch;
 
@@ -53,8 +52,7 @@ struct reader {
 	struct follow follow; /* with --follow */
 	const char *name;     /* of what is read now, for messages */
 	int fd;
-	uint64_t got;	/* bytes read of it */
-	uint64_t bytes; /* of those before it */
+	uint64_t bytes; /* that were read in all */
 	struct fingerprint *print;
 	struct buf hint; /* what the input seems to be instead of updates */
 	bool guessed, hopeless;
@@ -98,7 +96,7 @@ static void
 show(const struct reader *rd)
 {
 	metrics_set(METRIC_EMITTED, rd->ordinal > rd->from ? rd->ordinal : rd->from);
-	metrics_set(METRIC_BYTES, rd->bytes + (rd->got ? rd->got - split_left(&rd->split) : 0));
+	metrics_set(METRIC_BYTES, rd->bytes - split_left(&rd->split));
 }
 
 static void
@@ -108,22 +106,12 @@ flush(struct reader *rd)
 		output_failed();
 }
 
-/* A record to be emitted: it is appended to what is returned, then closed. */
-static struct buf *
-record_open(struct reader *rd)
-{
-	return rd->style.people ? &rd->line : &rd->out.buf;
-}
-
+/* Emits the record that was put together in `line`. */
 static void
 record_close(struct reader *rd)
 {
-	if (rd->style.people) {
-		display_record(&rd->out.buf, rd->style, slice_buf(&rd->line));
-		rd->line.len = 0;
-	} else {
-		buf_char(&rd->out.buf, '\n');
-	}
+	display_record(&rd->out.buf, rd->style, slice_buf(&rd->line));
+	rd->line.len = 0;
 	if (output_full(&rd->out))
 		flush(rd);
 }
@@ -162,63 +150,74 @@ arrived(struct reader *rd, uint64_t ordinal, uint64_t time)
 
 /* Looks at a record that is skipped. */
 static void
-check_skipped(struct reader *rd, uint64_t ordinal, bool own, uint64_t hash)
+check_skipped(struct reader *rd, const struct held *h)
 {
 	struct check *c = &rd->check;
-	if (!c->text || ordinal != c->offset)
+	if (!c->text || rd->ordinal != c->offset)
 		return;
 	c->passed = true;
-	if (!own || hash != c->hash)
+	if (!h->own || h->rejected || h->hash != c->hash)
 		die(EXIT_PERMANENT,
 		    "the input has changed: its record at offset %llu is not what it was when it was read before; "
 		    "`supervisor run --again` reads it anew",
-		    (unsigned long long)ordinal);
+		    (unsigned long long)c->offset);
 }
 
-/* Whether the next record of the stream is to be emitted, and now; the counts that go with it. `own`: it is of this
- * shard. */
-static bool
-admit(struct reader *rd, uint64_t time, bool own, bool rejected)
+/* The next record of the stream: emits it at its time, if it is this shard's, and counts it. */
+static void
+emit(struct reader *rd, const struct held *h)
 {
 	uint64_t ordinal = rd->ordinal;
 	if (ordinal < rd->first)
-		rd->base = time;
-	if (ordinal >= rd->from) {
-		if (own && !arrived(rd, ordinal, time)) {
-			rd->halted = true;
-			return false;
-		}
+		rd->base = h->time;
+	if (ordinal < rd->from) {
+		check_skipped(rd, h);
+	} else if (h->own && !arrived(rd, ordinal, h->time)) {
+		rd->halted = true;
+		return;
+	} else {
 		rd->passed++;
-		rd->refused += rejected;
-		rd->read += own;
+		rd->refused += h->rejected;
+		rd->read += h->own;
 	}
 	rd->ordinal++;
 	rd->enough = (rd->counted && rd->passed == rd->count) || (rd->limited && ordinal >= rd->to);
-	return own && ordinal >= rd->from;
+	if (!h->own || ordinal < rd->from)
+		return;
+	if (h->rejected)
+		event_rejected_begin(&rd->line, rd->token, (int64_t)ordinal, NO_TIME);
+	else
+		event_update_begin(&rd->line, rd->token, (int64_t)ordinal);
+	buf_add(&rd->line, rd->reorder.text.p + h->at, h->n);
+	record_close(rd);
 }
 
-/* The record that was split off is rejected. */
+/* Emits what was taken, in order of arrival. */
 static void
-take_rejected(struct reader *rd)
+held_emit(struct reader *rd)
+{
+	struct reorder *o = &rd->reorder;
+	reorder_sort(o);
+	for (size_t i = 0; i < o->len && !rd->enough && !rd->halted; i++)
+		emit(rd, &o->held[i]);
+	o->len = o->text.len = 0;
+}
+
+/* Appends the text of a record that is to be emitted. */
+static void
+text_add(struct reader *rd, bool rejected, int64_t stamp)
 {
 	struct split *s = &rd->split;
-	uint64_t time = arrival_next(&rd->arrival, -1), ordinal = rd->ordinal;
-	int64_t ms = rd->clock == CLOCK_VIRTUAL ? (int64_t)(time / 1000000) : -1;
-	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
-	bool own = rd->shard.index == 0, held = rd->arrival.mode == ARRIVAL_OFFSET;
-	if (!held) {
-		if (ordinal < rd->from)
-			check_skipped(rd, ordinal, false, 0);
-		if (!admit(rd, time, own, true))
-			return;
-	}
-	reject_raw(&j, s->raw, s->total, &rd->raw);
-	if (held) {
-		reorder_rejected(&rd->reorder, time, ms, &j);
+	struct buf *b = &rd->reorder.text;
+	if (!rejected) {
+		event_update_body(b, &rd->update, &s->record);
+		event_update_end(b, rd->update.trace, stamp);
 		return;
 	}
-	event_rejected(record_open(rd), rd->token, (int64_t)ordinal, &j, ms, NO_TIME, false);
-	record_close(rd);
+	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
+	reject_raw(&j, s->raw, s->total, &rd->raw);
+	event_rejected_body(b, &j);
+	event_rejected_end(b, stamp, false);
 }
 
 /* Takes the record that was split off. */
@@ -227,51 +226,23 @@ take(struct reader *rd)
 {
 	struct split *s = &rd->split;
 	struct update *u = &rd->update;
+	bool together = rd->arrival.mode == ARRIVAL_OFFSET;
 	if (!s->reason.len && record_has(&s->record, M_EVENT))
 		buf_text(&s->reason, "event: not allowed in an update");
-	if (s->reason.len || update_read(&s->record, u, &s->reason) != 0) {
-		take_rejected(rd);
-		return;
-	}
-	uint64_t time = arrival_next(&rd->arrival, u->arrive_ms), ordinal = rd->ordinal;
-	bool stamped = rd->clock == CLOCK_VIRTUAL || rd->arrival.mode == ARRIVAL_RECORDED;
-	int64_t ms = stamped ? (int64_t)(time / 1000000) : u->arrive_ms;
-	bool own = shard_of(u->id, rd->shard.count) == rd->shard.index;
-	if (rd->arrival.mode == ARRIVAL_OFFSET) {
-		if (own)
-			reorder_update(&rd->reorder, time, ms, u, &s->record);
-		else
-			reorder_foreign(&rd->reorder, time);
-		return;
-	}
-	if (rd->check.text && ordinal < rd->from && ordinal == rd->check.offset)
-		check_skipped(rd, ordinal, own, update_hash(u));
-	if (!admit(rd, time, own, false))
-		return;
-	struct buf *b = record_open(rd);
-	event_update_begin(b, rd->token, (int64_t)ordinal);
-	event_update_body(b, u, &s->record);
-	event_update_end(b, u->trace, ms);
-	record_close(rd);
-}
-
-/* Emits what --arrival offset held back, in order of arrival. */
-static void
-held_emit(struct reader *rd)
-{
-	reorder_sort(&rd->reorder);
-	for (size_t i = 0; i < rd->reorder.len && !rd->enough && !rd->halted; i++) {
-		const struct held *h = &rd->reorder.held[i];
-		bool rejected = h->kind == HELD_REJECTED;
-		bool own = rejected ? rd->shard.index == 0 : h->kind == HELD_UPDATE;
-		uint64_t ordinal = rd->ordinal;
-		if (ordinal < rd->from)
-			check_skipped(rd, ordinal, own && !rejected, h->hash);
-		if (!admit(rd, h->time, own, rejected))
-			continue;
-		reorder_emit(&rd->reorder, h, record_open(rd), rd->token, ordinal);
-		record_close(rd);
-	}
+	struct held *h = reorder_add(&rd->reorder);
+	h->rejected = s->reason.len || update_read(&s->record, u, &s->reason) != 0;
+	int64_t stamp = h->rejected ? -1 : u->arrive_ms;
+	h->time = arrival_next(&rd->arrival, stamp);
+	h->own = rd->shard.index == (h->rejected ? 0 : shard_of(u->id, rd->shard.count));
+	if (rd->clock == CLOCK_VIRTUAL || (!h->rejected && rd->arrival.mode == ARRIVAL_RECORDED))
+		stamp = (int64_t)(h->time / 1000000);
+	if (!h->rejected && rd->check.text && (together || rd->ordinal == rd->check.offset))
+		h->hash = update_hash(u);
+	if (h->own && (together || rd->ordinal >= rd->from))
+		text_add(rd, h->rejected, stamp);
+	h->n = rd->reorder.text.len - h->at;
+	if (!together)
+		held_emit(rd);
 }
 
 /* Hashes what was taken of the file: it leaves the buffer by the next read. */
@@ -294,66 +265,40 @@ read_some(struct reader *rd)
 		errno = e;
 		die(e == EISDIR ? EXIT_PERMANENT : EXIT_TEMPORARY, "could not read \"%s\": %m", rd->name);
 	}
-	rd->got += n > 0 ? (uint64_t)n : 0;
-	return n > 0 ? (size_t)n : 0;
+	n = n < 0 ? 0 : n;
+	rd->bytes += (size_t)n;
+	return (size_t)n;
 }
 
-/* Gets more bytes of a spool, or the end of its input, or waits. */
-static void
-fill_spool(struct reader *rd)
-{
-	int64_t more = spool_more(&rd->spool);
-	if (more < 0) {
-		rest(rd, rd->spool.inotify, clock_now() + 1000000);
-	} else if (more == 0) {
-		split_end(&rd->split);
-	} else {
-		rd->split.in.most = (size_t)more;
-		rd->spool.at += read_some(rd);
-	}
-}
-
-/* The same of a file that is followed. */
-static void
-fill_follow(struct reader *rd)
-{
-	struct follow *f = &rd->follow;
-	switch (follow_look(f)) {
-	case FOLLOW_WAIT:
-		rest(rd, f->inotify, follow_until(f));
-		break;
-	case FOLLOW_GREW:
-		rd->split.in.fd = f->fd;
-		follow_count(f, read_some(rd));
-		split_resume(&rd->split);
-		break;
-	case FOLLOW_MOVED:
-		split_end(&rd->split);
-		break;
-	}
-}
-
-/* Gets more bytes, waiting for them where none are there. Returns false where a stop signal ends the reading. */
+/* Gets more bytes, or the end of the input, waiting where neither is there. Returns false where a stop signal ends the
+ * reading. */
 static bool
 fill(struct reader *rd)
 {
+	struct spool *s = &rd->spool;
+	struct follow *f = &rd->follow;
+	bool plain = !s->path && !rd->follows;
 	struct pollfd p = {.fd = rd->fd, .events = POLLIN};
 	show(rd);
-	if (rd->follows || rd->spool.path) {
-		loop_wait(NULL, 0, 0);
-		if (loop_stopping())
-			return false;
-		if (rd->spool.path)
-			fill_spool(rd);
-		else
-			fill_follow(rd);
-		return true;
-	}
-	if (loop_wait(&p, 1, 0) == 0 && !loop_stopping())
+	if (loop_wait(&p, plain, 0) == 0 && plain && !loop_stopping())
 		rest(rd, rd->fd, -1);
 	if (loop_stopping())
 		return false;
-	read_some(rd);
+	int64_t more = plain ? 1 : s->path ? spool_more(s) : follow_more(f);
+	if (more < 0) {
+		rest(rd, s->path ? s->inotify : f->inotify, s->path ? clock_now() + 1000000 : follow_until(f));
+	} else if (more == 0) {
+		split_end(&rd->split, true);
+	} else if (s->path) {
+		rd->split.in.most = (size_t)more;
+		s->at += read_some(rd);
+	} else if (rd->follows) {
+		rd->split.in.fd = f->fd;
+		follow_count(f, read_some(rd));
+		split_end(&rd->split, false);
+	} else {
+		read_some(rd);
+	}
 	return true;
 }
 
@@ -369,7 +314,7 @@ guess(struct reader *rd, enum split_status status)
 		log_warn(
 		    "\"%s\" begins with a UTF-8 byte order mark, which JSON does not have: it is skipped", rd->name);
 	/* Of an array that comes in small pieces the beginning may be gone. */
-	if (rd->bytes == 0 && !rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
+	if (!rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
 		rd->hopeless = file_guess(slice_buf(b), &rd->hint);
 	return !rd->hopeless;
 }
@@ -452,8 +397,6 @@ file_read(struct reader *rd, const char *path)
 	rd->guessed = false;
 	input_read(rd);
 	print_on(rd);
-	rd->bytes += rd->got;
-	rd->got = 0;
 	if (rd->fd > 0)
 		close(rd->fd);
 }
@@ -502,8 +445,7 @@ stream_read(struct reader *rd)
 	if (rd->check.text && !rd->check.passed && rd->from > rd->check.offset && !rd->halted && !rd->enough)
 		die(EXIT_PERMANENT,
 		    "the input has changed: it ends before its record at offset %llu, which was read before; "
-		    "`supervisor run "
-		    "--again` reads it anew",
+		    "`supervisor run --again` reads it anew",
 		    (unsigned long long)rd->check.offset);
 	/* What looks like something else is, where nothing of it is an update. */
 	if (rd->hopeless || (rd->hint.len && rd->passed && rd->passed == rd->refused && !rd->halted)) {
@@ -521,16 +463,16 @@ begin(struct reader *rd)
 	bool virtual = rd->clock == CLOCK_VIRTUAL;
 	if (!rd->spool.path && !rd->follows)
 		files_fingerprint(&head, rd->paths, rd->paths_n, FILE_HEAD);
-	event_begin(record_open(rd), &(struct event_begin){.source = rd->token,
-					 .shard = rd->shard,
-					 .seed = rd->arrival.seed,
-					 .arrival = arrivals[rd->mode],
-					 .delay_ms = rd->arrival.delay.text,
-					 .speed = rd->arrival.speed.text,
-					 .clock = virtual ? "virtual" : "real",
-					 .fingerprint = slice_buf(&head),
-					 .from = rd->from,
-					 .started_at = virtual ? rd->epoch : rd->start});
+	event_begin(&rd->line, &(struct event_begin){.source = rd->token,
+				   .shard = rd->shard,
+				   .seed = rd->arrival.seed,
+				   .arrival = arrivals[rd->mode],
+				   .delay_ms = rd->arrival.delay.text,
+				   .speed = rd->arrival.speed.text,
+				   .clock = virtual ? "virtual" : "real",
+				   .fingerprint = slice_buf(&head),
+				   .from = rd->from,
+				   .started_at = virtual ? rd->epoch : rd->start});
 	if (head.len)
 		rd->print = fingerprint_new();
 	record_close(rd);
@@ -545,21 +487,21 @@ end(struct reader *rd)
 	show(rd);
 	if (rd->print)
 		fingerprint_end(rd->print, &print);
-	event_end(record_open(rd), &(struct event_end){.source = rd->token,
-				       .shard = rd->shard,
-				       .read = rd->read,
-				       .last_offset = (int64_t)rd->ordinal - 1,
-				       .complete = !rd->halted && !rd->broken,
-				       .broken = rd->broken,
-				       .fingerprint = slice_buf(&print)});
+	event_end(&rd->line, &(struct event_end){.source = rd->token,
+				 .shard = rd->shard,
+				 .read = rd->read,
+				 .last_offset = (int64_t)rd->ordinal - 1,
+				 .complete = !rd->halted && !rd->broken,
+				 .broken = rd->broken,
+				 .fingerprint = slice_buf(&print)});
 	record_close(rd);
 	flush(rd);
 	buf_free(&print);
+	/* The supervisor says it of all shards and rounds together. */
 	if (rd->refused && rd->shard.index == 0)
-		/* In a supervised run the supervisor warns, of all inputs at once. */
-		log_at(getenv("ACCTFLOW_METRICS") ? LOG_INFO : LOG_WARN,
-		    "%llu of %llu records were rejected; `supervisor rejected` lists them, by hand they are the "
-		    "`rejected` events in the output",
+		log_at(metrics_shown() ? LOG_INFO : LOG_WARN,
+		    "%llu of %llu records were rejected; they are the `rejected` events in the output, and "
+		    "`supervisor rejected` lists those of a run",
 		    (unsigned long long)rd->refused, (unsigned long long)rd->passed);
 }
 
@@ -574,14 +516,8 @@ prepare_source(struct reader *rd)
 		rd->source = buf_cstr(&name);
 	}
 	struct slice source = slice_of(rd->source);
-	uint32_t c;
-	for (size_t i = 0, k; i < source.n; i += k) {
-		k = utf8_decode(source.p + i, source.p + source.n, &c);
-		if (k == 0)
-			die(EXIT_PERMANENT, "--source: the name is not UTF-8");
-		if (c < ' ' || (c >= 0x7f && c < 0xa0))
-			die(EXIT_PERMANENT, "--source: the name has a control character");
-	}
+	if (!name_is_plain(source))
+		die(EXIT_PERMANENT, "--source: the name is not UTF-8, or it has a control character");
 	if (source.n < 1 || source.n > SOURCE_BYTES)
 		die(EXIT_PERMANENT, "the source's name has %zu bytes, not 1 to %d: give it one by --source", source.n,
 		    SOURCE_BYTES);
@@ -640,7 +576,7 @@ restrict_rights(struct reader *rd)
 	if (rd->spool.path)
 		sandbox_read(&c, rd->spool.path);
 	else if (rd->follows)
-		follow_sandbox(&c, rd->paths[0]);
+		follow_sandbox(&c, rd->paths[0], 0);
 	else
 		for (int i = 0; i < rd->paths_n; i++)
 			if (!file_is_stdin(rd->paths[i]))
@@ -664,11 +600,8 @@ run(struct reader *rd)
 	begin(rd);
 	stream_read(rd);
 	end(rd);
-
-	if (rd->spool.path)
-		spool_close(&rd->spool);
 	if (rd->follows)
-		follow_close(&rd->follow);
+		follow_end(&rd->follow);
 	return rd->code ? rd->code : rd->strict && rd->refused ? EXIT_REJECTED : EXIT_OK;
 }
 
@@ -710,8 +643,6 @@ static const struct option_spec specs[] = {
 	 .help = "refuse a file whose first bytes are others"},
 	{.name = "check", .type = OPTION_CUSTOM, .value = &reader.check, .set = check_set, .argument = "OFFSET:HASH",
 	 .help = "refuse an input whose skipped update there is another"},
-	{.name = "compare", .type = OPTION_TEXT, .value = &reader.compare, .argument = "BYTES:HASH",
-	 .help = "only say how FILE differs from that fingerprint"},
 	{.name = "spool", .type = OPTION_TEXT, .value = &reader.spool.path, .argument = "DIR",
 	 .help = "read what is copied to this folder"},
 	{.name = "copy-to", .type = OPTION_TEXT, .value = &reader.copier.folder, .argument = "DIR",
@@ -741,12 +672,6 @@ main(int argc, char **argv)
 	reader.paths = operands < argc ? argv + operands : standard_input;
 	reader.paths_n = operands < argc ? argc - operands : 1;
 	reader.arrival.mode = (enum arrival_mode)reader.mode;
-	if (reader.compare) {
-		if (reader.paths_n != 1)
-			die(EXIT_PERMANENT, "--compare wants one file, not %d", reader.paths_n);
-		file_compare(reader.paths[0], reader.compare);
-		return EXIT_OK;
-	}
 	prepare_inputs(&reader);
 	if (!reader.copier.folder)
 		return run(&reader);

@@ -27,15 +27,6 @@ split_start(struct split *s, int fd, bool lines_only)
 	    .in = {.fd = fd, .max = RECORD_BYTES, .buf = old.in.buf, .kept = old.in.kept}};
 }
 
-void
-split_free(struct split *s)
-{
-	record_free(&s->record);
-	buf_free(&s->reason);
-	buf_free(&s->error);
-	lines_free(&s->in);
-}
-
 static uint64_t
 newlines(const char *p, const char *end)
 {
@@ -81,16 +72,11 @@ split_read(struct split *s)
 }
 
 void
-split_resume(struct split *s)
+split_end(struct split *s, bool end)
 {
-	s->in.eof = false;
-}
-
-void
-split_end(struct split *s)
-{
-	buf_reserve(&s->in.buf, 1); /* an array that was begun elsewhere is cut off there, though nothing was read */
-	s->in.eof = true;
+	/* An array that was begun elsewhere may be cut off there before anything was read. */
+	buf_reserve(&s->in.buf, 1);
+	s->in.eof = end;
 }
 
 uint64_t

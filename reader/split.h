@@ -54,9 +54,8 @@ void split_start(struct split *s, int fd, bool lines_only);
  * longer valid. */
 ssize_t split_read(struct split *s);
 
-/* Takes back the end of the input that split_read met: the file may grow. split_end declares it. */
-void split_resume(struct split *s);
-void split_end(struct split *s);
+/* Says whether the input is at its end, whatever split_read met: a file may grow. */
+void split_end(struct split *s, bool end);
 
 enum split_status split_next(struct split *s);
 
@@ -81,6 +80,5 @@ split_left(const struct split *s)
 
 /* The line of the record's first byte, from 1. */
 uint64_t split_line(struct split *s);
-void split_free(struct split *s);
 
 #endif

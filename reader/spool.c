@@ -81,7 +81,8 @@ entry_parse(struct slice line, struct spool_entry *e)
 	return false;
 }
 
-bool
+/* The next whole line of the index that makes sense. Returns false where there is none. */
+static bool
 spool_index_next(struct spool *s, struct spool_entry *e)
 {
 	for (;;) {
@@ -110,18 +111,14 @@ spool_index_next(struct spool *s, struct spool_entry *e)
 	}
 }
 
-/* Looks how long the data are; then, as an input's entry is written first, for where the next input begins. */
+/* Looks how long the data are. */
 static void
 spool_look(struct spool *s)
 {
-	struct spool_entry e;
 	struct stat st;
 	if (fstat(s->data, &st) != 0)
 		die(EXIT_TEMPORARY, "could not look at \"%s/data\": %m", s->path);
 	s->size = (uint64_t)st.st_size;
-	while (s->next == UINT64_MAX && spool_index_next(s, &e))
-		if (e.kind == SPOOL_INPUT)
-			s->next = e.byte;
 }
 
 /* Whether there is an `end`, and what it says. */
@@ -147,15 +144,25 @@ place_write(const struct spool *s)
 		log_debug("could not write how far the spool \"%s\" is read: %m", s->path);
 }
 
+void
+spool_entry_print(struct buf *b, const struct spool_entry *e)
+{
+	const uint64_t numbers[] = {e->ordinal, e->byte, e->line, e->line_start, e->arrived};
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		buf_u64(b, numbers[i]);
+		buf_char(b, ' ');
+	}
+	buf_text(b, kinds[e->kind]);
+	buf_char(b, '\n');
+}
+
 bool
 spool_find(struct spool *s, uint64_t from, struct spool_entry *found)
 {
 	struct spool_entry e;
-	struct stat st;
 	uint64_t input = 0, behind = 0;
 	bool any = false;
-	if (fstat(s->data, &st) != 0)
-		die(EXIT_TEMPORARY, "could not look at \"%s/data\": %m", s->path);
+	spool_look(s);
 	s->index_at = s->text.len = s->taken = 0;
 	while (spool_index_next(s, &e)) {
 		if (e.ordinal > from && any)
@@ -165,21 +172,21 @@ spool_find(struct spool *s, uint64_t from, struct spool_entry *found)
 			    (unsigned long long)e.ordinal);
 		if (any && (e.ordinal < found->ordinal || e.byte < found->byte))
 			continue;
-		if (e.byte > (uint64_t)st.st_size)
+		if (e.byte > s->size)
 			break;
 		input = e.kind == SPOOL_INPUT ? e.byte : input;
 		behind = s->index_at;
 		*found = e;
 		any = true;
 	}
-	if (!any)
-		return false;
 	s->index_at = behind;
 	s->text.len = s->taken = 0;
+	if (!any)
+		return false;
 	s->input = input;
 	s->at = found->byte;
 	off_t there = lseek(s->data, (off_t)s->at, SEEK_DATA);
-	if (there >= 0 ? there > (off_t)s->at : s->at < (uint64_t)st.st_size && errno == ENXIO)
+	if (there >= 0 ? there > (off_t)s->at : s->at < s->size && errno == ENXIO)
 		die(EXIT_PERMANENT, "the spool \"%s\" holds the record to go on with no more: it was removed", s->path);
 	if (lseek(s->data, (off_t)s->at, SEEK_SET) < 0)
 		die(EXIT_TEMPORARY, "could not read \"%s/data\": %m", s->path);
@@ -190,17 +197,19 @@ spool_find(struct spool *s, uint64_t from, struct spool_entry *found)
 int64_t
 spool_more(struct spool *s)
 {
+	struct spool_entry e;
 	char events[4096];
-	uint64_t limit = s->size < s->next ? s->size : s->next;
 	place_write(s);
-	if (s->at < limit)
-		return (int64_t)(limit - s->at);
 	while (read(s->inotify, events, sizeof events) > 0)
 		continue;
-	/* The end first: what is there then is all. */
+	/* The end first: what is there then is all. The data before the index, where an input's entry is written first.
+	 */
 	bool ended = spool_ended(s);
 	spool_look(s);
-	limit = s->size < s->next ? s->size : s->next;
+	while (s->next == UINT64_MAX && spool_index_next(s, &e))
+		if (e.kind == SPOOL_INPUT)
+			s->next = e.byte;
+	uint64_t limit = s->size < s->next ? s->size : s->next;
 	if (s->at < limit)
 		return (int64_t)(limit - s->at);
 	return ended || s->at == s->next ? 0 : -1;
@@ -213,7 +222,6 @@ spool_next(struct spool *s)
 		return false;
 	s->input = s->next;
 	s->next = UINT64_MAX;
-	spool_look(s);
 	return true;
 }
 
@@ -225,14 +233,4 @@ spool_split(const struct spool *s, const struct spool_entry *e, struct split *sp
 	else
 		split_start_at(split, s->data, e->kind == SPOOL_ARRAY,
 		    &(struct place){e->line, e->byte - s->input, e->line_start});
-}
-
-void
-spool_close(struct spool *s)
-{
-	int all[] = {s->folder, s->data, s->index, s->inotify, s->place};
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (all[i] >= 0)
-			close(all[i]);
-	buf_free(&s->text);
 }

@@ -1,14 +1,7 @@
-/* A folder between an input that cannot be read twice and its readers. One process, the
- * copier (copier.h), moves the input to DIR/data, any number of readers, one a shard,
- * reads that like a growing file, and begins again where it wants. It holds
- *
- *	data	what came, byte for byte, several inputs behind one another
- *	index	a line `ORDINAL BYTE LINE LINE_START ARRIVED KIND` about every MiB: where in the data a record starts,
- *and what reading on there needs. KIND: `array`, `lines`, or `input` where an input begins. Lines are only added.
- *		Without an entry reading takes longer; but an input's is there before its first byte is.
- *	end	nothing more comes; it says `cut` where that was not the input's own end
- *	from	of a followed file: see copier.c
- *	read.I	how far the reader of shard I is, locked while it lives: the copier keeps only so far ahead
+/* A folder between an input that cannot be read twice and its readers, as reader(1) describes it. One process, the
+ * copier (copier.h), moves the input to DIR/data; any number of readers, one a shard, read that like a growing file and
+ * begin again where they want. A line of DIR/index is `ORDINAL BYTE LINE LINE_START ARRIVED KIND`. Lines are only
+ * added. Without one reading takes longer, but an input's is there before its first byte is.
  *
  * Nothing is synced: files outlive their writer, and what a power cut takes the producer is still to be asked. */
 #ifndef ACCTFLOW_SPOOL_H
@@ -34,9 +27,11 @@ struct spool {
 	uint64_t next;	/* where the next input begins; UINT64_MAX: not known */
 	bool cut;	/* the last input ended before its end */
 	bool followed;	/* and it is a file that may grow */
+	uint64_t size;	/* of the data, when it was looked at */
+	int folder, index;
+	uint64_t index_at; /* the byte behind the entry of the index that was read last */
 	/* The rest is its own. */
-	int folder, index, place;
-	uint64_t size, index_at;
+	int place;
 	struct buf text; /* of the index, from index_at on, as far as it was read */
 	size_t taken;
 };
@@ -44,14 +39,14 @@ struct spool {
 /* Each of these ends the program where the folder cannot be used. Opens it, and makes it where it is missing. */
 void spool_open(struct spool *s);
 
-/* The next whole line of the index that makes sense. Returns false where there is none. */
-bool spool_index_next(struct spool *s, struct spool_entry *e);
-
 /* Makes the reader of that shard known, the only one. */
 void spool_enter(struct spool *s, unsigned shard);
 
+/* Appends a line of the index. */
+void spool_entry_print(struct buf *b, const struct spool_entry *e);
+
 /* Goes to the last entry that is not behind the record `from`, for which the data are there. Returns false while there
- * is no input. */
+ * is no input. Leaves index_at behind that entry. */
 bool spool_find(struct spool *s, uint64_t from, struct spool_entry *e);
 
 /* Starts to split the data at that entry. */
@@ -62,8 +57,6 @@ int64_t spool_more(struct spool *s);
 
 /* Goes over to the next input; false where there is none. */
 bool spool_next(struct spool *s);
-
-void spool_close(struct spool *s);
 
 /* Reads n whole numbers, each with one byte behind it. Returns what stands behind them, or NULL. */
 const char *numbers_read(struct slice text, uint64_t *numbers, int n);

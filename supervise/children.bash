@@ -63,7 +63,11 @@ wrap() {
 
 child() { wrap "$1" '' "${@:2}"; }
 
-# child_list ID COMMAND...: in the background; its lines come as events.
+# child_start ID COMMAND...: in the background, by itself. child_list: its lines come as events.
+child_start() {
+	live[$1]=''
+	child "$@" </dev/null >/dev/null &
+}
 child_list() {
 	live[$1]=''
 	wrap "$1" list "${@:2}" </dev/null >/dev/null &
@@ -113,7 +117,6 @@ child_started() {
 
 child_line() {
 	case $1 in
-	i*.compare) compared[${1//[!0-9]/}]=$2 ;;
 	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
 	s.pending) pending_lines+=$2$'\n' ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;

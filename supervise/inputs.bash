@@ -1,6 +1,7 @@
 # The inputs of a run: what each is, the first look at it, and its end.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
+readonly HEAD_BYTES=65536 # of a longer file only so many are known until it was read to its end
 readonly SETTLED=(seed arrival delay-ms speed clock epoch)
 asked='' # whether an INPUT was named
 known='' # whether the database has answered
@@ -9,11 +10,13 @@ out_format=()
 
 # By the input's number. kind: file; spool (copied first); follow; left (a spool of an earlier run); pending.
 kind=() path=() source=()
+pipelines=()         # the numbers of its pipelines
 base=() number=()    # of NAME#number
+broken=()            # whether an array broke off
 looked=() refused=() # whether the first look has decided; whether a claim of it was refused
 first=() count=()    # the first record of this run, how many
 spool=() origin=()   # its folder, the first record there
-compared=()          # what reader says of a file that was read before
+read_before=()       # the fingerprint of a file that was read before
 clash=()             # what was asked for and contradicts what the source was begun with
 declare -A keep=()   # settings that hold, by "I.NAME"
 declare -A given=()  # settings that are asked for
@@ -22,7 +25,7 @@ declare -A given=()  # settings that are asked for
 input_add() {
 	local i=${#source[@]} n name
 	kind[i]=$1 path[i]=$2 source[i]=$3 base[i]=$3 number[i]=1 looked[i]='' refused[i]='' first[i]=0 count[i]=''
-	spool[i]='' origin[i]=0 compared[i]='' clash[i]='' from[i]='' trimmed[i]=0
+	spool[i]='' origin[i]=0 clash[i]='' read_before[i]='' from[i]='' trimmed[i]=0
 	[[ $1 == left ]] || for name in "${SETTLED[@]}" strict count; do given[$i.$name]=${opt[$name]-}; done
 	[[ $4 != */* ]] || pipeline_add "$i" "$4"
 	[[ $4 == */* ]] || for ((n = 0; n < $4; n++)); do pipeline_add "$i" "$n/$4"; done
@@ -31,23 +34,15 @@ input_add() {
 # Whether its callbacks are not waited for: what is left of earlier runs does not hold up what is new.
 nowait() { [[ $asked && ${kind[$1]} == left ]]; }
 
-# input_pipelines INPUT: sets pipelines, their numbers.
-input_pipelines() {
-	local k
-	pipelines=()
-	for k in "${!owner[@]}"; do ((owner[k] != $1)) || pipelines+=("$k"); done
-}
-
 # input_ripe INPUT [STATE]: whether all of its pipelines are in that state.
 input_ripe() {
-	local k pipelines
-	input_pipelines "$1"
-	for k in "${pipelines[@]}"; do [[ ${state[k]} == "${2-done}" ]] || return 1; done
+	local k
+	for k in ${pipelines[$1]}; do [[ ${state[k]} == "${2-done}" ]] || return 1; done
 }
 
 # inputs_read INPUT...: what each is, before anything is started.
 inputs_read() {
-	local input name file descriptor
+	local input name file descriptor how
 	for input; do
 		descriptor='' file=''
 		case $input in
@@ -69,19 +64,17 @@ inputs_read() {
 		# A file that is followed may just have been renamed: then its spool knows where to go on.
 		[[ $descriptor || -e $input || (${opt[follow]-} && -d $(spool_path "$name")) ]] || fail $PERMANENT "input \"$input\" does not exist"
 		! one_of "$name" "${source[@]}" || misused "source \"$name\" was given twice"
-		if [[ ${opt[follow]-} && ! $descriptor ]]; then
-			input_add follow "$file" "$name" "$shards"
-		elif [[ -f $file ]]; then
-			input_add file "$file" "$name" "$shards"
-		else
-			input_add spool "$file" "$name" "$shards"
-			if [[ ! $file ]]; then
-				exec {descriptor}<&"$descriptor"
-			elif [[ ! -p $file ]]; then
-				exec {descriptor}<"$file" || fail $PERMANENT "could not open input \"$input\""
-			fi
-			from[-1]=$descriptor
+		how=spool
+		[[ ! -f $file ]] || how='file'
+		[[ ! ${opt[follow]-} || $descriptor ]] || how=follow
+		input_add $how "$file" "$name" "$shards"
+		[[ $how == spool ]] || continue
+		if [[ ! $file ]]; then
+			exec {descriptor}<&"$descriptor"
+		elif [[ ! -p $file ]]; then
+			exec {descriptor}<"$file" || fail $PERMANENT "could not open input \"$input\""
 		fi
+		from[-1]=$descriptor
 	done
 }
 
@@ -109,23 +102,24 @@ settings_keep() {
 # input_look INPUT: once all of its pipelines are claimed: whether there is anything to do, and whether it may be done as
 # asked. What is copied goes on behind what was read.
 input_look() {
-	local i=$1 k pipelines finished=true broken='' print=''
+	local i=$1 k finished=true print=''
+	broken[i]=''
 	input_ripe "$i" waiting || return 0
-	input_pipelines "$i"
-	for k in "${pipelines[@]}"; do
+	for k in ${pipelines[i]}; do
 		print=${print:-${claim[$k.fingerprint]-}}
 		[[ ${claim[$k.done]-} == true ]] || finished=''
-		[[ ${claim[$k.broken]-} != true ]] || broken=true
+		[[ ${claim[$k.broken]-} != true ]] || broken[i]=true
 	done
-	settings_keep "$i" "${pipelines[0]}"
+	settings_keep "$i" "${pipelines[i]%% *}"
 	if [[ ${opt[again]-} && ${kind[i]} != left ]] && [[ ${number[i]} == 1 || $finished${clash[i]}${refused[i]} ]]; then
 		input_rename "$i"
 		return
 	fi
 	looked[i]=true
 	[[ ${kind[i]} != left && ${kind[i]} != spool ]] || finished=''
-	if [[ ${kind[i]} == file && $print && $finished$broken ]]; then
-		child_list "i$i.compare" "$reader" --compare "$print" -- "${path[i]}"
+	if [[ ${kind[i]} == file && $print && $finished${broken[i]} ]]; then
+		read_before[i]=$print
+		keeper='' child_start "i$i.compare" "$reader" -n 0 --fingerprint "$print" --source "${source[i]}" -- "${path[i]}" 2>/dev/null
 	elif [[ $stopping ]]; then
 		input_end "$i" 0
 	elif [[ $finished ]]; then
@@ -137,22 +131,20 @@ input_look() {
 
 # input_rename INPUT: it is read anew under the next number.
 input_rename() {
-	local i=$1 k pipelines
+	local i=$1 k
 	if [[ ${refused[i]} ]] && ((number[i] > 2)); then
 		input_end "$i" $PERMANENT
 		return
 	fi
 	source[i]="${base[i]}#$((++number[i]))" looked[i]='' refused[i]=''
-	input_pipelines "$i"
-	for k in "${pipelines[@]}"; do claim_start "$k"; done
+	for k in ${pipelines[i]}; do claim_start "$k"; done
 }
 
 # input_end INPUT RESULT [MESSAGE]: without a round.
 input_end() {
-	local k pipelines
+	local k
 	[[ ! ${3-} ]] || log error "$3"
-	input_pipelines "$1"
-	for k in "${pipelines[@]}"; do pipeline_finish "$k" "$2"; done
+	for k in ${pipelines[$1]}; do pipeline_finish "$k" "$2"; done
 }
 
 input_done() {
@@ -160,39 +152,39 @@ input_done() {
 	input_end "$1" 0
 }
 
-# input_compared INPUT STATUS. What reader says: same|grown|changed OLD NEW array|lines. Lines that were only appended are
+# input_compared INPUT STATUS: whether its file begins as it did when it was read before. Lines that were only appended are
 # read on, unless they are put in order of arrival; an array that broke off is read anew once it has changed.
 input_compared() {
-	local i=$1 k pipelines verb='' old new form broken=''
-	read -r verb old new form <<<"${compared[i]}" || :
-	input_pipelines "$i"
-	for k in "${pipelines[@]}"; do [[ ${claim[$k.broken]-} != true ]] || broken=true; done
+	local i=$1 k old=${read_before[$1]%%:*} new sizes
+	new=$(stat -L -c %s -- "${path[i]}") || new=0
+	sizes="its file has changed since ($old to $new bytes)"
 	if [[ $stopping ]]; then
 		input_end "$i" 0
-	elif (($2)); then
-		input_end "$i" "$(($2 == PERMANENT ? PERMANENT : TEMPORARY))"
-	elif [[ $verb == same ]]; then
-		if [[ $broken ]]; then input_begin "$i"; else input_done "$i"; fi
-	elif [[ $broken ]]; then
-		log info "source \"${source[i]}\" broke off, and its file has changed since ($old to $new bytes): it is read anew as \"${base[i]}#$((number[i] + 1))\""
+	elif (($2 && $2 != PERMANENT)); then
+		input_end "$i" $TEMPORARY "could not read \"${path[i]}\" again: reader exited $2"
+	elif (($2 == 0 && (new == old || old == HEAD_BYTES))); then
+		if [[ ${broken[i]} ]]; then input_begin "$i"; else input_done "$i"; fi
+	elif [[ ${broken[i]} ]]; then
+		log info "source \"${source[i]}\" broke off, and $sizes: it is read anew as \"${base[i]}#$((number[i] + 1))\""
 		input_rename "$i"
-	elif [[ $verb == grown && $form == lines && ${keep[$i.arrival]} != offset ]]; then
+	elif (($2 == 0)) && ! is_array "${path[i]}" && [[ ${keep[$i.arrival]} != offset ]]; then
 		log info "source \"${source[i]}\" has grown since it was read ($old to $new bytes): reading on"
 		input_begin "$i"
 	else
-		input_end "$i" $PERMANENT "source \"${source[i]}\" was read to its end, and its file has changed since ($old to $new bytes); --again reads it anew"
+		input_end "$i" $PERMANENT "source \"${source[i]}\" was read to its end, and $sizes; --again reads it anew"
 	fi
 }
 
+is_array() { [[ $(head -c 4096 -- "$1" | tr -d '\357\273\277 \t\r\n\0') == '['* ]]; }
+
 # input_begin INPUT: the copier, if it needs one, and the first round of each pipeline.
 input_begin() {
-	local i=$1 k pipelines least='' most=-1 delivered
+	local i=$1 k least='' most=-1 delivered
 	if [[ ${clash[i]} ]]; then
 		input_end "$i" $PERMANENT "source \"${source[i]}\" was begun with ${clash[i]}; leave that option away to finish it, or add --again to read it anew"
 		return
 	fi
-	input_pipelines "$i"
-	for k in "${pipelines[@]}"; do
+	for k in ${pipelines[i]}; do
 		delivered=${claim[$k.delivered]:--1}
 		[[ $least ]] && ((least <= delivered)) || least=$delivered
 		((${claim[$k.committed]:--1} <= most)) || most=${claim[$k.committed]}
@@ -210,7 +202,7 @@ input_begin() {
 		[[ ${kind[i]} == left ]] || copier_start "$i"
 		;;
 	esac
-	for k in "${pipelines[@]}"; do pipeline_start "$k"; done
+	for k in ${pipelines[i]}; do pipeline_start "$k"; done
 }
 
 # input_finish INPUT: all of its pipelines are done. Its copier may still read, as where --count is reached.
@@ -226,11 +218,10 @@ input_finish() {
 
 # input_close INPUT: its spool goes where all of it is delivered.
 input_close() {
-	local i=$1 k pipelines
+	local i=$1 k
 	unset "due[i$i.copier]" "due[i$i.hold]"
 	[[ ${spool[i]} ]] || return 0
-	input_pipelines "$i"
-	for k in "${pipelines[@]}"; do
+	for k in ${pipelines[i]}; do
 		if [[ ${claim[$k.done]-}${claim[$k.complete]-}${claim[$k.broken]-} != *true* || ${claim[$k.committed]-} != "${claim[$k.delivered]-}" ]]; then
 			[[ ${kind[i]} == follow ]] || log info "what was read of source \"${source[i]}\" and is not finished is kept; run takes it up"
 			return 0

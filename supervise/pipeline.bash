@@ -21,6 +21,7 @@ db_silent=''        # since when claims fail
 # pipeline_add INPUT SHARD
 pipeline_add() {
 	local k=${#owner[@]}
+	pipelines[$1]+="${pipelines[$1]+ }$k"
 	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' failing[k]='' cause[k]='' step[k]=0 heard[k]=''
 }
 

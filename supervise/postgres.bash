@@ -190,12 +190,7 @@ db_stop() {
 }
 
 gate_take() {
-	local status=0
-	home_make
-	exec {gate}>>"$run/db.gate" || fail $TEMPORARY "could not open \"$run/db.gate\""
-	flock -w 180 -E 75 "$gate" || status=$?
-	((status != 75)) || fail $TEMPORARY "another supervisor is starting or stopping the private Postgres for too long"
-	((status == 0)) || fail $TEMPORARY "could not lock \"$run/db.gate\": flock exited $status"
+	file_lock gate "$run/db.gate" 180 || fail $TEMPORARY "another supervisor is starting or stopping the private Postgres for too long"
 }
 
 gate_leave() {
@@ -232,9 +227,8 @@ db_release() {
 # of a postmaster that nobody reaps could not be watched as well.)
 db_watch() {
 	[[ $users ]] || return 0
-	live[s.watch]=''
-	keeper='' child s.watch "$db_bin/psql" -X -q -d "host=$socket port=5432 dbname=postgres user=acctflow application_name=supervisor" \
-		-c 'SELECT pg_sleep(3600)' </dev/null >/dev/null 2>&1 &
+	keeper='' child_start s.watch "$db_bin/psql" -X -q -d "host=$socket port=5432 dbname=postgres user=acctflow application_name=supervisor" \
+		-c 'SELECT pg_sleep(3600)' 2>/dev/null
 }
 
 # Starts it again, in a child, since pipelines are to be looked after too. Its repeated failures are logged once.

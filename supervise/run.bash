@@ -33,8 +33,7 @@ run_on() {
 statusd_start() {
 	[[ $statusd && ! $stopping ]] || return 0
 	rm -f -- "$run/statusd.url" || :
-	live[s.statusd]=''
-	child s.statusd "$statusd" </dev/null >/dev/null &
+	child_start s.statusd "$statusd"
 	due_in s.page 100
 }
 
@@ -119,7 +118,7 @@ member() {
 # What it came to, after a stop too: a record a source on standard output, all of its shards in one, and a sentence. Without
 # INPUT it is about all that is stored. --strict counts what any round rejected.
 summary_print() {
-	local i k only names=('') line value status read indexed rejected pending open='' rejects=0 reads=0 text='' pipelines seconds
+	local i k only names=('') line value status read indexed rejected pending open='' rejects=0 reads=0 text='' seconds
 	[[ ! $asked ]] || names=("${source[@]}")
 	[[ ${opt[format]-} != text && (${opt[format]-auto} == json || ! -t 1) ]] || text=true
 	for i in "${!names[@]}"; do
@@ -130,8 +129,7 @@ summary_print() {
 			member read && read=$value && member indexed && indexed=$value && member rejected && rejected=$value pending=0
 			rejects=$((rejects + rejected)) reads=$((reads + read))
 			[[ $asked ]] || continue
-			input_pipelines "$i"
-			for k in "${pipelines[@]}"; do pending=$((pending + ${claim[$k.pending]:-0})); done
+			for k in ${pipelines[i]}; do pending=$((pending + ${claim[$k.pending]:-0})); done
 			seconds_since "$run_began"
 			log info "source \"${names[i]}\": read $read, indexed $indexed, rejected $rejected, pending $pending; it took $seconds s"
 			member complete

@@ -94,15 +94,22 @@ home_make() {
 
 # --- one run a state folder
 
+# file_lock NAME FILE SECONDS: locks it by a descriptor that is then in that variable. Fails where another keeps the lock.
+file_lock() {
+	local status=0 descriptor
+	home_make
+	exec {descriptor}>>"$2" || fail $TEMPORARY "could not open \"$2\""
+	flock -w "$3" -E 75 "$descriptor" || status=$?
+	((status == 0 || status == 75)) || fail $TEMPORARY "could not lock \"$2\": flock exited $status"
+	printf -v "$1" %d "$descriptor"
+	((status == 0))
+}
+
 # Takes the supervisor's lock, held by a descriptor for as long as we live. `stop` and `health` look at it by taking it, so
 # there is a moment's patience.
 lock_take() {
-	local lock status=0
-	home_make
-	exec {lock}<>"$run/lock" || fail $TEMPORARY "could not open \"$run/lock\""
-	flock -w 1 -E 75 "$lock" || status=$?
-	((status != 75)) || fail $PERMANENT "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid $(lock_holder); wait for its end, or set ACCTFLOW_HOME to another folder"
-	((status == 0)) || fail $TEMPORARY "could not lock \"$run/lock\": flock exited $status"
+	local lock
+	file_lock lock "$run/lock" 1 || fail $PERMANENT "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid $(lock_holder); wait for its end, or set ACCTFLOW_HOME to another folder"
 	locked=true
 	state_write '>>' "$run/lock" "$$"
 }

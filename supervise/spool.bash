@@ -53,15 +53,15 @@ spools_left() {
 copier_start() {
 	local i=$1 args=(--copy-to "${spool[$1]}")
 	[[ -s ${spool[i]}/index ]] || args+=(--copy-from "${origin[i]}")
-	live[i$i.copier]=''
 	if [[ ${kind[i]} == follow ]]; then
-		child "i$i.copier" "$reader" "${args[@]}" --follow -- "${path[i]}" </dev/null >/dev/null &
+		child_start "i$i.copier" "$reader" "${args[@]}" --follow -- "${path[i]}"
 	elif [[ ${from[i]} ]]; then
+		live[i$i.copier]=''
 		child "i$i.copier" "$reader" "${args[@]}" - <&"${from[i]}" >/dev/null &
 	else
 		# A named pipe waits for its writer, so it is the child that opens it.
 		# shellcheck disable=SC2016 # for the shell behind -c
-		child "i$i.copier" sh -c 'exec "$@" <"$0"' "${path[i]}" "$reader" "${args[@]}" - </dev/null >/dev/null &
+		child_start "i$i.copier" sh -c 'exec "$@" <"$0"' "${path[i]}" "$reader" "${args[@]}" -
 		due_in "i$i.hold" 100
 	fi
 }
@@ -85,7 +85,7 @@ copier_due() {
 
 # copier_ended INPUT STATUS: it has copied all, or gives up, or is started again and goes on.
 copier_ended() {
-	local i=$1 k pipelines delay how
+	local i=$1 k delay how
 	ended_how "$2"
 	if input_ripe "$i"; then
 		input_close "$i"
@@ -97,8 +97,7 @@ copier_ended() {
 		log warn "the copier[$last_pid] of source \"${source[i]}\" $how; starting again in $delay ms"
 	else
 		log warn "the copier[$last_pid] of source \"${source[i]}\" $how"
-		input_pipelines "$i"
-		for k in "${pipelines[@]}"; do
+		for k in ${pipelines[i]}; do
 			result[k]=$PERMANENT
 			pipeline_stop "$k"
 		done
@@ -123,9 +122,8 @@ trim_ended() {
 # spool_trim INPUT LINE: makes a hole of what stands before the last index entry that is delivered up to. Not at the end,
 # when some shards are complete and the answer is about the others.
 spool_trim() {
-	local i=$1 k pipelines byte
-	input_pipelines "$i"
-	for k in "${pipelines[@]}"; do [[ -v live[$k.reader] ]] || return 0; done
+	local i=$1 k byte
+	for k in ${pipelines[i]}; do [[ -v live[$k.reader] ]] || return 0; done
 	[[ $2 =~ \"delivered\":([0-9]+),\"complete\":false ]] || return 0
 	byte=$(awk -v next_record=$((BASH_REMATCH[1] + 1)) '$1 > next_record { exit } { byte = $2 } END { print byte + 0 }' "${spool[i]}/index" 2>/dev/null) || return 0
 	((byte > trimmed[i])) || return 0

@@ -57,10 +57,7 @@ case $* in
 	: >"$2/end"
 	exit
 	;;
---compare*)
-	cat "$state/compared"
-	exit
-	;;
+"-n 0 "*) exit "$(cat "$state/compared")" ;;
 esac
 echo "$*" >>"$state/reader.args"
 env | grep ^ACCTFLOW_ANCHOR >>"$state/anchors"

@@ -363,7 +363,7 @@ metrics_equal_sql() {
 	update c 1 2000 >&"$hold"
 	retry 200 metric_is pending_callbacks 1
 	local pid
-	for pid in $chain; do kill -KILL "$pid"; done
+	for pid in $chain; do kill -KILL "$pid" || :; done
 	chain=''
 	retry 300 is 503 /readyz
 	[[ $page == 'no run is on, and '*' overdue'* ]]

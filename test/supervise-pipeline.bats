@@ -126,7 +126,9 @@ END
 	slow_reader
 	start --source s "$input"
 	retry 300 began 1
-	kill -KILL "$(ps -o ppid= -p "$(awk '$1 == "reader" { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids")")"
+	noted() { pid=$(awk '$1 == "reader" { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids") && [[ $pid ]]; }
+	retry 300 noted
+	kill -KILL "$(ps -o ppid= -p "$pid")"
 	retry 300 began 2
 	kill -TERM "$started"
 	finished 0

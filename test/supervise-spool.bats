@@ -117,22 +117,27 @@ claims() {
 @test "a file that was read before: the same, grown, changed" {
 	claims committed=9 delivered=9 complete=true fingerprint=100:ab arrival=gap
 	: >"$fakes/done"
-	echo 'same 100 100 lines' >"$fakes/compared"
+	echo 0 >"$fakes/compared"
+	head -c 100 /dev/zero | tr '\0' x >in
 	ok "$supervisor" run --source s in
 	err_has 'source "s" was read to its end and nothing is pending; --again reads it anew'
 	[[ ! -e $fakes/reader.args ]]
-	echo 'grown 100 130 lines' >"$fakes/compared"
+	head -c 130 /dev/zero | tr '\0' x >in
 	ok "$supervisor" run --source s in
 	err_has 'source "s" has grown since it was read (100 to 130 bytes): reading on'
 	[[ $(<"$fakes/reader.args") == *'--from 10 '*'--fingerprint 100:ab '* ]]
-	for how in 'changed 100 80 lines' 'grown 100 130 array'; do
-		echo "$how" >"$fakes/compared"
-		fails 100 "$supervisor" run --source s in
+	printf '\xef\xbb\xbf \n[%200s' x >array
+	for how in '100 in' '0 array'; do
+		echo "${how% *}" >"$fakes/compared"
+		fails 100 "$supervisor" run --source s "${how#* }"
 		err_has 'its file has changed since (100 to '
 		err_has '--again reads it anew'
 	done
+	echo 111 >"$fakes/compared"
+	fails 111 "$supervisor" run --source s in
+	err_has 'in" again: reader exited 111'
 	claims committed=9 delivered=9 complete=true fingerprint=100:ab arrival=offset
-	echo 'grown 100 130 lines' >"$fakes/compared"
+	echo 0 >"$fakes/compared"
 	fails 100 "$supervisor" run --source s in
 }
 
@@ -140,7 +145,8 @@ claims() {
 	claims committed=1 delivered=1 complete=false broken=true fingerprint=100:ab
 	: >"$fakes/done"
 	sed -i 's|\[\[ ! -e $state/done \]\] .*|case $* in *"#2"*) [[ ! -e $state/reader.args ]] \|\| echo done=true ;; esac|; s|cat "$state/claim.more".*|[[ $* == *"#2"* ]] \|\| cat "$state/claim.more"|' "$fakes/writer"
-	echo 'changed 100 101 array' >"$fakes/compared"
+	echo 100 >"$fakes/compared"
+	printf '[%100s' x >in
 	ok "$supervisor" run --source s in
 	err_has 'source "s" broke off, and its file has changed since (100 to 101 bytes): it is read anew as "s#2"'
 	[[ $(<"$fakes/reader.args") == '--source s#2 '* ]]

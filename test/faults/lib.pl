@@ -159,11 +159,11 @@ sub role {
 	my $role = $1;
 	my %option;
 	for my $i (1 .. $#argv) {
-		$option{$1} = $2 // $argv[$i + 1] if $argv[$i] =~ /^--(source|shard|copy-to|compare)(?:=(.*))?$/s;
+		$option{$1} = $2 // $argv[$i + 1] if $argv[$i] =~ /^--(source|shard|copy-to)(?:=(.*))?$/s;
 		$role = $argv[$i] if $role eq 'writer' && $argv[$i] =~ /^(ack|claim|pending|status|sources|richest)$/;
 	}
 	return ('copier', '') if defined $option{'copy-to'};
-	return ('compare', '') if defined $option{compare};
+	return ('compare', '') if grep { $_ eq '-n' } @argv; # only checks a file
 	return ($role, "$option{source} " . ($option{shard} // '0/1')) if defined $option{source};
 	# timerd knows of no source; its folder does.
 	my ($folder) = slurp("/proc/$pid/environ") =~ /(?:^|\0)ACCTFLOW_METRICS=([^\0]+)/;

@@ -13,6 +13,15 @@
 
 static const char ended[] = "end\n", empty[] = "empty\n";
 
+static void
+splitter_free(struct split *s)
+{
+	record_free(&s->record);
+	buf_free(&s->reason);
+	buf_free(&s->error);
+	lines_free(&s->in);
+}
+
 /* Writes down all that comes out. `reload`: goes on in a new splitter behind every so many records; 0 for never. */
 static void
 transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts, unsigned reload)
@@ -59,8 +68,8 @@ transcribe(struct buf *out, struct slice stream, bool lines_only, uint64_t cuts,
 		buf_text(out, status == SPLIT_END ? ended : empty);
 	}
 	check(split_next(&s) == status);
-	split_free(&s);
-	split_free(&other);
+	splitter_free(&s);
+	splitter_free(&other);
 }
 
 /* Takes "LINE TOTAL SHOWN …\n=RAW\n" off the front of what was written down. Returns false where there is no more

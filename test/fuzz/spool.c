@@ -55,7 +55,7 @@ go_on(void)
 		if (status == SPLIT_RECORD) {
 			split_line(&split);
 		} else if (more == 0) {
-			split_end(&split);
+			split_end(&split, true);
 		} else {
 			split.in.most = (size_t)more;
 			ssize_t n = split_read(&split);
@@ -86,8 +86,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		go_on();
 	}
 	fuzz_catches = false;
-	split_free(&split);
-	split = (struct split){0};
-	spool_close(&spool);
+	close(spool.folder);
+	close(spool.data);
+	close(spool.index);
+	close(spool.inotify);
+	close(spool.place);
+	buf_free(&spool.text);
 	return 0;
 }
