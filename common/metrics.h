@@ -14,13 +14,11 @@ enum metrics_value {
 	METRIC_BATCHES,	  /* writer: batches committed; ack: times it recorded */
 	METRIC_RETRIES,	  /* writer, ack: database work that was tried again */
 	METRIC_FIRED,	  /* timerd: emitted as fired, repeats after a crash included */
-	METRIC_CANCELLED, /* timerd: emitted as cancelled, likewise */
 	METRIC_COMMITTED, /* writer: offset behind the last one committed, set after each commit */
 	METRIC_GAUGES,
 	METRIC_EMITTED = METRIC_GAUGES, /* reader: offset behind the last record emitted, or to begin at */
 	METRIC_BYTES,			/* reader: bytes read of its input */
 	METRIC_SIZE,			/* reader: bytes that there are; 0 if unknown, as for a pipe */
-	METRIC_PENDING,			/* timerd: callbacks */
 	METRIC_NEXT_DUE,		/* timerd: when the first is due, in microseconds since 1970; 0: none */
 	METRIC_RETRYING,		/* writer, ack: since when retries go on without a batch; 0: none, kept here */
 	METRIC_COUNT

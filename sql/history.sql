@@ -1,6 +1,6 @@
 -- All that is known of an account, oldest version first; `changed` names the members of `data` that differ from the
 -- version it superseded.
-SELECT u.id, u.version, nullif(u.deleted, false) AS deleted, u.account_type AS "accountType", u.tokens,
+SELECT u.id, u.version, u.deleted, u.account_type AS "accountType", u.tokens,
        u.callback_time_ms AS "callbackTimeMs", u.data,
        to_char(u.ingested_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "ingestedAt",
        to_char(c.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "dueAt",

@@ -18,7 +18,7 @@ WITH rows AS (
 SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.rejected,
        coalesce(r.fired, 0) AS fired, coalesce(r.failed, 0) AS failed, coalesce(r.cancelled, 0) AS cancelled,
        coalesce(r.pending, 0) AS pending, s.without_callback AS "withoutCallback",
-       s.committed_offset AS committed, s.delivered_offset AS delivered, s.complete, nullif(s.broken, false) AS broken,
+       s.committed_offset AS committed, s.delivered_offset AS delivered, s.complete, s.broken,
        s.read = s.indexed + s.stale + s.duplicate + s.conflict + s.rejected
        AND (s.indexed, s.stale, s.without_callback)
            = (coalesce(r.indexed, 0), coalesce(r.stale, 0), coalesce(r.without_callback, 0))

@@ -485,9 +485,9 @@ t                  1        2  c   null'
 		{"id":"b","accountType":"t","tokens":1,"callbackTimeMs":2,"version":1,"source":"s","offset":3,"arriveMs":4}
 	END
 	writer --clock virtual <in >/dev/null
-	same "$(writer history a)" '{"id":"a","version":1,"deleted":null,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"y":2},"ingestedAt":"2000-01-01T00:00:00.001000Z","dueAt":"2000-01-01T00:00:00.003000Z","state":"cancelled","settledAt":"2000-01-01T00:00:00.002000Z","changed":null,"source":"s","offset":0}
-{"id":"a","version":3,"deleted":null,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":[],"ingestedAt":"2000-01-01T00:00:00.003000Z","dueAt":null,"state":"stale","settledAt":null,"changed":null,"source":"s","offset":2}
-{"id":"a","version":4,"deleted":null,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","dueAt":"2000-01-01T00:00:00.004000Z","state":"pending","settledAt":null,"changed":["y", "z"],"source":"s","offset":1}'
+	same "$(writer history a)" '{"id":"a","version":1,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"y":2},"ingestedAt":"2000-01-01T00:00:00.001000Z","dueAt":"2000-01-01T00:00:00.003000Z","state":"cancelled","settledAt":"2000-01-01T00:00:00.002000Z","changed":null,"source":"s","offset":0}
+{"id":"a","version":3,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":[],"ingestedAt":"2000-01-01T00:00:00.003000Z","dueAt":null,"state":"stale","settledAt":null,"changed":null,"source":"s","offset":2}
+{"id":"a","version":4,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","dueAt":"2000-01-01T00:00:00.004000Z","state":"pending","settledAt":null,"changed":["y", "z"],"source":"s","offset":1}'
 	fails 1 writer history $'no\nbody'
 	same "$output" ''
 	err_has ' error writer['
@@ -504,8 +504,8 @@ t                  1        2  c   null'
 		placed t 0 c 1 '"arriveMs":1'
 		update d 1 '"arriveMs":10'
 	} | writer --clock virtual >/dev/null
-	same "$(writer status)" '{"source":"s","shard":"0/1","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":1,"pending":2,"withoutCallback":0,"committed":2,"delivered":null,"complete":false,"broken":null,"consistent":true}
-{"source":"t","shard":"0/1","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":0,"pending":1,"withoutCallback":0,"committed":0,"delivered":null,"complete":false,"broken":null,"consistent":true}'
+	same "$(writer status)" '{"source":"s","shard":"0/1","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":1,"pending":2,"withoutCallback":0,"committed":2,"delivered":null,"complete":false,"broken":false,"consistent":true}
+{"source":"t","shard":"0/1","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":0,"pending":1,"withoutCallback":0,"committed":0,"delivered":null,"complete":false,"broken":false,"consistent":true}'
 	same "$(writer status -S t | members source)" 't '
 	same "$(writer pending | members event source id version dueAt)" 'pending t c 1 2000-01-01T00:00:00.003000Z 
 pending s b 1 2000-01-01T00:00:00.007000Z 
@@ -528,8 +528,8 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 	done
 	held 'LOCK TABLE acctflow.latest, acctflow.history, acctflow.outcomes, acctflow.rejects IN ACCESS EXCLUSIVE MODE'
 	ok timeout 60 writer sources
-	same "$output" '{"source":"s","shards":1,"read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":null}
-{"source":"t","shards":1,"read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":null}'
+	same "$output" '{"source":"s","shards":1,"read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}
+{"source":"t","shards":1,"read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}'
 	ok timeout 60 writer sources --source t --format text
 	same "${lines[2]%% *}" t
 	same "${#lines[@]}" 3

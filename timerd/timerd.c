@@ -82,7 +82,6 @@ emit_cancelled(struct timerd *t, struct timer *r, int64_t superseded_by, bool re
 	event_cancelled(&t->line, &c, superseded_by, t->virtual_clock ? t->now : clock_now(), replayed);
 	emit(t, slice_buf(&t->line));
 	t->n.cancelled++;
-	metrics_add(METRIC_CANCELLED, 1);
 	free(r);
 }
 
@@ -326,7 +325,6 @@ run(struct timerd *t)
 		more = !held && !fire(t, now, OUTPUT_FULL + 4 * got);
 		flush(t);
 		int64_t next = timers_next(t->timers);
-		metrics_set(METRIC_PENDING, timers_count(t->timers));
 		metrics_set(METRIC_NEXT_DUE, t->virtual_clock || next == WHEEL_NEVER ? 0 : (uint64_t)next);
 	} while (!finished(t));
 }
