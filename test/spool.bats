@@ -146,7 +146,7 @@ copies() {
 				((status)) || break
 				same $status 137
 				# A torn line at the end of the index.
-				((RANDOM % 2)) || printf '%d 12' $RANDOM >>d/index
+				((RANDOM % 2)) || [[ ! -e d/index ]] || printf '%d 12' $RANDOM >>d/index
 			done
 			exec 6<&-
 			ended $consumer
