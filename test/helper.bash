@@ -20,6 +20,8 @@ root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 bin=$(cd "$root" && realpath -m "${BIN:-bin}")
 # shellcheck disable=SC2034 # for the tests
 supervisor=$root/supervisor
+# Debian's psql is a script that takes longer to start than psql itself.
+for psql in /usr/lib/postgresql/*/bin/psql; do [[ ! -x $psql ]] || PATH=${psql%/*}:$PATH; done
 export PATH=$bin:$PATH ACCTFLOW_BIN=$bin ACCTFLOW_HOME=$BATS_TEST_TMPDIR/var
 # The user's own settings are none of the tests' business: an empty configuration file, no PG* but what we set.
 export ACCTFLOW_CONFIG=/dev/null LC_ALL=C TZ=UTC

@@ -11,7 +11,7 @@ setup_suite() {
 	SUITE_PGHOST=$SUITE_HOME/postgres/socket
 	export SUITE_HOME SUITE_PGHOST
 	psql -X -q -h "$SUITE_PGHOST" -U acctflow -d postgres -c 'ALTER SYSTEM SET fsync = off' \
-		-c 'ALTER SYSTEM SET full_page_writes = off' -c 'ALTER SYSTEM SET log_min_messages = error' \
+		-c 'ALTER SYSTEM SET full_page_writes = off' -c 'ALTER SYSTEM SET log_min_messages = error' -c 'ALTER SYSTEM SET autovacuum = off' \
 		-c 'SELECT pg_reload_conf()' >/dev/null
 }
 

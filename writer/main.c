@@ -14,7 +14,7 @@
 #include <string.h>
 
 static struct writer_options options = {
-    .shard = {0, 1}, .batch = 30000, .deadline = 60, .home = "var", .epoch = OPTION_EPOCH_DEFAULT};
+    .shard = {0, 1}, .batch = 60000, .deadline = 60, .home = "var", .epoch = OPTION_EPOCH_DEFAULT};
 
 static int
 migrate_main(const struct writer_options *o)
@@ -91,7 +91,7 @@ static const struct option_spec specs[] = {
 	.given = &options.token_given, .verbs = BIT(RUN) | BIT(ACK) | BIT(PENDING),
 	.help = "the claim, as the verb claim printed it"},
     {.name = "batch", .letter = 'b', .type = OPTION_COUNT, .value = &options.batch, .argument = "N", .min = 1,
-	.max = 100000, .verbs = BIT(RUN), .help = "most records in a batch (default: 30000)"},
+	.max = 100000, .verbs = BIT(RUN), .help = "most records in a batch (default: 60000)"},
     {.name = "strict", .type = OPTION_FLAG, .value = &options.strict, .verbs = BIT(RUN),
 	.help = "exit 1 if anything was rejected"},
     {.name = "output-lock", .type = OPTION_TEXT, .value = &options.output_lock, .argument = "FILE", .verbs = BIT(ACK),
