@@ -42,13 +42,15 @@ void pg_ready(struct pg *pg);
 /* How a transaction begins whose statements wait for each other by locks, whatever the server's default is. */
 #define PG_BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-/* Fixes for the rest of a transaction the search_path, and that nothing is compiled first, which takes longer than it
- * saves. pg_queue sees to it by itself, pg_script does not. */
+/* Fixes for the rest of a transaction the search_path; that nothing is compiled first, which takes longer than it saves;
+ * and that plans do not depend on the parameters, as making such a plan begins with copies of arrays of a megabyte.
+ * pg_queue sees to it by itself, pg_script does not. */
 #define PG_PATH                                                                                                        \
-	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', true)"
+	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', true), " \
+	"pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)"
 
 /* Queues a statement for the next pg_start. The SQL text must live until then; the parameters are sent at once. A
- * transaction's first statement gets its search_path fixed and jit off, for the transaction. */
+ * transaction's first statement gets PG_PATH. */
 void pg_queue(struct pg *pg, const char *sql, const struct pg_param *params, size_t n);
 
 /* Starts what was queued as one pipeline. Once pg_step says PG_OK the results are there, in the order of queueing,
