@@ -2,11 +2,12 @@
  * reached their outcome and the offset up to which all was acknowledged. What was recorded was emitted; what was
  * emitted may not be recorded yet. An `indexed` counts as acknowledged once the next line is not the `cancelled`
  * that belongs to it, or a crash between the two would lose the second one. */
-#include "writer.h"
+#include "ack.h"
 
 #include "lines.h"
 #include "log.h"
 #include "metrics.h"
+#include "pg_connect.h"
 #include "source.h"
 #include "sql.h"
 #include "time.h"

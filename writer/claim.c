@@ -1,5 +1,5 @@
 /* The verbs claim and pending: a pipeline is taken over, and shown; what is pending of one is emitted. */
-#include "writer.h"
+#include "claim.h"
 
 #include "log.h"
 #include "replay.h"

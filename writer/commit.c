@@ -9,6 +9,7 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "pg_connect.h"
 #include "replay.h"
 #include "sql.h"
 #include "time.h"

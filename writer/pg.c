@@ -6,6 +6,7 @@
 #include "loop.h"
 #include "time.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 

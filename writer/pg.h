@@ -1,6 +1,6 @@
-/* The database connection: the only module that includes libpq. Nothing in it waits but the functions named as
- * blocking: whatever is started goes on by pg_step, which says what it waits for, so that a program has one poll.
- * Queries are queued and run as one pipeline. Nothing is prepared and no session state is kept, so that a
+/* The database connection: with pg_connect.c the only module that includes libpq. Nothing in it waits but the functions
+ * named as blocking: whatever is started goes on by pg_step, which says what it waits for, so that a program has one
+ * poll. Queries are queued and run as one pipeline. Nothing is prepared and no session state is kept, so that a
  * transaction-pooling proxy may stand in between. */
 #ifndef ACCTFLOW_PG_H
 #define ACCTFLOW_PG_H
@@ -24,13 +24,6 @@ struct pg_wait {
 
 struct pg;
 
-/* What all connections share: `conninfo` may be empty (libpq's defaults and PG*); `deadline_s` is how long an
- * unreachable database is tried, and how long a running statement may go without a word from the server (0: tried once,
- * and a minute). `patient`: a Unix socket that is not there yet is waited for too. A conninfo with a password in it is
- * refused (exit 100). */
-void pg_configure(const char *conninfo, const char *passfile, uint64_t deadline_s, bool patient);
-int64_t pg_deadline(void); /* in microseconds */
-
 /* Makes a connection object; nothing is connected yet. `application` is kept by pointer. */
 struct pg *pg_new(const char *application);
 void pg_free(struct pg *pg);
@@ -42,11 +35,12 @@ void pg_ready(struct pg *pg);
 /* How a transaction begins whose statements wait for each other by locks, whatever the server's default is. */
 #define PG_BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-/* Fixes for the rest of a transaction the search_path; that nothing is compiled first, which takes longer than it saves;
- * and that plans do not depend on the parameters, as making such a plan begins with copies of arrays of a megabyte.
- * pg_queue sees to it by itself, pg_script does not. */
+/* Fixes for the rest of a transaction the search_path; that nothing is compiled first, which takes longer than it
+ * saves; and that plans do not depend on the parameters, as making such a plan begins with copies of arrays of a
+ * megabyte. pg_queue sees to it by itself, pg_script does not. */
 #define PG_PATH                                                                                                        \
-	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', true), " \
+	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', "      \
+	"true), "                                                                                                      \
 	"pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)"
 
 /* Queues a statement for the next pg_start. The SQL text must live until then; the parameters are sent at once. A

@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include "time.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>

@@ -1,11 +1,16 @@
 /* How a connection comes about: hosts one after the other, each with its own time, again and again with growing pauses
- * up to the deadline. Only pg.c includes this. */
+ * up to the deadline. */
 #ifndef ACCTFLOW_PG_CONNECT_H
 #define ACCTFLOW_PG_CONNECT_H
 
 #include "pg.h"
 
-#include <libpq-fe.h>
+/* What all connections share: `conninfo` may be empty (libpq's defaults and PG*); `deadline_s` is how long an
+ * unreachable database is tried, and how long a running statement may go without a word from the server (0: tried once,
+ * and a minute). `patient`: a Unix socket that is not there yet is waited for too. A conninfo with a password in it is
+ * refused (exit 100). */
+void pg_configure(const char *conninfo, const char *passfile, uint64_t deadline_s, bool patient);
+int64_t pg_deadline(void); /* in microseconds */
 
 struct pg_fault {
 	struct buf text; /* one line */
@@ -24,7 +29,7 @@ struct pg_dial {
 	bool before;	       /* there was a connection before */
 	bool absent;	       /* the last round found no Unix socket */
 	bool told;	       /* a failure was logged */
-	PGconn *conn;	       /* under way; NULL: a round is to begin. The caller takes it once it is made */
+	struct pg_conn *conn;  /* under way; NULL: a round is to begin. The caller takes it once it is made */
 	short events;	       /* what it waits for */
 	int host, hosts;       /* the one that is tried, of how many */
 	int64_t start, limit;  /* of all rounds */

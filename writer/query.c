@@ -1,11 +1,12 @@
 /* The verbs that only look: a query's rows as NDJSON, or as a table for people. None of them migrates. The exit code is
  * 1 where what was asked for is not there, or where counts do not add up. The only module that includes cJSON: it
  * builds and prints the objects; numbers and data go in as their text, so that nothing passes a double. */
-#include "writer.h"
+#include "query.h"
 
 #include "log.h"
 #include "sql.h"
 #include "table.h"
+#include "watch.h"
 
 #include <cjson/cJSON.h>
 #include <signal.h>

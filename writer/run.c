@@ -1,12 +1,13 @@
 /* The verb run. What came in while the last batch was being committed makes the next
  * one; where nothing came, an update that arrives alone is committed at once. Three
  * batches take turns: one is filled, one is committed, one is emitted. */
-#include "writer.h"
+#include "run.h"
 
 #include "batch_reader.h"
 #include "commit.h"
 #include "log.h"
 #include "metrics.h"
+#include "pg_connect.h"
 #include "replay.h"
 #include "sql.h"
 #include "time.h"

@@ -5,6 +5,7 @@
 #include "hash.h"
 #include "log.h"
 #include "loop.h"
+#include "pg_connect.h"
 #include "sql.h"
 #include "time.h"
 

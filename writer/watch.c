@@ -3,7 +3,7 @@
  * changes nothing there. A figure that costs a pass over a relation is asked for only when something has changed, and
  * so rarely that it takes a small share of the time: the least while pipelines work, more once they rest, when the
  * figures are to become exact. */
-#include "writer.h"
+#include "watch.h"
 
 #include "hash.h"
 #include "log.h"

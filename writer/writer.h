@@ -28,12 +28,4 @@ void writer_configure(const struct writer_options *o, uint64_t deadline);
  * only looks. Exits where that fails. */
 struct pg *writer_open(const struct writer_options *o, const char *application, bool migrates);
 
-/* The verbs: each returns the exit code. */
-int run_main(const struct writer_options *o);
-int ack_main(const struct writer_options *o);
-int claim_main(const struct writer_options *o);
-int pending_main(const struct writer_options *o);
-int query_main(const struct writer_options *o); /* those that only look */
-int watch_main(const struct writer_options *o); /* status --interval */
-
 #endif

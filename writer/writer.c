@@ -1,9 +1,13 @@
 /* writer: updates in, events out, each emitted only after its commit. The verbs beside
  * that look at what is stored, or keep the source's books. */
-#include "loop.h"
 #include "writer.h"
 
+#include "ack.h"
+#include "claim.h"
 #include "log.h"
+#include "pg_connect.h"
+#include "query.h"
+#include "run.h"
 #include "sandbox.h"
 #include "schema.h"
 #include "source.h"

@@ -1,0 +1,9 @@
+/* The verbs that only look. */
+#ifndef ACCTFLOW_QUERY_H
+#define ACCTFLOW_QUERY_H
+
+#include "writer.h"
+
+int query_main(const struct writer_options *o);
+
+#endif
