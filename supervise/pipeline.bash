@@ -73,13 +73,13 @@ claim_judge() {
 }
 
 # A claim that is not the first: whether the source is done, or another round is needed. Where each program says that it is
-# done, so it must be, or reader was asked to end.
+# done, so it must be.
 pipeline_claimed() {
 	local k=$1 now=${claim[$1.committed]-}/${claim[$1.delivered]-}/${claim[$1.pending]-} well=''
 	[[ ${verdict[k]} != ok && ${verdict[k]} != strict ]] || well=true
 	if [[ ${verdict[k]} == permanent ]]; then
 		pipeline_finish "$k" $PERMANENT
-	elif [[ $stopping ]] || { [[ $well ]] && { pipeline_over "$k" || [[ ${claim[$k.complete]-} != true ]]; }; }; then
+	elif [[ $stopping ]] || { [[ $well ]] && { pipeline_over "$k" || pipeline_partial "$k"; }; }; then
 		pipeline_finish "$k" 0
 	elif [[ $now == "${before[k]}" && $well ]]; then
 		if ((++idle[k] < 5)); then
@@ -99,6 +99,13 @@ pipeline_claimed() {
 pipeline_over() {
 	[[ ${claim[$1.done]-} != true ]] || return 0
 	nowait "${owner[$1]}" && [[ ${claim[$1.complete]-} == true && ${claim[$1.committed]-} == "${claim[$1.delivered]-}" ]]
+}
+
+# Whether its input need not be read to its end. Where it must be, and was, and the claim does not say so, the database has
+# gone back since.
+pipeline_partial() {
+	local i=${owner[$1]}
+	[[ ${claim[$1.complete]-} != true && (${count[i]} || ${kind[i]} == follow || ${kind[i]} == left) ]]
 }
 
 # pipeline_reads K: sets args, what reader is to read, and how.

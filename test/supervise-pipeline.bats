@@ -160,3 +160,14 @@ END
 	ok "$supervisor" run --source s "$input"
 	[[ ! -s $ACCTFLOW_HOME/run/restarts ]]
 }
+
+@test "a database that goes back behind the last round is read on; --count need not read all" {
+	fake_all
+	echo complete=false >"$fakes/claim.more"
+	sed -i 's|: >"$state/done"|(($(wc -l <"$state/reader.args") < 2)) \|\| &|' "$fakes/writer"
+	ok "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
+	same "$(wc -l <"$fakes/reader.args")" 2
+	rm "$fakes/reader.args" "$fakes/done"
+	ok "$supervisor" run --source s --count 1 "$BATS_TEST_TMPDIR/in"
+	same "$(wc -l <"$fakes/reader.args")" 1
+}
