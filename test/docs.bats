@@ -138,8 +138,8 @@ page_options() {
 @test "manual pages are clean by mandoc" {
 	command -v mandoc >/dev/null || skip 'mandoc is not there'
 	ok manuals
-	# shellcheck disable=SC2046 # paths of this tree, split by lines
-	ok mandoc -T lint -W warning $(manuals)
+	mapfile -t pages < <(manuals)
+	ok mandoc -T lint -W warning "${pages[@]}"
 }
 
 # Each sentence of the text on standard input that opens with one of two words; headings and cells of tables count.

@@ -68,6 +68,6 @@ browse() {
 	own_database
 	update ID1 1 1 >"$input"
 	live
-	PAGE_STOP="ACCTFLOW_HOME=$own/var $supervisor stop" PAGE_START="env -u ACCTFLOW_DB ACCTFLOW_HOME=$own/var $supervisor postgres" \
+	PAGE_STOP="ACCTFLOW_HOME=$own/var '$supervisor' stop" PAGE_START="env -u ACCTFLOW_DB ACCTFLOW_HOME=$own/var '$supervisor' postgres" \
 		PAGE_MORE="$(update after 1 1)" PAGE_INPUT=$input browse postgres
 }

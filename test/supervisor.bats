@@ -431,7 +431,7 @@ END
 	base=${ACCTFLOW_HOME%/var}
 	mkdir -p "$base/tree/bin" "$base/tree/data"
 	cp -r "$supervisor" "$root/supervise" "$base/tree/"
-	cp "$bin"/{reader,writer,timerd} "$base/tree/bin/"
+	cp "$bin"/{reader,writer,timerd,statusd} "$base/tree/bin/"
 	cp "$sample" "$base/tree/data/"
 	chown -R nobody "$base/tree"
 	as=(runuser -u nobody -- env -u ACCTFLOW_BIN -u ACCTFLOW_CONFIG "ACCTFLOW_HOME=$base/tree/var")
@@ -442,7 +442,7 @@ END
 	ACCTFLOW_HOME=$base/tree/var ok "$supervisor" status
 	has '"read":124'
 	mkdir -m 700 "$base/closed"
-	fails 100 runuser -u nobody -- env "ACCTFLOW_HOME=$base/closed/var" "$base/tree/supervisor" status
+	fails 100 runuser -u nobody -- env -u ACCTFLOW_BIN "ACCTFLOW_HOME=$base/closed/var" "$base/tree/supervisor" status
 	err_has 'could not write the state folder'
 	err_has 'as user nobody; set ACCTFLOW_HOME'
 	rm -rf "$base"
@@ -579,11 +579,11 @@ END
 	rm "$BATS_TEST_TMPDIR/bin/writer"
 	cat >"$BATS_TEST_TMPDIR/bin/writer" <<-END
 		#!/usr/bin/env bash
-		if [[ "\$*" == 'pending --pipelines' && ! -e $BATS_TEST_TMPDIR/killed ]]; then
-			: >$BATS_TEST_TMPDIR/killed
+		if [[ "\$*" == 'pending --pipelines' && ! -e "$BATS_TEST_TMPDIR/killed" ]]; then
+			: >"$BATS_TEST_TMPDIR/killed"
 			kill -KILL "\$(head -n 1 "\$ACCTFLOW_HOME/postgres/postmaster.pid")"
 		fi
-		exec $bin/writer "\$@"
+		exec "$bin/writer" "\$@"
 	END
 	chmod +x "$BATS_TEST_TMPDIR/bin/writer"
 	ACCTFLOW_BIN=$BATS_TEST_TMPDIR/bin ok timeout -s KILL 300 "$supervisor" run
