@@ -121,7 +121,7 @@ text_is_one_of(const char *text, const char *a, const char *b, const char *c)
 	return strcasecmp(text, a) == 0 || strcasecmp(text, b) == 0 || strcmp(text, c) == 0;
 }
 
-/* Sets one value from text. `where` says in the message who gave it; `here`: the command line. */
+/* Sets one value from text, which must stay. `where` says in the message who gave it; `here`: the command line. */
 static void
 spec_set(const struct option_spec *spec, const char *text, const char *where, bool here)
 {
@@ -135,7 +135,7 @@ spec_set(const struct option_spec *spec, const char *text, const char *where, bo
 			die_usage("%s: expected true or false, not \"%s\"", where, text);
 		break;
 	case OPTION_TEXT:
-		*(const char **)spec->value = here ? text : mem_string(slice_of(text));
+		*(const char **)spec->value = text;
 		break;
 	case OPTION_COUNT:
 		if (json_integer(slice_of(text), spec->max, &v) != 0 || v < spec->min)
@@ -217,7 +217,7 @@ config_set(void *context, const char *section, const char *key, const char *valu
 		return 0;
 	const struct option_spec *spec = spec_find(r, slice_of(name), top ? BY_TOP_LEVEL : BY_SECTION);
 	if (spec)
-		spec_set(spec, value, where, false);
+		spec_set(spec, spec->type == OPTION_TEXT ? mem_string(slice_of(value)) : value, where, false);
 	else if (top && spec_find(r, slice_of(name), BY_SECTION) && !listed(shared_keys, name))
 		die_usage("%s line %d: \"%s\" belongs in the section \"%s\"", config_path, line, key, r->program->name);
 	else if (!top || !listed(shared_keys, name))
