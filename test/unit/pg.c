@@ -1,10 +1,10 @@
 // with: writer/pg.c writer/pg_connect.c writer/pg_param.c
 /* The connection against a real Postgres, which PGHOST and the like name: test/pg.bats runs it with one of its own. */
-#include "writer/pg_connect.h"
 #include "log.h"
 #include "loop.h"
 #include "tap.h"
 #include "time.h"
+#include "writer/pg_connect.h"
 
 #include <stdlib.h>
 
