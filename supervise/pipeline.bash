@@ -12,6 +12,7 @@ chain=()            # the names of the programs that were started, head first
 before=() idle=()   # where it stood at the last claim; rounds since then that ended well and brought nothing
 began=()            # when the round began, in s
 verdict=()          # of the round: ok, strict, temporary, permanent; none before the first
+closed=()           # whether the round has ended from its tail on: nobody reads the output
 failing=() cause=() # the child that ended badly first; "STATUS NAME words"
 heard=()            # the program that was asked to stop last: the head, or timerd
 step=()             # how it is forced to end: 1 all were asked to, 2 killed
@@ -22,7 +23,7 @@ db_silent=''        # since when claims fail
 pipeline_add() {
 	local k=${#owner[@]}
 	pipelines[$1]+="${pipelines[$1]+ }$k"
-	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' failing[k]='' cause[k]='' step[k]=0 heard[k]=''
+	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' closed[k]='' failing[k]='' cause[k]='' step[k]=0 heard[k]=''
 }
 
 # round_begin K STATE NAME...: the names of the programs that are started next.
@@ -104,8 +105,8 @@ pipeline_over() {
 # Whether its input need not be read to its end. Where it must be, and was, and the claim does not say so, the database has
 # gone back since.
 pipeline_partial() {
-	local i=${owner[$1]}
-	[[ ${claim[$1.complete]-} != true && (${count[i]} || ${kind[i]} == follow || ${kind[i]} == left) ]]
+	local k=$1 i=${owner[$1]}
+	[[ ${claim[$k.complete]-} != true && (${count[i]}${closed[k]} || ${kind[i]} == follow || ${kind[i]} == left) ]]
 }
 
 # pipeline_reads K: sets args, what reader is to read, and how.
@@ -138,7 +139,7 @@ pipeline_start() {
 	for name in clock epoch; do
 		[[ -z ${keep[$i.$name]-} ]] || clock+=("--$name" "${keep[$i.$name]}")
 	done
-	began[k]=$SECONDS verdict[k]=ok
+	began[k]=$SECONDS verdict[k]=ok closed[k]=''
 	[[ -d $run/pipelines/$k ]] || mkdir -p -- "$run/pipelines/$k" 2>/dev/null || :
 	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
 	export ACCTFLOW_METRICS=$run/pipelines/$k
@@ -196,6 +197,8 @@ pipeline_ended() {
 	*) pipeline_failed "$@" ;;
 	esac
 	if ! pipeline_first "$k"; then
+		# It has ended from its tail on, as when nobody reads the output.
+		[[ ! -v due[$k] || ${failing[k]} ]] || closed[k]=true
 		unset "due[$k]"
 		round_judge "$k"
 	elif [[ ${failing[k]} || $stopping ]]; then
