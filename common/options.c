@@ -121,7 +121,8 @@ text_is_one_of(const char *text, const char *a, const char *b, const char *c)
 	return strcasecmp(text, a) == 0 || strcasecmp(text, b) == 0 || strcmp(text, c) == 0;
 }
 
-/* Sets one value from text, which must stay. `where` says in the message who gave it; `here`: the command line. */
+/* Sets one value from text, which must outlive it where it is a text. `where` says in the message who gave it; `here`:
+ * the command line. */
 static void
 spec_set(const struct option_spec *spec, const char *text, const char *where, bool here)
 {

@@ -143,6 +143,14 @@ find(const char *path, const struct file_mark *mark, uint64_t got)
 	return found;
 }
 
+/* The last part of the path. */
+static const char *
+own_name(const struct follow *f)
+{
+	const char *slash = strrchr(f->path, '/');
+	return slash ? slash + 1 : f->path;
+}
+
 static bool
 is_later(struct timespec a, struct timespec b)
 {
@@ -156,7 +164,7 @@ missed_look(const struct follow *f)
 {
 	struct stat own, there, st;
 	char *copy = mem_string(slice_of(f->path)), *folder = dirname(copy);
-	const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
+	const char *name = own_name(f);
 	DIR *all = opendir(folder);
 	look_at(f, f->fd, &own);
 	if (all && stat(f->path, &there) == 0 && there.st_ino != own.st_ino)
@@ -201,7 +209,7 @@ static void
 events_take(struct follow *f)
 {
 	_Alignas(struct inotify_event) char events[4096];
-	const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
+	const char *name = own_name(f);
 	ssize_t n;
 	while ((n = read(f->inotify, events, sizeof events)) > 0)
 		for (size_t at = 0; at < (size_t)n;) {

@@ -171,3 +171,13 @@ END
 	ok "$supervisor" run --source s --count 1 "$BATS_TEST_TMPDIR/in"
 	same "$(wc -l <"$fakes/reader.args")" 1
 }
+
+@test "an output that nobody reads ends the run, also where all programs have ended at once" {
+	fake_all
+	echo complete=false >"$fakes/claim.more"
+	# ack ends well; once its wrapper has reported that, so do the others.
+	sed -i 's|"$state/die" ack .*|echo $PPID >"$state/wrapper"; exit|' "$fakes/writer"
+	sed -i 's|"$state/die" reader .*|until [[ -s $state/wrapper ]] \&\& ! kill -0 "$(<"$state/wrapper")" 2>/dev/null; do sleep 0.01; done|' "$fakes/reader"
+	ok "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
+	same "$(wc -l <"$fakes/reader.args")" 1
+}
