@@ -173,6 +173,23 @@ end_of() {
 	done
 }
 
+@test "ack notices a database that lost what it recorded, and nothing else" {
+	placed s 0 a 1 | writer >events
+	feed ack
+	cat events >&5
+	echo '{"event":"fired","source":"s","offset":0,"id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >&5
+	recorded() { [[ $(sql 'SELECT count(*) FROM acctflow.outcomes') == "$1" ]]; }
+	retry 300 recorded 1
+	# As it was a moment before: the row of the version is there, the offset too.
+	sql "DELETE FROM acctflow.outcomes; UPDATE acctflow.deliveries SET updated_at = updated_at - interval '1 microsecond'"
+	echo '{"event":"fired","source":"s","offset":0,"id":"a","version":1,"firedAt":"2000-01-01T00:00:00Z"}' >&5
+	retry 300 gone "$pid"
+	exec 5>&-
+	ended 111
+	grep -q 'the database lost what was recorded of emitted events' err
+	recorded 0
+}
+
 @test "ack records neither offset nor outcome past what is committed, and a claim starts behind the lesser" {
 	for i in 0 1 2; do placed s $i "a$i" 1; done | writer >events
 	fired='{"event":"fired","source":"s","offset":2,"id":"a2","version":1,"firedAt":"2000-01-01T00:00:00Z"}'

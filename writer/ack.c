@@ -46,6 +46,7 @@ struct ack {
 	struct load loads[2], *next, *recording;
 	int64_t open;	      /* an `indexed` at that offset was passed on and is not acknowledged yet; -1: none */
 	int64_t acknowledged; /* up to there it is recorded; -1: nothing of this source yet */
+	int64_t recorded;     /* when it was last recorded, by the database's clock; -1: not yet */
 	int64_t begun;	      /* when recording began */
 	int64_t until;	      /* a pause; a load that is not due by itself waits for it */
 	unsigned tries, last_reads;
@@ -121,7 +122,7 @@ source_set(struct ack *a)
 		s->shard = SHARD_WHOLE;
 	s->name.len = 0;
 	buf_slice(&s->name, record_text(&a->record, M_SOURCE, &a->scratch));
-	s->token = a->acknowledged = -1;
+	s->token = a->acknowledged = a->recorded = -1;
 	log_source(buf_cstr(&s->name));
 }
 
@@ -221,12 +222,12 @@ record_start(struct ack *a)
 		token = pg_i64_param(a->source.token);
 		/* Outcomes alone are no more to be recorded than offsets, once the database has gone back. */
 		known = pg_offset_param(l->acknowledged < 0 ? a->acknowledged : l->acknowledged);
-		pg_queue(a->pg, sql_deliveries_advance, PG_PARAMS(pipeline, token, known));
+		pg_queue(a->pg, sql_deliveries_advance, PG_PARAMS(pipeline, token, known, pg_offset_param(a->recorded)));
 	}
 	if (o[0].count)
 		pg_queue(a->pg, sql_outcomes_insert,
 		    PG_PARAMS(pg_array_param(&o[0]), pg_array_param(&o[1]), pg_array_param(&o[2]),
-			pg_array_param(&o[3]), pipeline, token, known));
+			pg_array_param(&o[3]), pipeline, token));
 	pg_queue(a->pg, "COMMIT", NULL, 0);
 	pg_start(a->pg);
 }
@@ -260,6 +261,8 @@ record_done(struct ack *a)
 		return;
 	}
 	a->acknowledged = known;
+	if (a->source.token >= 0)
+		a->recorded = pg_i64(a->pg, 1, 0, 0);
 	metrics_add(METRIC_BATCHES, 1);
 	a->until = clock_now() + (a->recording->events < BUSY ? PAUSE_US : BUSY_PAUSE_US);
 	load_clear(a->recording);
@@ -366,6 +369,7 @@ ack_main(const struct writer_options *o)
 	    .source = {.token = -1, .shard = o->shard},
 	    .open = -1,
 	    .acknowledged = -1,
+	    .recorded = -1,
 	    .real_clock = true,
 	    .next = &a.loads[0]};
 	/* Fewer and larger reads under load; refused it stays as it is. */

@@ -178,6 +178,9 @@ source_lost(struct pg *pg, struct source *s, bool delivery, int64_t known, int *
 	*code = there && pg_i64(pg, 0, 0, delivery) > s->token ? EXIT_PERMANENT : EXIT_TEMPORARY;
 	if (*code == EXIT_PERMANENT)
 		log_error("another %s has taken the source over; this one stops", delivery ? "pipeline" : "writer");
+	else if (delivery && there && pg_i64(pg, 0, 0, 1) == s->token && known <= pg_i64(pg, 0, 0, 2))
+		log_error("the database lost what was recorded of emitted events (a failover, or a restored backup?); "
+			  "they are emitted again");
 	else if (known < 0)
 		log_error("the database has lost the claim of this source (a failover, or a restored backup?)");
 	else

@@ -37,7 +37,7 @@ enum pg_status source_begin(struct pg *pg, struct source *s, const struct record
 
 /* Looks why the pipeline was found not to be ours under s->token, of ack's side where `delivery`, and logs it. *code is
  * what to exit with: 100 where somebody took it over; else 111, as the database has gone back behind `known` (-1: to
- * before it was ours). */
+ * before it was ours), or behind what this ack recorded. */
 enum pg_status source_lost(struct pg *pg, struct source *s, bool delivery, int64_t known, int *code);
 
 /* Logs that the database does not have what this program knows to be committed, up to `known`. */
