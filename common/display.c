@@ -25,7 +25,7 @@ static const struct saying {
     {"", "1", M_COUNT, "{id} v{version} {accountType}, {tokens} tokens, callback after {callbackTimeMs} ms"},
     {"indexed", "32", M_INGESTED_AT,
 	"{id} v{version} {accountType}, {tokens} tokens, callback after {callbackTimeMs} ms"},
-    {"ignored", "2", M_INGESTED_AT, "{id} v{version} ({reason}, current is v{currentVersion})"},
+    {"ignored", "2", M_INGESTED_AT, "[id:{id} v{version} ]({reason}[currentVersion:, current is v{currentVersion}])"},
     {"rejected", "31", M_INGESTED_AT, "[line:line {line}: ]{reason}: {raw}"},
     {"cancelled", "33", M_CANCELLED_AT, "{id} v{version} (superseded by v{supersededBy})"},
     {"fired", "1;36", M_FIRED_AT,

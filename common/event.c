@@ -264,6 +264,29 @@ event_ignored(struct buf *b, struct slice source, int64_t offset, struct slice i
 }
 
 void
+event_skipped_begin(struct buf *b, struct slice source, int64_t offset)
+{
+	open_event(b, "ignored");
+	add_place(b, source, offset);
+}
+
+void
+event_skipped_end(struct buf *b, int64_t arrive_ms, bool replayed)
+{
+	buf_text(b, ",\"reason\":\"skipped\"");
+	if (arrive_ms >= 0)
+		add_number(b, ",\"arriveMs\":", arrive_ms);
+	close_event(b, replayed);
+}
+
+void
+event_skipped(struct buf *b, struct slice source, int64_t offset, int64_t arrive_ms, bool replayed)
+{
+	event_skipped_begin(b, source, offset);
+	event_skipped_end(b, arrive_ms, replayed);
+}
+
+void
 event_caughtup(struct buf *b, struct slice source)
 {
 	open_event(b, "caughtup");
@@ -324,8 +347,8 @@ event_summary(struct buf *b, const struct event_summary *e)
 		uint64_t value;
 	} all[] = {
 		{"indexed", e->indexed}, {"stale", e->stale}, {"duplicate", e->duplicate}, {"conflict", e->conflict},
-		{"rejected", e->rejected}, {"restored", e->restored}, {"fired", e->fired}, {"cancelled", e->cancelled},
-		{"pending", e->pending},
+		{"skipped", e->skipped}, {"rejected", e->rejected}, {"restored", e->restored}, {"fired", e->fired},
+		{"cancelled", e->cancelled}, {"pending", e->pending},
 	};
 	/* clang-format on */
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -54,6 +54,11 @@ void event_indexed(struct buf *b, const char *name, struct slice source, const s
 void event_ignored(struct buf *b, struct slice source, int64_t offset, struct slice id, int64_t version,
     const char *reason, int64_t current_version, int64_t ingested_at, bool replayed);
 
+/* A record that a map has nothing for. Also in steps, like an update: what a record says has no place in it. */
+void event_skipped_begin(struct buf *b, struct slice source, int64_t offset);
+void event_skipped_end(struct buf *b, int64_t arrive_ms, bool replayed);
+void event_skipped(struct buf *b, struct slice source, int64_t offset, int64_t arrive_ms, bool replayed);
+
 void event_caughtup(struct buf *b, struct slice source);
 
 /* A callback. Slices are JSON tokens. */
@@ -68,7 +73,7 @@ void event_cancelled(
 struct event_summary {
 	struct slice source; /* empty: left out, with the shard */
 	struct shard shard;
-	uint64_t indexed, stale, duplicate, conflict, rejected, restored, fired, cancelled, pending;
+	uint64_t indexed, stale, duplicate, conflict, skipped, rejected, restored, fired, cancelled, pending;
 };
 void event_summary(struct buf *b, const struct event_summary *e);
 

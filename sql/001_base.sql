@@ -80,6 +80,7 @@ CREATE TABLE acctflow.pipelines (
     stale            bigint NOT NULL DEFAULT 0,
     duplicate        bigint NOT NULL DEFAULT 0,
     conflict         bigint NOT NULL DEFAULT 0,
+    skipped          bigint NOT NULL DEFAULT 0,  -- a map has nothing for them
     rejected         bigint NOT NULL DEFAULT 0,
     without_callback bigint NOT NULL DEFAULT 0,  -- of those indexed
     ingested_at      timestamptz,                -- of the last record: times never go back along a source
@@ -139,8 +140,8 @@ LEFT JOIN acctflow.pipelines p ON p.pipeline = r.pipeline;
 
 CREATE VIEW acctflow.source_shards AS
 SELECT p.source AS name, p.shard, i.shards, p.pipeline, p.committed_offset, d.delivered_offset,
-       p.indexed + p.stale + p.duplicate + p.conflict + p.rejected AS read,
-       p.indexed, p.stale, p.duplicate, p.conflict, p.rejected, p.without_callback,
+       p.indexed + p.stale + p.duplicate + p.conflict + p.skipped + p.rejected AS read,
+       p.indexed, p.stale, p.duplicate, p.conflict, p.skipped, p.rejected, p.without_callback,
        greatest(p.updated_at, d.updated_at) AS updated_at, p.complete, p.broken, p.fingerprint
 FROM acctflow.pipelines p
 JOIN acctflow.inputs i ON i.name = p.source
@@ -149,9 +150,9 @@ JOIN acctflow.deliveries d ON d.pipeline = p.pipeline;
 -- Counts are sums. An offset is the least over the shards that are not complete, else the greatest; null where a shard
 -- that is not complete has none yet.
 CREATE VIEW acctflow.sources AS
-SELECT i.name, s.committed_offset, s.delivered_offset, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.rejected,
-       s.without_callback, s.updated_at, s.complete, s.broken, i.shards, i.seed, i.arrival, i.delay_ms, i.speed, i.clock,
-       s.fingerprint, i.started_at
+SELECT i.name, s.committed_offset, s.delivered_offset, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.skipped,
+       s.rejected, s.without_callback, s.updated_at, s.complete, s.broken, i.shards, i.seed, i.arrival, i.delay_ms, i.speed,
+       i.clock, s.fingerprint, i.started_at
 FROM acctflow.inputs i
 JOIN (SELECT name,
              CASE WHEN bool_and(complete) THEN max(committed_offset)
@@ -161,8 +162,8 @@ JOIN (SELECT name,
                   WHEN count(*) FILTER (WHERE NOT complete AND delivered_offset IS NULL) = 0
                   THEN min(delivered_offset) FILTER (WHERE NOT complete) END AS delivered_offset,
              sum(read)::bigint AS read, sum(indexed)::bigint AS indexed, sum(stale)::bigint AS stale,
-             sum(duplicate)::bigint AS duplicate, sum(conflict)::bigint AS conflict, sum(rejected)::bigint AS rejected,
-             sum(without_callback)::bigint AS without_callback, max(updated_at) AS updated_at,
+             sum(duplicate)::bigint AS duplicate, sum(conflict)::bigint AS conflict, sum(skipped)::bigint AS skipped,
+             sum(rejected)::bigint AS rejected, sum(without_callback)::bigint AS without_callback, max(updated_at) AS updated_at,
              bool_and(complete) AND count(*) = max(shards) AS complete, bool_or(broken) AS broken,
              min(fingerprint) AS fingerprint
       FROM acctflow.source_shards GROUP BY name) s ON s.name = i.name;

@@ -3,8 +3,9 @@
 UPDATE acctflow.pipelines p
 SET committed_offset = coalesce($2::bigint, p.committed_offset), ingested_at = coalesce($3::timestamptz, p.ingested_at),
     indexed = p.indexed + $4::bigint, stale = p.stale + $5::bigint, duplicate = p.duplicate + $6::bigint,
-    conflict = p.conflict + $7::bigint, rejected = p.rejected + $8::bigint, without_callback = p.without_callback + $9::bigint,
-    check_offset = coalesce($10::bigint, p.check_offset), check_hash = coalesce($11::bigint, p.check_hash),
-    xid = $12::xid8, owner_pid = me.pid, owner_start = me.backend_start, updated_at = now()
+    conflict = p.conflict + $7::bigint, skipped = p.skipped + $8::bigint, rejected = p.rejected + $9::bigint,
+    without_callback = p.without_callback + $10::bigint,
+    check_offset = coalesce($11::bigint, p.check_offset), check_hash = coalesce($12::bigint, p.check_hash),
+    xid = $13::xid8, owner_pid = me.pid, owner_start = me.backend_start, updated_at = now()
 FROM (SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) me
 WHERE p.pipeline = $1::integer

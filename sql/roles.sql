@@ -41,7 +41,7 @@ GRANT INSERT (id, version, callback_time_ms, ingested_at, source_offset, tokens,
 -- The books of a source: a row stays its shard's, and begins empty.
 GRANT INSERT (name, shards), UPDATE (seed, arrival, delay_ms, speed, clock, started_at) ON acctflow.inputs TO acctflow_writer;
 GRANT INSERT (source, shard),
-    UPDATE (token, owner_pid, owner_start, committed_offset, check_offset, check_hash, indexed, stale, duplicate, conflict, rejected,
-            without_callback, ingested_at, updated_at, xid, complete, broken, fingerprint)
+    UPDATE (token, owner_pid, owner_start, committed_offset, check_offset, check_hash, indexed, stale, duplicate, conflict, skipped,
+            rejected, without_callback, ingested_at, updated_at, xid, complete, broken, fingerprint)
     ON acctflow.pipelines TO acctflow_writer;
 GRANT INSERT (pipeline), UPDATE (token, owner_pid, owner_start, delivered_offset, updated_at) ON acctflow.deliveries TO acctflow_writer;

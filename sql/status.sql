@@ -15,11 +15,11 @@ WITH rows AS (
     SELECT pipeline, count(*) FILTER (WHERE kind = 'conflict') AS conflict, count(*) FILTER (WHERE kind <> 'conflict') AS rejected
     FROM acctflow.rejects GROUP BY pipeline
 )
-SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.rejected,
-       coalesce(r.fired, 0) AS fired, coalesce(r.failed, 0) AS failed, coalesce(r.cancelled, 0) AS cancelled,
+SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.skipped,
+       s.rejected, coalesce(r.fired, 0) AS fired, coalesce(r.failed, 0) AS failed, coalesce(r.cancelled, 0) AS cancelled,
        coalesce(r.pending, 0) AS pending, s.without_callback AS "withoutCallback",
        s.committed_offset AS committed, s.delivered_offset AS delivered, s.complete, s.broken,
-       s.read = s.indexed + s.stale + s.duplicate + s.conflict + s.rejected
+       s.read = s.indexed + s.stale + s.duplicate + s.conflict + s.skipped + s.rejected
        AND (s.indexed, s.stale, s.without_callback)
            = (coalesce(r.indexed, 0), coalesce(r.stale, 0), coalesce(r.without_callback, 0))
        AND s.indexed = coalesce(r.fired + r.failed + r.cancelled + r.pending, 0) + s.without_callback

@@ -1,16 +1,16 @@
 -- What statusd asks every other second: few columns of few rows, however large the history is. `sources` has an object for
 -- each shard; those that moved last.
 WITH newest AS (
-    SELECT name, shard || '/' || shards AS shard, read, indexed, stale, duplicate, conflict, rejected, committed_offset,
-           delivered_offset, complete, updated_at
+    SELECT name, shard || '/' || shards AS shard, read, indexed, stale, duplicate, conflict, skipped, rejected,
+           committed_offset, delivered_offset, complete, updated_at
     FROM acctflow.source_shards ORDER BY updated_at DESC LIMIT 40
 )
 SELECT coalesce(sum(s.read), 0)::bigint AS read, coalesce(sum(s.indexed), 0)::bigint AS indexed,
        coalesce(sum(s.stale), 0)::bigint AS stale, coalesce(sum(s.duplicate), 0)::bigint AS duplicate,
-       coalesce(sum(s.conflict), 0)::bigint AS conflict, coalesce(sum(s.rejected), 0)::bigint AS rejected,
-       extract(epoch FROM max(s.updated_at))::text AS changed,
+       coalesce(sum(s.conflict), 0)::bigint AS conflict, coalesce(sum(s.skipped), 0)::bigint AS skipped,
+       coalesce(sum(s.rejected), 0)::bigint AS rejected, extract(epoch FROM max(s.updated_at))::text AS changed,
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', n.name, 'shard', n.shard, 'read', n.read, 'indexed', n.indexed,
-                                  'stale', n.stale, 'duplicate', n.duplicate, 'conflict', n.conflict, 'rejected', n.rejected,
+                                  'stale', n.stale, 'duplicate', n.duplicate, 'conflict', n.conflict, 'skipped', n.skipped, 'rejected', n.rejected,
                                   'committedOffset', n.committed_offset, 'deliveredOffset', n.delivered_offset, 'complete', n.complete,
                                   'updatedAt', to_char(n.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
                                   ORDER BY n.updated_at DESC)

@@ -13,10 +13,10 @@
 
 enum { BLOCK_BYTES = 4 << 20, READ_BYTES = 64 << 10, PATIENCE_US = 4000000 };
 
-const char *const db_numbers[DB_NUMBERS] = {"read", "indexed", "stale", "duplicate", "conflict", "rejected", "fired",
-    "failed", "cancelled", "pending", "overdue", "schema", "schema.wanted", "rejected.id", "rejected.accountType",
-    "rejected.tokens", "rejected.callbackTimeMs", "rejected.version", "rejected.arriveMs", "rejected.json",
-    "rejected.refused", "rejected.other"};
+const char *const db_numbers[DB_NUMBERS] = {"read", "indexed", "stale", "duplicate", "conflict", "skipped", "rejected",
+    "fired", "failed", "cancelled", "pending", "overdue", "schema", "schema.wanted", "rejected.id",
+    "rejected.accountType", "rejected.tokens", "rejected.callbackTimeMs", "rejected.version", "rejected.arriveMs",
+    "rejected.json", "rejected.refused", "rejected.other"};
 const char *const db_texts[DB_TEXTS] = {"error", "sources", "pendingByDue", "richest", "rejects"};
 
 static _Noreturn void

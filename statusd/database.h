@@ -8,8 +8,8 @@
 /* The numbers and the JSON arrays that are known, by their names in writer's output. */
 /* clang-format off */
 enum db_number {
-	DB_READ, DB_INDEXED, DB_STALE, DB_DUPLICATE, DB_CONFLICT, DB_REJECTED, DB_FIRED, DB_FAILED, DB_CANCELLED, DB_PENDING,
-	DB_TOTALS, /* up to here totals that people see */
+	DB_READ, DB_INDEXED, DB_STALE, DB_DUPLICATE, DB_CONFLICT, DB_SKIPPED, DB_REJECTED, DB_FIRED, DB_FAILED, DB_CANCELLED,
+	DB_PENDING, DB_TOTALS, /* up to here totals that people see */
 	DB_OVERDUE = DB_TOTALS, DB_SCHEMA, DB_SCHEMA_WANTED,
 	DB_KINDS, DB_NUMBERS = DB_KINDS + 9 /* rejects, by what was wrong: "rejected.KIND" */
 };

@@ -150,9 +150,9 @@ const TABLES = {
 		none: 'None yet.',
 		columns: [foreign('Source', row => row.name), number('Read', row => row.read), number('Indexed', row => row.indexed),
 			number('Stale', row => row.stale), number('Duplicate', row => row.duplicate),
-			number('Conflict', row => row.conflict), number('Rejected', row => row.rejected),
-			number('Committed', row => row.committedOffset), number('Delivered', row => row.deliveredOffset),
-			time('Updated', row => row.updatedAt)],
+			number('Conflict', row => row.conflict), number('Skipped', row => row.skipped),
+			number('Rejected', row => row.rejected), number('Committed', row => row.committedOffset),
+			number('Delivered', row => row.deliveredOffset), time('Updated', row => row.updatedAt)],
 	},
 };
 
@@ -421,8 +421,8 @@ const DUE = {0: 'overdue', 1: 'within 1 s', 10: '1 to 10 s', 60: '10 to 60 s', 6
 
 // The last ones take longer to count and may be older, so no sum is promised.
 const TOTALS = [['read', 'Read'], ['indexed', '= indexed'], ['stale', '+ stale'], ['duplicate', '+ duplicate'],
-	['conflict', '+ conflict'], ['rejected', '+ rejected'], ['fired', 'Fired'], ['failed', 'Failed'],
-	['cancelled', 'Cancelled'], ['pending', 'Pending'], ['restarts', 'Restarts']];
+	['conflict', '+ conflict'], ['skipped', '+ skipped'], ['rejected', '+ rejected'], ['fired', 'Fired'],
+	['failed', 'Failed'], ['cancelled', 'Cancelled'], ['pending', 'Pending'], ['restarts', 'Restarts']];
 
 let last = null; // the last answer
 let paused = false;

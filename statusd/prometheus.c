@@ -77,9 +77,10 @@ prometheus_database(const int64_t *n, struct buf *b)
 		const char *name, *labels, *help; /* no help: of the same metric as the one before */
 	} counts[] = {{DB_READ, "read_total", "", "Records committed, of all sources."},
 	    {DB_INDEXED, "indexed_total", "", "Updates indexed."},
-	    {DB_STALE, "ignored_total", "{reason=\"stale\"}", "Updates that changed nothing, by reason."},
+	    {DB_STALE, "ignored_total", "{reason=\"stale\"}", "Records that changed nothing, by reason."},
 	    {DB_DUPLICATE, "ignored_total", "{reason=\"duplicate\"}", NULL},
 	    {DB_CONFLICT, "ignored_total", "{reason=\"conflict\"}", NULL},
+	    {DB_SKIPPED, "ignored_total", "{reason=\"skipped\"}", NULL},
 	    {DB_FIRED, "fired_total", "", "Callbacks recorded as fired."},
 	    {DB_FAILED, "failed_total", "", "Callbacks recorded as failed."},
 	    {DB_CANCELLED, "cancelled_total", "", "Callbacks cancelled by a newer version."}};

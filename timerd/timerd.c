@@ -140,6 +140,7 @@ on_ignored(struct timerd *t)
 	t->n.stale += record_is(&t->record, M_REASON, "stale");
 	t->n.duplicate += record_is(&t->record, M_REASON, "duplicate");
 	t->n.conflict += record_is(&t->record, M_REASON, "conflict");
+	t->n.skipped += record_is(&t->record, M_REASON, "skipped");
 }
 
 /* Another source follows: how the last one ended no longer matters. */

@@ -175,6 +175,12 @@ batch_add_reject(struct batch *b, const struct reject *j, int64_t offset)
 }
 
 struct item *
+batch_add_skipped(struct batch *b, int64_t offset)
+{
+	return item_add(b, ITEM_SKIPPED, offset);
+}
+
+struct item *
 batch_add_update(struct batch *b, const struct update *u)
 {
 	struct item *it = item_add(b, ITEM_UPDATE, u->source.n ? u->offset : -1);

@@ -9,6 +9,7 @@
 enum item_kind {
 	ITEM_UPDATE,
 	ITEM_REJECTED, /* by reader, by us, or by the server */
+	ITEM_SKIPPED,  /* a map has nothing for it: it only counts */
 	ITEM_BEGIN,
 	ITEM_END,
 	ITEM_PASS, /* any other event: passed on as it is */
@@ -86,11 +87,19 @@ void batch_source(struct batch *b, struct slice source);
 /* Appends an item. batch_fits was asked for twice the line's length. */
 struct item *batch_add_event(struct batch *b, enum item_kind kind, struct slice line);
 struct item *batch_add_reject(struct batch *b, const struct reject *j, int64_t offset);
+struct item *batch_add_skipped(struct batch *b, int64_t offset);
 struct item *batch_add_update(struct batch *b, const struct update *u);
 
 /* What was added. Slices live as long as the batch keeps its items. */
 struct update batch_update(const struct batch *b, const struct item *it);
 struct reject batch_reject(const struct batch *b, const struct item *it);
+
+/* Whether it stands for a record of the stream, and is not an event about the stream. */
+static inline bool
+item_is_record(const struct item *it)
+{
+	return it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED || it->kind == ITEM_SKIPPED;
+}
 
 static inline struct slice
 item_line(const struct batch *b, const struct item *it)

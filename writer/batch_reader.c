@@ -43,28 +43,42 @@ add_update(struct batch_reader *r, struct slice line, bool valid)
 	return valid ? batch_add_update(r->next, u) : add_rejected(r, line, line.n);
 }
 
+/* `placed`: it has a source and an offset. What was skipped without them counts nowhere. */
+static enum item_kind
+event_kind(const struct record *record, bool placed)
+{
+	bool skipped = record_is(record, M_EVENT, "ignored") && record_is(record, M_REASON, "skipped");
+	return record_is(record, M_EVENT, "rejected") ? ITEM_REJECTED
+	       : record_is(record, M_EVENT, "begin")  ? ITEM_BEGIN
+	       : record_is(record, M_EVENT, "end")    ? ITEM_END
+	       : skipped && placed		      ? ITEM_SKIPPED
+						      : ITEM_PASS;
+}
+
 static struct item *
 add_event(struct batch_reader *r, struct slice line)
 {
 	const struct record *record = &r->record;
-	enum item_kind kind = record_is(record, M_EVENT, "rejected") ? ITEM_REJECTED
-			      : record_is(record, M_EVENT, "begin")  ? ITEM_BEGIN
-			      : record_is(record, M_EVENT, "end")    ? ITEM_END
-								     : ITEM_PASS;
+	struct slice source = record_text(record, M_SOURCE, &r->scratch);
+	uint64_t offset, arrive_ms;
+	bool placed = source.n && record_integer(record, M_OFFSET, VERSION_MAX, &offset) == 0;
+	enum item_kind kind = event_kind(record, placed);
 	if (kind == ITEM_BEGIN && r->next->n > 0)
 		return NULL;
-	struct slice source = record_text(record, M_SOURCE, &r->scratch);
 	if (kind != ITEM_PASS && is_foreign(r, source))
 		return NULL;
 	if (kind == ITEM_BEGIN || kind == ITEM_END)
 		r->ended = kind == ITEM_END;
-	if (kind != ITEM_REJECTED)
+	if (kind != ITEM_REJECTED && kind != ITEM_SKIPPED)
 		return batch_add_event(r->next, kind, line);
-	uint64_t offset, arrive_ms;
-	bool placed = source.n && record_integer(record, M_OFFSET, VERSION_MAX, &offset) == 0;
-	struct reject j;
-	reject_read(record, &j, &r->scratch);
-	struct item *it = batch_add_reject(r->next, &j, placed ? (int64_t)offset : -1);
+	struct item *it;
+	if (kind == ITEM_SKIPPED) {
+		it = batch_add_skipped(r->next, (int64_t)offset);
+	} else {
+		struct reject j;
+		reject_read(record, &j, &r->scratch);
+		it = batch_add_reject(r->next, &j, placed ? (int64_t)offset : -1);
+	}
 	if (record_integer(record, M_ARRIVE_MS, ARRIVE_MAX, &arrive_ms) == 0)
 		it->arrive_ms = (int64_t)arrive_ms;
 	return it;

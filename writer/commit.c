@@ -19,12 +19,6 @@
 
 enum { COPY_FROM = 256 }; /* items from which on their history is worth a COPY */
 
-static bool
-is_record(const struct item *it)
-{
-	return it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
-}
-
 /* Gives the records their times: along a source these never go back, also behind what an earlier process committed. */
 static void
 times_set(struct commit *c)
@@ -33,7 +27,7 @@ times_set(struct commit *c)
 	int64_t now = clock_now();
 	for (size_t i = 0; i < c->b->n; i++) {
 		struct item *it = &c->b->items[i];
-		if (!is_record(it))
+		if (!item_is_record(it))
 			continue;
 		it->replayed = s && c->resume && it->offset >= 0 && it->offset <= c->replay_to;
 		c->replays |= it->replayed;
@@ -171,7 +165,7 @@ range_done(struct commit *c)
 	uint64_t end;
 	for (size_t i = c->range.from; c->range.source && i < c->range.to; i++) {
 		const struct item *it = &c->b->items[i];
-		if (is_record(it) && !it->replayed && it->offset >= 0)
+		if (item_is_record(it) && !it->replayed && it->offset >= 0)
 			s->committed = it->offset;
 	}
 	if (c->range.source && c->range.to == c->b->n && c->b->ends) {

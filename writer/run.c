@@ -62,6 +62,8 @@ emit_item(struct run *r, const struct batch *b, const struct item *it)
 		struct reject j = statements_reject(b, it, &r->text, &r->scratch);
 		event_rejected(out, source, it->offset, &j, it->arrive_ms, it->ingested_at, it->replayed);
 		r->rejected++;
+	} else if (it->kind == ITEM_SKIPPED) {
+		event_skipped(out, source, it->offset, it->arrive_ms, it->replayed);
 	} else if (it->kind != ITEM_UPDATE) {
 		buf_slice(out, item_line(b, it));
 	} else if (it->verdict == INDEXED) {
@@ -87,7 +89,7 @@ emit_some(struct run *r)
 			r->begun = false;
 			continue;
 		}
-		bool counts = it->kind == ITEM_UPDATE || it->kind == ITEM_REJECTED;
+		bool counts = item_is_record(it);
 		if (r->catching_up && (it->kind == ITEM_END || (counts && it->offset > r->commit.replay_to)))
 			emit_caughtup(r);
 		emit_item(r, b, it);

@@ -341,20 +341,20 @@ queue_rejects(struct statements *s, struct pg *pg, const struct range *r)
 static void
 queue_advance(struct pg *pg, const struct range *r, struct slice xid)
 {
-	int64_t count[VERDICTS] = {0}, rejected = 0, without = 0, committed = -1, ingested = NO_TIME;
+	int64_t count[VERDICTS] = {0}, skipped = 0, rejected = 0, without = 0, committed = -1, ingested = NO_TIME;
 	struct pg_param when = pg_null_param(), hash = pg_null_param();
 	char text[TIME_TEXT];
 	const struct item *last = NULL;
 	for (size_t i = r->from; i < r->to; i++) {
 		const struct item *it = &r->b->items[i];
-		if (it->replayed || (it->kind != ITEM_UPDATE && it->kind != ITEM_REJECTED))
+		if (it->replayed || !item_is_record(it))
 			continue;
 		committed = it->offset >= 0 ? it->offset : committed;
 		ingested = it->ingested_at;
-		if (it->kind == ITEM_REJECTED) {
-			rejected++;
+		skipped += it->kind == ITEM_SKIPPED;
+		rejected += it->kind == ITEM_REJECTED;
+		if (it->kind != ITEM_UPDATE)
 			continue;
-		}
 		count[it->verdict]++;
 		without += it->verdict == INDEXED && it->callback_ms < 0;
 		last = it->offset >= 0 ? it : last;
@@ -370,8 +370,8 @@ queue_advance(struct pg *pg, const struct range *r, struct slice xid)
 	pg_queue(pg, sql_pipelines_advance,
 	    PG_PARAMS(pipeline_param(r), pg_offset_param(committed), when, pg_i64_param(count[INDEXED]),
 		pg_i64_param(count[STALE]), pg_i64_param(count[DUPLICATE]), pg_i64_param(count[CONFLICT]),
-		pg_i64_param(rejected), pg_i64_param(without), pg_offset_param(last ? last->offset : -1), hash,
-		pg_text_param(xid)));
+		pg_i64_param(skipped), pg_i64_param(rejected), pg_i64_param(without),
+		pg_offset_param(last ? last->offset : -1), hash, pg_text_param(xid)));
 }
 
 static void

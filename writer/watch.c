@@ -21,7 +21,7 @@ enum {
 	SHARE_RESTING = 20,
 	AT_LEAST_US = 60 * 1000000, /* asked so often even where nothing seems to have changed */
 	PENDING_COLUMN = 2,	    /* of sql/watch_outcomes.sql */
-	CHANGED_COLUMNS = 7,	    /* the first ones of sql/watch.sql */
+	CHANGED_COLUMNS = 8,	    /* the first ones of sql/watch.sql */
 };
 #define TIMEOUT_S "30"
 
