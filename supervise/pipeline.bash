@@ -113,7 +113,7 @@ pipeline_partial() {
 pipeline_reads() {
 	local k=$1 i=${owner[$1]} name next=$((${claim[$1.delivered]:--1} + 1))
 	args=(--source "${source[i]}" --shard "${shard[k]}" --from "$next" --format json)
-	for name in seed arrival delay-ms speed; do
+	for name in seed arrival delay-ms speed map; do
 		[[ -z ${keep[$i.$name]-} ]] || args+=("--$name" "${keep[$i.$name]}")
 	done
 	[[ -z ${opt[strict]-} ]] || args+=(--strict)
@@ -214,7 +214,10 @@ pipeline_ended() {
 pipeline_failed() {
 	local k=$1 how
 	ended_how "$3"
-	if (($3 != TEMPORARY && $3 <= 128)); then
+	if (($3 > 128 && step[k] == 0)) && [[ ${cause[k]} == "$PERMANENT reader "* ]]; then
+		# All before that is to get to its end: the next round does, and reader gives up again there.
+		cause[k]='' verdict[k]=temporary
+	elif (($3 != TEMPORARY && $3 <= 128)) && [[ $2 != reader || ${verdict[k]} != temporary ]]; then
 		verdict[k]=permanent
 	elif [[ ${verdict[k]} != permanent ]]; then
 		verdict[k]=temporary

@@ -181,3 +181,11 @@ END
 	ok "$supervisor" run --source s "$BATS_TEST_TMPDIR/in"
 	same "$(wc -l <"$fakes/reader.args")" 1
 }
+
+@test "an input that breaks off is read to there, also where another program is killed meanwhile" {
+	sed -i 's|^echo .*"end".*|&; exit 100|' "$fakes/reader"
+	echo KILL >"$fakes/deaths-timerd"
+	fails 100 "$supervisor" run --source s "$input"
+	same "$(wc -l <"$fakes/reader.args")" 2
+	has '"event":"end"'
+}
