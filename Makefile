@@ -36,9 +36,10 @@ PROGRAMS = reader writer timerd statusd
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 OBJECTS = $(foreach p,$(PROGRAMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))
 UNITS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c)) $(FUZZ:%=$(BUILD)/unit/fuzz-%)
-FUZZ = record split events config numbers spool
+FUZZ = record map split events config numbers spool
 SQL = $(sort $(wildcard sql/*.sql))
 # What statusd serves as it is, each under its own name; a library's file from where Debian installs it.
+MAPS = $(sort $(wildcard maps/*.yaml))
 ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.js
 
 .DELETE_ON_ERROR:
@@ -113,6 +114,15 @@ $(BUILD)/sql.h: $(SQL) Makefile
 		sed -e 's/\\/\\\\/g; s/"/\\"/g; s/^/\t"/; s/$$/\\n"/' $$f; echo '	;'; done > $@
 
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c)): $(BUILD)/sql.h
+
+# The maps that come along, as C: name and text.
+$(BUILD)/maps.h: $(MAPS) Makefile
+	@mkdir -p $(@D)
+	@{ echo 'static const struct { const char *name, *text; } maps[] = {'; \
+	for f in $(MAPS); do printf '{"%s",\n' "$$(basename $$f .yaml)"; \
+		sed -e 's/\\/\\\\/g; s/"/\\"/g; s/^/\t"/; s/$$/\\n"/' $$f; echo '},'; done; echo '};'; } > $@
+
+$(BUILD)/reader/map.o: $(BUILD)/maps.h
 
 # The page's files, as C: name, ETag, the bytes, the same compressed.
 $(BUILD)/assets.h: $(ASSETS) Makefile

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,7 +16,8 @@ struct walk {
 	char section[64], key[64];
 	int depth;
 	bool have_key;
-	int result; /* what fn returned */
+	bool lists, in_list; /* are allowed; the values of a key are read */
+	int result;	     /* what fn returned */
 };
 
 /* A scalar: a name, or the value of the one before. Returns what is wrong, or NULL. */
@@ -29,7 +30,7 @@ walk_scalar(struct walk *w, const char *text, size_t n, int line)
 	if (strlen(text) != n)
 		return "a NUL byte";
 	if (w->have_key) {
-		w->have_key = false;
+		w->have_key = w->in_list;
 		w->result = w->fn(w->context, w->section, w->key, text, line);
 		return NULL;
 	}
@@ -47,7 +48,7 @@ walk_event(struct walk *w, const yaml_event_t *e, int line)
 	case YAML_SCALAR_EVENT:
 		return walk_scalar(w, (const char *)e->data.scalar.value, e->data.scalar.length, line);
 	case YAML_MAPPING_START_EVENT:
-		if (w->depth == 2 || (w->depth == 1 && !w->have_key))
+		if (w->depth == 2 || w->in_list || (w->depth == 1 && !w->have_key))
 			return "nested too deep: sections hold plain values";
 		if (w->depth == 1)
 			snprintf(w->section, sizeof w->section, "%s", w->key);
@@ -58,7 +59,14 @@ walk_event(struct walk *w, const yaml_event_t *e, int line)
 		w->depth--;
 		w->section[0] = '\0';
 		return NULL;
+	case YAML_SEQUENCE_END_EVENT:
+		w->in_list = w->have_key = false;
+		return NULL;
 	case YAML_SEQUENCE_START_EVENT:
+		if (!w->lists || w->in_list || !w->have_key)
+			return "expected a plain value";
+		w->in_list = true;
+		return NULL;
 	case YAML_ALIAS_EVENT:
 		return "expected a plain value";
 	default:
@@ -98,28 +106,48 @@ walk_run(struct walk *w, yaml_parser_t *parser, FILE *f, char *error, unsigned e
 	return w->result;
 }
 
-int
-config_read(const char *path, config_fn *fn, void *context, char *error, unsigned error_size)
+/* Reads f, which is closed. */
+static int
+file_walk(FILE *f, struct walk *w, char *error, unsigned error_size)
 {
-	struct walk w = {.fn = fn, .context = context};
-	struct stat st;
 	yaml_parser_t parser;
-	int result = -1;
-	FILE *f = fopen(path, "re");
-	if (!f) {
-		result = errno == ENOMEM || errno == ENFILE || errno == EMFILE ? -2 : -1;
-		snprintf(error, error_size, "%m");
-	} else if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
-		snprintf(error, error_size, "it is a directory");
-	} else if (!yaml_parser_initialize(&parser)) {
-		result = -2;
+	int result = -2;
+	if (!yaml_parser_initialize(&parser)) {
 		snprintf(error, error_size, "out of memory");
 	} else {
 		yaml_parser_set_input_file(&parser, f);
-		result = walk_run(&w, &parser, f, error, error_size);
+		result = walk_run(w, &parser, f, error, error_size);
 		yaml_parser_delete(&parser);
 	}
-	if (f)
-		fclose(f);
+	fclose(f);
 	return result;
+}
+
+int
+config_read(const char *path, bool lists, config_fn *fn, void *context, char *error, unsigned error_size)
+{
+	struct stat st;
+	FILE *f = fopen(path, "re");
+	if (!f) {
+		int e = errno;
+		snprintf(error, error_size, "%m");
+		return e == ENOMEM || e == ENFILE || e == EMFILE ? -2 : -1;
+	}
+	if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
+		snprintf(error, error_size, "it is a directory");
+		fclose(f);
+		return -1;
+	}
+	return file_walk(f, &(struct walk){.fn = fn, .context = context, .lists = lists}, error, error_size);
+}
+
+int
+config_read_text(const char *text, bool lists, config_fn *fn, void *context, char *error, unsigned error_size)
+{
+	FILE *f = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+	if (!f) {
+		snprintf(error, error_size, "%m");
+		return -2;
+	}
+	return file_walk(f, &(struct walk){.fn = fn, .context = context, .lists = lists}, error, error_size);
 }

@@ -235,7 +235,7 @@ config_load(struct reading *r)
 		config_path = "config.yaml";
 	if (!named && access(config_path, F_OK) != 0)
 		return;
-	int status = config_read(config_path, config_set, r, error, sizeof error);
+	int status = config_read(config_path, false, config_set, r, error, sizeof error);
 	if (status == -2)
 		die(EXIT_TEMPORARY, "could not read configuration file \"%s\": %s", config_path, error);
 	if (status != 0)

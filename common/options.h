@@ -5,8 +5,8 @@
  *
  * Letters mean the same in all programs:
  *   -a arrival    -b batch      -c config   -d db          -D delay-ms  -f format   -F follow  -h help
- *   -l log-level  -L log-format -n count    -N no-wait     -o from      -O to       -r resume  -s seed
- *   -S source     -t type       -V version  -x speed */
+ *   -l log-level  -L log-format -m map      -n count       -N no-wait   -o from      -O to      -r resume
+ *   -s seed       -S source     -t type     -V version     -x speed */
 #ifndef ACCTFLOW_OPTIONS_H
 #define ACCTFLOW_OPTIONS_H
 

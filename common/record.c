@@ -109,12 +109,10 @@ member_put(
 	}
 }
 
-/* Parses what stands before a member's value, or the closing brace: then the token is empty. */
-static enum json_status
+enum json_status
 lead_parse(const char *p, const char *end, bool first, struct slice *token, struct json_scan *s)
 {
-	bool ignored;
-	p = json_space(p, end, &ignored);
+	p = json_space(p, end, &s->spaced);
 	*token = (struct slice){0};
 	if (p == end)
 		return JSON_MORE;
@@ -125,12 +123,12 @@ lead_parse(const char *p, const char *end, bool first, struct slice *token, stru
 	if (!first && *p != ',')
 		return json_bad(s, p, "expected ',' or '}'");
 	if (!first)
-		p = json_space(p + 1, end, &ignored);
+		p = json_space(p + 1, end, &s->spaced);
 	return json_name(p, end, token, s);
 }
 
-static void
-lead_keep(struct lead *lead, struct slice text, struct slice token, enum member m)
+void
+lead_keep(struct lead *lead, struct slice text, struct slice token, unsigned char member)
 {
 	if (text.n > sizeof lead->text)
 		return;
@@ -138,18 +136,10 @@ lead_keep(struct lead *lead, struct slice text, struct slice token, enum member 
 	lead->n = (unsigned char)text.n;
 	lead->name = (unsigned char)(token.p - text.p);
 	lead->name_n = (unsigned char)token.n;
-	lead->member = (unsigned char)m;
+	lead->member = member;
 }
 
-/* Whether this lead stands at p, with a value behind it. */
-static bool
-lead_is(const struct lead *lead, const char *p, const char *end)
-{
-	return lead->n && end - p > lead->n && memcmp(p, lead->text, lead->n) == 0 && (unsigned char)p[lead->n] > ' ';
-}
-
-/* Parses the members behind the opening brace up to the closing one. Records of one source mostly have the same leads
- * in the same order, so what was parsed at the same place of the record before is known again by its bytes. */
+/* Parses the members behind the opening brace up to the closing one. */
 static enum json_status
 members_parse(const char *p, const char *end, struct record *r, struct json_scan *s)
 {
@@ -169,7 +159,7 @@ members_parse(const char *p, const char *end, struct record *r, struct json_scan
 			escaped = s->escaped;
 			m = escaped ? M_COUNT : member_find((struct slice){token.p + 1, token.n - 2});
 			if (m < M_COUNT)
-				lead_keep(lead, (struct slice){p, (size_t)(s->end - p)}, token, m);
+				lead_keep(lead, (struct slice){p, (size_t)(s->end - p)}, token, (unsigned char)m);
 			if (escaped && r->names.len == 0)
 				buf_reserve(&r->names, (size_t)(end - token.p));
 			p = s->end;
@@ -194,26 +184,39 @@ members_parse(const char *p, const char *end, struct record *r, struct json_scan
 	}
 }
 
-enum json_status
-record_parse(const char *p, const char *end, struct record *r)
+void
+record_clear(struct record *r)
 {
-	struct json_scan s = {0};
 	_Static_assert(M_COUNT <= 64, "a bit a member");
 	memset(r->m, 0, sizeof r->m);
+	memset(r->spaced, 0, sizeof r->spaced);
 	r->escaped = 0;
 	r->fault = (struct json_fault){0};
 	r->member = (struct slice){0};
 	r->other_len = r->names.len = r->compact.len = 0;
+}
+
+enum json_status
+record_end(struct record *r, enum json_status status, const struct json_scan *s, const char *p)
+{
+	r->end = s->end;
+	if (status != JSON_OK)
+		r->fault = status == JSON_DEEP ? (struct json_fault){"nesting deeper than 512", p} : s->fault;
+	return status;
+}
+
+enum json_status
+record_parse(const char *p, const char *end, struct record *r)
+{
+	struct json_scan s = {0};
+	record_clear(r);
 	if (p == end)
 		return JSON_MORE;
 
 	bool object = *p == '{';
 	enum json_status status = object ? members_parse(p + 1, end, r, &s) : json_value(p, end, 0, &s);
-	r->end = s.end;
-	if (status != JSON_OK) {
-		r->fault = status == JSON_DEEP ? (struct json_fault){"nesting deeper than 512", p} : s.fault;
+	if (record_end(r, status, &s, p) != JSON_OK)
 		return status;
-	}
 	if (s.refuse.why)
 		r->fault = s.refuse;
 	else if (!object)
@@ -224,12 +227,10 @@ record_parse(const char *p, const char *end, struct record *r)
 }
 
 int
-record_parse_line(struct slice line, struct record *r)
+record_line(struct record *r, enum json_status status, const char *end)
 {
 	bool ignored;
-	const char *end = line.p + line.n;
-	const char *p = json_space(line.p, end, &ignored);
-	switch (record_parse(p, end, r)) {
+	switch (status) {
 	case JSON_MORE:
 		r->fault = (struct json_fault){"not JSON: ends in the middle of a value", end};
 		return -1;
@@ -239,12 +240,20 @@ record_parse_line(struct slice line, struct record *r)
 	case JSON_OK:
 		break;
 	}
-	p = json_space(r->end, end, &ignored);
+	const char *p = json_space(r->end, end, &ignored);
 	if (p != end) {
 		r->fault = (struct json_fault){"more text behind the value", p};
 		r->member = (struct slice){0};
 	}
 	return r->fault.why ? -1 : 0;
+}
+
+int
+record_parse_line(struct slice line, struct record *r)
+{
+	bool ignored;
+	const char *end = line.p + line.n;
+	return record_line(r, record_parse(json_space(line.p, end, &ignored), end, r), end);
 }
 
 void

@@ -6,6 +6,8 @@
 
 #include "json.h"
 
+#include <string.h>
+
 /* clang-format off */
 enum member {
 	M_EVENT, M_SOURCE, M_SHARD, M_OFFSET, M_ID, M_VERSION, M_ACCOUNT_TYPE, M_TOKENS, M_CALLBACK_TIME_MS,
@@ -20,7 +22,9 @@ enum { LEADS = 16 }; /* of so many members a record's leads are remembered */
 
 extern const char *const member_name[M_COUNT];
 
-/* What stands before a member's value: comma, name, colon, the white space between. */
+/* What stands before a member's value: comma, name, colon, the white space between. Records of one source mostly have
+ * the same leads in the same order, so what was parsed at the same place of the record before is known again by its
+ * bytes. */
 struct lead {
 	unsigned char n, name, name_n, member; /* its length; where its name is, with quotes; which that is */
 	char text[44];
@@ -47,6 +51,27 @@ struct record {
  * are json_value's. `r` starts zeroed, is used for any number of records, and is freed by record_free. The slices live
  * as long as the text. */
 enum json_status record_parse(const char *p, const char *end, struct record *r);
+
+/* Whether this lead stands at p, with a value behind it. */
+static inline bool
+lead_is(const struct lead *lead, const char *p, const char *end)
+{
+	return lead->n && end - p > lead->n && memcmp(p, lead->text, lead->n) == 0 && (unsigned char)p[lead->n] > ' ';
+}
+
+/* Parses one, or the closing brace: then the token is empty. s->end is behind it. */
+enum json_status lead_parse(const char *p, const char *end, bool first, struct slice *token, struct json_scan *s);
+
+/* Keeps its text, if it is short enough. */
+void lead_keep(struct lead *lead, struct slice text, struct slice token, unsigned char member);
+
+/* Its beginning and end, for another parser of records: forgets the record before, and sets what record_parse sets
+ * where a value is scanned that starts at p. Returns the status. */
+void record_clear(struct record *r);
+enum json_status record_end(struct record *r, enum json_status status, const struct json_scan *s, const char *p);
+
+/* Says of a line that was parsed with that status whether it is one record. Returns 0, or -1 with r->fault. */
+int record_line(struct record *r, enum json_status status, const char *end);
 
 /* Parses a whole line. Returns 0, or -1 with r->fault saying why it is no record, whatever the cause. */
 int record_parse_line(struct slice line, struct record *r);

@@ -112,7 +112,12 @@ record_count(struct copier *c)
 	struct split *s = &c->split;
 	struct place place;
 	uint64_t byte = c->spool.at - split_left(s);
-	if (!s->reason.len && !record_has(&s->record, M_EVENT) &&
+	int order = split_ordinal(s, &c->ordinal);
+	if (order == 0)
+		return;
+	if (order < 0)
+		die(EXIT_PERMANENT, "the spool \"%s\" %s", c->options->folder, buf_cstr(&s->error));
+	if (!s->reason.len && !s->skipped && !record_has(&s->record, M_EVENT) &&
 	    update_read(&s->record, &c->update, &s->reason) == 0 && c->update.arrive_ms > (int64_t)c->arrived)
 		c->arrived = (uint64_t)c->update.arrive_ms;
 	c->ordinal++;
@@ -362,7 +367,7 @@ copier_run(const struct copier_options *options)
 {
 	static struct copier c;
 	struct sandbox sandbox;
-	c = (struct copier){.options = options, .spool.path = options->folder};
+	c = (struct copier){.options = options, .spool.path = options->folder, .split.map = options->map};
 	signal(SIGXFSZ, SIG_IGN);
 	folder_open(&c);
 	records_start(&c);

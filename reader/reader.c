@@ -41,8 +41,8 @@ struct reader {
 	struct copier_options copier;
 	uint64_t from, to, count, catch_up;
 	bool seeded, limited, counted, catching_up;
-	bool follows, strict;
-	const char *source, *fingerprint;
+	bool follows, strict, explains, paced;
+	const char *source, *fingerprint, *map;
 	int clock, format, mode;
 	int64_t epoch;
 
@@ -156,7 +156,7 @@ check_skipped(struct reader *rd, const struct held *h)
 	if (!c->text || rd->ordinal != c->offset)
 		return;
 	c->passed = true;
-	if (!h->own || h->rejected || h->hash != c->hash)
+	if (!h->own || h->rejected || h->skipped || h->hash != c->hash)
 		die(EXIT_PERMANENT,
 		    "the input has changed: its record at offset %llu is not what it was when it was read before; "
 		    "`supervisor run --again` reads it anew",
@@ -168,6 +168,12 @@ static void
 emit(struct reader *rd, const struct held *h)
 {
 	uint64_t ordinal = rd->ordinal;
+	/* A map's ordinals have gaps. */
+	if (rd->limited && ordinal > rd->to) {
+		rd->ordinal = rd->to + 1;
+		rd->enough = true;
+		return;
+	}
 	if (ordinal < rd->first)
 		rd->base = h->time;
 	if (ordinal < rd->from) {
@@ -186,6 +192,8 @@ emit(struct reader *rd, const struct held *h)
 		return;
 	if (h->rejected)
 		event_rejected_begin(&rd->line, rd->token, (int64_t)ordinal, NO_TIME);
+	else if (h->skipped)
+		event_skipped_begin(&rd->line, rd->token, (int64_t)ordinal);
 	else
 		event_update_begin(&rd->line, rd->token, (int64_t)ordinal);
 	buf_add(&rd->line, rd->reorder.text.p + h->at, h->n);
@@ -205,11 +213,15 @@ held_emit(struct reader *rd)
 
 /* Appends the text of a record that is to be emitted. */
 static void
-text_add(struct reader *rd, bool rejected, int64_t stamp)
+text_add(struct reader *rd, const struct held *h, int64_t stamp)
 {
 	struct split *s = &rd->split;
 	struct buf *b = &rd->reorder.text;
-	if (!rejected) {
+	if (h->skipped) {
+		event_skipped_end(b, stamp, false);
+		return;
+	}
+	if (!h->rejected) {
 		event_update_body(b, &rd->update, &s->record);
 		event_update_end(b, rd->update.trace, stamp);
 		return;
@@ -229,17 +241,28 @@ take(struct reader *rd)
 	bool together = rd->arrival.mode == ARRIVAL_OFFSET;
 	if (!s->reason.len && record_has(&s->record, M_EVENT))
 		buf_text(&s->reason, "event: not allowed in an update");
+	int order = split_ordinal(s, &rd->ordinal);
+	if (order == 0)
+		return;
+	if (order < 0) {
+		flush(rd);
+		die(EXIT_PERMANENT, "\"%s\" %s", rd->name, buf_cstr(&s->error));
+	}
 	struct held *h = reorder_add(&rd->reorder);
-	h->rejected = s->reason.len || update_read(&s->record, u, &s->reason) != 0;
-	int64_t stamp = h->rejected ? -1 : u->arrive_ms;
+	h->skipped = s->skipped;
+	h->rejected = !h->skipped && (s->reason.len || update_read(&s->record, u, &s->reason) != 0);
+	if (h->rejected && s->map)
+		map_reason(s->map, &s->reason);
+	bool updates = !h->rejected && !h->skipped;
+	int64_t stamp = updates ? u->arrive_ms : -1;
 	h->time = arrival_next(&rd->arrival, stamp);
-	h->own = rd->shard.index == (h->rejected ? 0 : shard_of(u->id, rd->shard.count));
-	if (rd->clock == CLOCK_VIRTUAL || (!h->rejected && rd->arrival.mode == ARRIVAL_RECORDED))
+	h->own = rd->shard.index == (updates ? shard_of(u->id, rd->shard.count) : 0);
+	if (rd->clock == CLOCK_VIRTUAL || (updates && rd->arrival.mode == ARRIVAL_RECORDED))
 		stamp = (int64_t)(h->time / 1000000);
-	if (!h->rejected && rd->check.text && (together || rd->ordinal == rd->check.offset))
+	if (updates && rd->check.text && (together || rd->ordinal == rd->check.offset))
 		h->hash = update_hash(u);
 	if (h->own && (together || rd->ordinal >= rd->from))
-		text_add(rd, h->rejected, stamp);
+		text_add(rd, h, stamp);
 	h->n = rd->reorder.text.len - h->at;
 	if (!together)
 		held_emit(rd);
@@ -316,6 +339,9 @@ guess(struct reader *rd, enum split_status status)
 	/* Of an array that comes in small pieces the beginning may be gone. */
 	if (!rd->ordinal && (!split_is_array(&rd->split) || *b->p == '['))
 		rd->hopeless = file_guess(slice_buf(b), &rd->hint);
+	/* A map knows records of other shapes. */
+	if (rd->map && !rd->hopeless)
+		rd->hint.len = 0;
 	return !rd->hopeless;
 }
 
@@ -549,6 +575,25 @@ prepare_inputs(struct reader *rd)
 		files_check(rd->paths, 1, NULL);
 }
 
+/* Loads the map. A stream with a position of its own has no order but that. */
+static void
+prepare_map(struct reader *rd)
+{
+	struct map *map = rd->map ? map_load(rd->map) : NULL;
+	if (rd->explains && !map)
+		die(EXIT_PERMANENT, "--explain is for --map");
+	if (map && map_has_offset(map)) {
+		if (!rd->paced)
+			rd->mode = ARRIVAL_NONE;
+		if (rd->mode != ARRIVAL_NONE && rd->mode != ARRIVAL_RECORDED)
+			die(EXIT_PERMANENT,
+			    "map \"%s\" gives each record its offset: only --arrival none and recorded go with it",
+			    rd->map);
+	}
+	rd->arrival.mode = (enum arrival_mode)rd->mode;
+	rd->split.map = rd->copier.map = map;
+}
+
 static void
 prepare(struct reader *rd)
 {
@@ -584,6 +629,36 @@ restrict_rights(struct reader *rd)
 	sandbox_end(&c);
 }
 
+/* Prints what the map makes of the first record. Returns the exit code. */
+static int
+explain(struct reader *rd)
+{
+	struct split *s = &rd->split;
+	enum split_status status;
+	const char *path = rd->paths[0];
+	rd->fd = file_is_stdin(path) ? 0 : open(path, O_RDONLY | O_CLOEXEC);
+	if (rd->fd < 0)
+		die(EXIT_PERMANENT, "could not open file \"%s\": %m", path);
+	rd->name = path;
+	output_open(&rd->out, 1);
+	split_start(s, rd->fd, false);
+	while ((status = split_next(s)) == SPLIT_MORE)
+		read_some(rd);
+	if (status != SPLIT_RECORD)
+		die(EXIT_PERMANENT, "\"%s\" %s", path, status == SPLIT_BROKEN ? buf_cstr(&s->error) : "has no record");
+	bool rejected = s->reason.len || (!s->skipped && update_read(&s->record, &rd->update, &s->reason) != 0);
+	map_explain(s->map, &s->record, &rd->out.buf);
+	if (rejected)
+		map_reason(s->map, &s->reason);
+	buf_printf(&rd->out.buf, "%s%s\n",
+	    rejected	 ? "rejected: "
+	    : s->skipped ? "skipped"
+			 : "an update",
+	    buf_cstr(&s->reason));
+	flush(rd);
+	return rejected ? EXIT_REJECTED : EXIT_OK;
+}
+
 /* Emits the stream. Returns the exit code. */
 static int
 run(struct reader *rd)
@@ -614,7 +689,7 @@ static struct reader reader = {
 
 /* clang-format off */
 static const struct option_spec specs[] = {
-	{.name = "arrival", .letter = 'a', .type = OPTION_CHOICE, .value = &reader.mode,
+	{.name = "arrival", .letter = 'a', .type = OPTION_CHOICE, .value = &reader.mode, .given = &reader.paced,
 	 .argument = "gap|offset|recorded|none",
 	 .help = "random gaps; a random time each; their arriveMs; at once (default: gap)"},
 	{.name = "delay-ms", .letter = 'D', .type = OPTION_CUSTOM, .value = &reader.arrival.delay, .set = delay_set,
@@ -636,6 +711,10 @@ static const struct option_spec specs[] = {
 	{.name = "follow", .letter = 'F', .type = OPTION_FLAG, .value = &reader.follows,
 	 .help = "keep reading as the file grows, one record a line"},
 	OPTION_SPEC_SOURCE(&reader.source, "the source's name (default: the file's real path)", 0),
+	{.name = "map", .letter = 'm', .type = OPTION_TEXT, .value = &reader.map, .argument = "NAME|FILE",
+	 .help = "make updates of another format's records: see doc/maps.md"},
+	{.name = "explain", .type = OPTION_ACTION, .value = &reader.explains,
+	 .help = "print what the map makes of the first record, and end"},
 	{.name = "strict", .type = OPTION_FLAG, .value = &reader.strict, .help = "exit 1 if a record was rejected"},
 	{.name = "catch-up-to", .type = OPTION_COUNT, .value = &reader.catch_up, .argument = "OFFSET",
 	 .max = VERSION_MAX - 1, .given = &reader.catching_up, .help = "wait for nothing up to this offset"},
@@ -671,8 +750,10 @@ main(int argc, char **argv)
 	int operands = options_read(&program, specs, argc, argv);
 	reader.paths = operands < argc ? argv + operands : standard_input;
 	reader.paths_n = operands < argc ? argc - operands : 1;
-	reader.arrival.mode = (enum arrival_mode)reader.mode;
+	prepare_map(&reader);
 	prepare_inputs(&reader);
+	if (reader.explains)
+		return explain(&reader);
 	if (!reader.copier.folder)
 		return run(&reader);
 	reader.copier.follow = reader.follows ? reader.paths[0] : NULL;

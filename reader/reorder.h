@@ -11,7 +11,7 @@ struct held {
 	uint64_t hash;	/* of an update, where --check asks for it */
 	size_t at, n;	/* its text behind source and offset; none where nobody will want it */
 	bool own;	/* of this shard */
-	bool rejected;
+	bool rejected, skipped;
 };
 
 struct reorder {

@@ -22,7 +22,9 @@ split_start(struct split *s, int fd, bool lines_only)
 	*s = (struct split){.record = old.record,
 	    .reason = old.reason,
 	    .error = old.error,
+	    .map = old.map,
 	    .lines_only = lines_only,
+	    .repeats = true,
 	    .place.line = 1,
 	    .in = {.fd = fd, .max = RECORD_BYTES, .buf = old.in.buf, .kept = old.in.kept}};
 }
@@ -95,6 +97,7 @@ split_start_at(struct split *s, int fd, bool array, const struct place *place)
 {
 	split_start(s, fd, false);
 	s->mode = array ? SPLIT_ARRAY : SPLIT_LINES;
+	s->repeats = false;
 	s->want = WANT_COMMA;
 	s->place = *place;
 	s->in.number = place->line - 1;
@@ -103,6 +106,8 @@ split_start_at(struct split *s, int fd, bool array, const struct place *place)
 bool
 split_place(struct split *s, struct place *place)
 {
+	if (s->map && map_left(s->map))
+		return false;
 	if (s->mode == SPLIT_ARRAY) {
 		place_move(s, s->in.at);
 		*place = s->place;
@@ -138,6 +143,12 @@ cut_off(struct split *s)
 {
 	s->cut_off = true;
 	return broken(s, s->in.buf.p + s->in.buf.len, "the input ends inside the array");
+}
+
+static enum json_status
+parse(struct split *s, const char *p, const char *end)
+{
+	return s->map ? map_parse(s->map, p, end, &s->record) : record_parse(p, end, &s->record);
 }
 
 /* Goes on looking for the end of the element at in.at. Returns whether it was found: in.looked is one past it. */
@@ -220,7 +231,7 @@ element(struct split *s)
 	/* Never more than a record may have, or the verdict would depend on how much happens to be there. */
 	bool limited = have > RECORD_BYTES;
 	const char *p = s->in.buf.p + s->in.at, *end = p + (limited ? RECORD_BYTES : have);
-	enum json_status status = record_parse(p, end, &s->record);
+	enum json_status status = parse(s, p, end);
 	bool digits = *p == '-' || (*p >= '0' && *p <= '9');
 	if (status == JSON_OK && digits && s->record.end == end && (limited || !s->in.eof))
 		status = JSON_MORE;
@@ -288,14 +299,16 @@ static enum split_status
 line_next(struct split *s)
 {
 	struct slice line = {0};
+	bool ignored;
 	switch (lines_next(&s->in, &line)) {
 	case LINE_NONE:
 		return s->in.eof ? SPLIT_END : SPLIT_MORE;
 	case LINE_LONG:
 		buf_text(&s->reason, too_long);
 		break;
-	case LINE_OK:
-		if (record_parse_line(line, &s->record) != 0)
+	case LINE_OK:;
+		const char *end = line.p + line.n, *p = json_space(line.p, end, &ignored);
+		if (record_line(&s->record, parse(s, p, end), end) != 0)
 			record_reason(&s->reason, &s->record, line.p);
 		break;
 	}
@@ -345,14 +358,59 @@ decide(struct split *s)
 	return SPLIT_MORE;
 }
 
+/* The next element of the record that the map unwraps. */
+static bool
+element_next(struct split *s)
+{
+	if (!s->map || !map_next(s->map, &s->raw, &s->record))
+		return false;
+	s->total = s->raw.n;
+	if (s->record.fault.why)
+		record_reason(&s->reason, &s->record, s->raw.p);
+	return true;
+}
+
 enum split_status
 split_next(struct split *s)
 {
+	enum split_status status;
+	bool whole; /* a record, not an element of one */
 	s->reason.len = 0;
-	if (s->mode == SPLIT_UNDECIDED) {
-		enum split_status status = decide(s);
-		if (s->mode == SPLIT_UNDECIDED)
-			return status;
+	do {
+		whole = !element_next(s);
+		status = SPLIT_RECORD;
+		if (whole && s->mode == SPLIT_UNDECIDED)
+			status = decide(s);
+		if (whole && s->mode != SPLIT_UNDECIDED)
+			status = s->mode == SPLIT_ARRAY ? array_next(s) : line_next(s);
+	} while (whole && status == SPLIT_RECORD && !s->reason.len && s->map && map_unwraps(s->map));
+	s->skipped = status == SPLIT_RECORD && !s->reason.len && s->map && map_skipped(s->map);
+	return status;
+}
+
+int
+split_ordinal(struct split *s, uint64_t *ordinal)
+{
+	uint64_t given;
+	if (!s->map || !map_has_offset(s->map))
+		return 1;
+	if (s->reason.len || record_integer(&s->record, M_OFFSET, VERSION_MAX - 1, &given) != 0) {
+		if (!s->reason.len)
+			buf_text(&s->reason, "offset: missing, or no integer of digits only");
+		s->skipped = s->repeats = false;
+		return 1;
 	}
-	return s->mode == SPLIT_ARRAY ? array_next(s) : line_next(s);
+	if (given < *ordinal && s->repeats)
+		return 0;
+	if (given < *ordinal) {
+		s->error.len = 0;
+		buf_printf(&s->error,
+		    "line %llu: offset %llu does not rise, %llu was the last: records are not in the order of "
+		    "the stream, or of several streams",
+		    (unsigned long long)split_line(s), (unsigned long long)given, (unsigned long long)*ordinal - 1);
+		return -1;
+	}
+	s->repeats = false;
+	*ordinal = given;
+	return 1;
 }

@@ -1,11 +1,13 @@
 /* Records out of a stream of bytes: the elements of one JSON array, or one record a
  * line, which the first byte that is not white space decides. What comes out does
  * not depend on how read(2) happens to cut the stream. Memory is bounded by the
- * longest record that is held (RECORD_BYTES); longer ones are skipped. */
+ * longest record that is held (RECORD_BYTES); longer ones are skipped. With a map a
+ * record is what it makes of one, or of each element of what it unwraps. */
 #ifndef ACCTFLOW_SPLIT_H
 #define ACCTFLOW_SPLIT_H
 
 #include "lines.h"
+#include "map.h"
 #include "record.h"
 
 enum split_status {
@@ -26,12 +28,16 @@ struct split {
 	uint64_t total;	      /* the record's length */
 	struct record record; /* parsed, if reason is empty */
 	struct buf reason;    /* why it is none */
+	bool skipped;	      /* the map says that it is nothing for us */
 	struct buf error;     /* SPLIT_BROKEN: place, cause and a safe excerpt */
 	bool cut_off;	      /* and there is nothing wrong but that it ends */
 	bool marked;	      /* a byte order mark stood before it all, and was skipped */
 
+	struct map *map; /* set by the caller; NULL: records are updates as they stand */
+
 	/* The rest is its own. */
 	bool lines_only;
+	bool repeats; /* so far all of this input was read before */
 	enum { SPLIT_UNDECIDED, SPLIT_LINES, SPLIT_ARRAY } mode;
 	struct lines in;
 	struct place place; /* how far lines were counted */
@@ -70,6 +76,10 @@ split_is_array(const struct split *s)
 {
 	return s->mode == SPLIT_ARRAY;
 }
+
+/* Sets *ordinal, the record's, where the map says which it is. Returns 1; 0 where the record was read before, since an
+ * input may begin with the end of the one before it; -1 where the ordinal does not rise, which s->error says. */
+int split_ordinal(struct split *s, uint64_t *ordinal);
 
 /* How many bytes were read and are not taken yet. */
 static inline uint64_t

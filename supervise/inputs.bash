@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 readonly HEAD_BYTES=65536 # of a longer file only so many are known until it was read to its end
-readonly SETTLED=(seed arrival delay-ms speed clock epoch)
+readonly SETTLED=(seed arrival delay-ms speed map clock epoch)
 asked='' # whether an INPUT was named
 known='' # whether the database has answered
 shards=1

@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.most += (int)size;
 	check(ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
 	char error[256] = "";
-	int result = config_read(path, see, &s, error, sizeof error);
+	int result = config_read(path, size & 1, see, &s, error, sizeof error);
 	check(result == 0 || result == -1);
 	check((result != 0) == (error[0] != '\0'));
 	if (result == -1)

@@ -1,4 +1,4 @@
-// with: reader/split.c
+// with: reader/split.c reader/map.c
 /* The input splitter. What comes out of a stream is the same however read(2) cuts it,
  * and where another splitter goes on behind any record, as the spool's readers do. It is also what
  * the stream holds by a plain second reading: lines between newlines, or elements between

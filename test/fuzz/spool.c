@@ -1,4 +1,4 @@
-// with: reader/spool.c reader/split.c
+// with: reader/spool.c reader/split.c reader/map.c
 /* What reader reads from its own disk: the index of a spool, damaged or not. Each entry
  * that is taken is one that stands there; a reader that begins at the last one gets to an
  * end, whatever the entry says. */
