@@ -185,7 +185,7 @@ string_walk(struct map *m, struct node *n, const char *p, const char *end, int d
 		return JSON_OK;
 	*s = (struct json_scan){0};
 	status = nested_walk(m, n, q, stop, depth);
-	if (status != JSON_OK || json_space(s->end, stop, &ignored) != stop)
+	if (status != JSON_OK || !s->end || json_space(s->end, stop, &ignored) != stop)
 		m->broken = n;
 	else
 		node_set(n, q, s);
@@ -411,7 +411,9 @@ elements_move(struct map *m, const char *p, const char *end)
 	p = json_space(p, end, &ignored);
 	if (*p == ',')
 		p = json_space(p + 1, end, &ignored);
-	m->elements = *p == ']' ? (struct slice){0} : (struct slice){p, (size_t)(end - p)};
+	m->elements = (struct slice){0};
+	if (*p != ']')
+		m->elements = (struct slice){p, (size_t)(end - p)};
 }
 
 enum json_status
@@ -433,9 +435,9 @@ map_parse(struct map *m, const char *p, const char *end, struct record *r)
 bool
 map_next(struct map *m, struct slice *raw, struct record *r)
 {
-	const char *p = m->elements.p, *end = p + m->elements.n;
-	if (!p)
+	if (!m->elements.p)
 		return false;
+	const char *p = m->elements.p, *end = p + m->elements.n;
 	m->root = 1;
 	/* It is JSON: it was walked over before. */
 	record_map(m, p, end, r);

@@ -215,14 +215,15 @@ record_start(struct ack *a)
 {
 	const struct load *l = a->recording;
 	const struct pg_array *o = l->outcomes;
-	struct pg_param pipeline = pg_null_param(), token = pipeline, known = pipeline;
+	struct pg_param pipeline = pg_null_param(), token = pipeline;
 	pg_queue(a->pg, PG_BEGIN, NULL, 0);
 	if (a->source.token >= 0) {
 		pipeline = pg_i64_param(a->source.pipeline);
 		token = pg_i64_param(a->source.token);
 		/* Outcomes alone are no more to be recorded than offsets, once the database has gone back. */
-		known = pg_offset_param(l->acknowledged < 0 ? a->acknowledged : l->acknowledged);
-		pg_queue(a->pg, sql_deliveries_advance, PG_PARAMS(pipeline, token, known, pg_offset_param(a->recorded)));
+		struct pg_param known = pg_offset_param(l->acknowledged < 0 ? a->acknowledged : l->acknowledged);
+		pg_queue(
+		    a->pg, sql_deliveries_advance, PG_PARAMS(pipeline, token, known, pg_offset_param(a->recorded)));
 	}
 	if (o[0].count)
 		pg_queue(a->pg, sql_outcomes_insert,
