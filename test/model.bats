@@ -42,7 +42,7 @@ summary" ]
 	[ "$(sed -n 4p events)" = '{"event":"cancelled","source":"s","offset":0,"id":"ID1","version":1,"supersededBy":3,"dueAt":"2000-01-01T00:00:00.950000Z","cancelledAt":"2000-01-01T00:00:00.650000Z"}' ]
 	[ "$(sed -n 5p events)" = '{"event":"ignored","source":"s","offset":2,"id":"ID1","version":2,"ingestedAt":"2000-01-01T00:00:00.700000Z","currentVersion":3,"reason":"stale"}' ]
 	[ "$(sed -n 7p events)" = '{"event":"fired","source":"s","offset":1,"id":"ID1","version":3,"accountType":"account","tokens":30,"data":{"n":[30,"}\"\\"]},"dueAt":"2000-01-01T00:00:01.050000Z","firedAt":"2000-01-01T00:00:01.050000Z","latenessUs":0}' ]
-	[ "$(sed -n 8p events)" = '{"event":"summary","source":"s","shard":"0/1","indexed":2,"stale":1,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}' ]
+	[ "$(sed -n 8p events)" = '{"event":"summary","source":"s","shard":"0/1","indexed":2,"stale":1,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}' ]
 }
 
 @test "the contract's example as relations" {
@@ -50,15 +50,15 @@ summary" ]
 	[ "$output" = 'account "ID1" "account" 30 3 400 2000-01-01T00:00:00.650000Z t
 callback "ID1" 1 2000-01-01T00:00:00.950000Z cancelled 2000-01-01T00:00:00.650000Z
 callback "ID1" 3 2000-01-01T00:00:01.050000Z fired 2000-01-01T00:00:01.050000Z
-shard "s" "0/1" 2 2 3 2 1 0 0 0 0 t
-source "s" 2 2 3 2 1 0 0 0 0 t
+shard "s" "0/1" 2 2 3 2 1 0 0 0 0 0 t
+source "s" 2 2 3 2 1 0 0 0 0 0 t
 update "ID1" 1 "account" 10 400 2000-01-01T00:00:00.550000Z t f "s" 0 {"n":[10,"}\"\\"]}
 update "ID1" 2 "account" 20 400 2000-01-01T00:00:00.700000Z f f "s" 2 {"n":[20,"}\"\\"]}
 update "ID1" 3 "account" 30 400 2000-01-01T00:00:00.650000Z t f "s" 1 {"n":[30,"}\"\\"]}' ]
 	run bash -c "$(declare -f update example); example | '$model' --relations --unsettled | tr '\t' ' ' | grep -e ^callback -e ^source"
 	[ "$output" = 'callback "ID1" 1 2000-01-01T00:00:00.950000Z cancelled 2000-01-01T00:00:00.650000Z
 callback "ID1" 3 2000-01-01T00:00:01.050000Z pending 
-source "s" 2  3 2 1 0 0 0 0 t' ]
+source "s" 2  3 2 1 0 0 0 0 0 t' ]
 }
 
 @test "due at the very time of an update fires before it is emitted" {
@@ -134,10 +134,10 @@ emitted() {
 {"event":"ignored","source":"s","offset":2,"id":"ID1","version":3,"ingestedAt":"2000-01-01T00:00:00.130000Z","currentVersion":3,"reason":"duplicate"}
 {"event":"ignored","source":"s","offset":3,"id":"ID1","version":3,"ingestedAt":"2000-01-01T00:00:00.140000Z","currentVersion":3,"reason":"conflict"}
 {"event":"ignored","source":"s","offset":4,"id":"ID1","version":2,"ingestedAt":"2000-01-01T00:00:00.150000Z","currentVersion":3,"reason":"stale"}
-{"event":"summary","indexed":2,"stale":1,"duplicate":1,"conflict":1,"rejected":0,"restored":0,"fired":0,"cancelled":1,"pending":0}' ]
+{"event":"summary","indexed":2,"stale":1,"duplicate":1,"conflict":1,"skipped":0,"rejected":0,"restored":0,"fired":0,"cancelled":1,"pending":0}' ]
 	run bash -c "'$model' --relations in | tr '\t' ' ' | grep -v -e ^reject -e ^shard"
 	[ "$output" = 'callback "ID1" 1 2000-01-01T00:00:00.150000Z cancelled 2000-01-01T00:00:00.120000Z
-source "s" 4 4 5 2 1 1 1 0 1 f
+source "s" 4 4 5 2 1 1 1 0 0 1 f
 update "ID1" 1 "account" 10 50 2000-01-01T00:00:00.100000Z t f "s" 0 {"n":[10,"}\"\\"]}
 update "ID1" 2 "account" 10 50 2000-01-01T00:00:00.150000Z f f "s" 4 {"n":[10,"}\"\\"]}
 update "ID1" 3    2000-01-01T00:00:00.120000Z t t "s" 1 null' ]
@@ -175,6 +175,32 @@ callback "ID1" 3 2000-01-01T00:00:00.250000Z fired 2000-01-01T00:00:00.250000Z' 
 		"$model" --relations --shards "$n" in | grep -v ^shard | cmp one -
 		[ "$("$model" --relations --shards "$n" in | grep -c ^shard)" -eq "$n" ]
 	done
+}
+
+@test "what was skipped counts, is shard 0's, and its arrival is what nothing behind it comes before" {
+	{
+		echo '{"event":"begin","source":"s","shard":"0/1"}'
+		update 0 1 1 100 50
+		echo '{"event":"ignored","source":"s","offset":1,"reason":"skipped","arriveMs":160}'
+		update 2 2 1 120 50
+		echo '{"event":"ignored","reason":"skipped"}'
+		echo '{"event":"end","source":"s","shard":"0/1","read":3,"lastOffset":2,"complete":true,"fingerprint":null}'
+	} >in
+	run bash -c "$(declare -f short); '$model' --events in | short"
+	[ "$output" = "begin
+indexed v1 00.100000
+ignored
+fired v1 00.150000
+indexed v2 00.160000
+ignored
+end
+fired v2 00.210000
+summary" ]
+	"$model" --events in | grep -q '"conflict":0,"skipped":1,"rejected":0'
+	[ "$("$model" --events in | grep -c '^{"event":"ignored","source":"s","offset":1,"reason":"skipped","arriveMs":160}$')" -eq 1 ]
+	[ "$("$model" --relations in | tr '\t' ' ' | grep ^source)" = 'source "s" 2 2 3 2 0 0 0 1 0 0 t' ]
+	"$model" --events --shard 0/2 in | grep -q '"skipped":1'
+	"$model" --events --shard 1/2 in | grep -q '"skipped":0'
 }
 
 @test "a reject's arrival moves the clock" {

@@ -122,7 +122,7 @@ richest() {
 {"event":"ignored","source":"example","offset":2,"id":"ID1","version":2,"ingestedAt":"2000-01-01T00:00:00.700000Z","currentVersion":3,"reason":"stale"}
 {"event":"end","source":"example","shard":"0/1","read":3,"lastOffset":2,"complete":true}
 {"event":"fired","source":"example","offset":1,"id":"ID1","version":3,"accountType":"account","tokens":30,"data":{"note":"fires at 1050"},"dueAt":"2000-01-01T00:00:01.050000Z","firedAt":"2000-01-01T00:00:01.050000Z","latenessUs":0}
-{"event":"summary","source":"example","shard":"0/1","indexed":2,"stale":1,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}
+{"event":"summary","source":"example","shard":"0/1","indexed":2,"stale":1,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}
 END
 	diff is wanted
 	as_modelled
@@ -353,7 +353,7 @@ mint|330|39|6BhkGCMV" ]] || {
 @test "counts reconcile" {
 	generate --updates 3000 --accounts 40 --edges --duplicate 9 --conflict 9 --stale 9 --unversioned 9 --deleted 9 --silent 9 >in
 	pipeline 1000 --seed 4 in
-	same "$(sql 'SELECT read = 3000 AND read = indexed + stale + duplicate + conflict + rejected FROM acctflow.sources')" t
+	same "$(sql 'SELECT read = 3000 AND read = indexed + stale + duplicate + conflict + skipped + rejected FROM acctflow.sources')" t
 	same "$(sql "SELECT s.indexed - s.without_callback = count(*) FILTER (WHERE state = 'fired') + count(*) FILTER (WHERE state = 'cancelled')
 		FROM acctflow.sources s, acctflow.callbacks GROUP BY s.indexed, s.without_callback")" t
 	same "$(sql "SELECT s.without_callback > 200 AND s.without_callback = count(*) FROM acctflow.sources s, acctflow.account_updates u

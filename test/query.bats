@@ -16,8 +16,8 @@ filled() {
 	psql -Xq -v ON_ERROR_STOP=1 -v path="$path" <<-'END'
 		SET search_path = acctflow;
 		INSERT INTO inputs (name, shards) VALUES (:'path', 2), ('b', 1);
-		INSERT INTO pipelines (source, shard, committed_offset, indexed, stale, duplicate, conflict, rejected, without_callback, complete)
-		VALUES (:'path', 0, 1234567, 3, 1, 2, 1, 1, 1, true), (:'path', 1, 1234567, 0, 0, 0, 0, 0, 0, false), ('b', 0, 1, 2, 0, 0, 0, 0, 0, false);
+		INSERT INTO pipelines (source, shard, committed_offset, indexed, stale, duplicate, conflict, skipped, rejected, without_callback, complete)
+		VALUES (:'path', 0, 1234567, 3, 1, 2, 1, 5, 1, 1, true), (:'path', 1, 1234567, 0, 0, 0, 0, 0, 0, 0, false), ('b', 0, 1, 2, 0, 0, 0, 0, 0, 0, false);
 		INSERT INTO deliveries (pipeline, token, delivered_offset) SELECT pipeline, 1, committed_offset FROM pipelines;
 		INSERT INTO history (id, version, ingested_at, source_offset, callback_time_ms, pipeline, applied, deleted, account_type, tokens, data) VALUES
 			('ID1', 1, '2000-01-01Z', 0, 400, 1, true, false, 'user', 1234567, '{"a": 1, "b": [1]}'),
@@ -39,12 +39,12 @@ filled() {
 @test "status: a line a shard, and what became of the callbacks" {
 	filled
 	ok writer status
-	has "{\"source\":\"$path\",\"shard\":\"0/2\",\"read\":8,\"indexed\":3,\"stale\":1,\"duplicate\":2,\"conflict\":1,\"rejected\":1,\"fired\":0,\"failed\":0,\"cancelled\":1,\"pending\":1,\"withoutCallback\":1,\"committed\":1234567,\"delivered\":1234567,\"complete\":true,\"broken\":false,\"consistent\":true}"
+	has "{\"source\":\"$path\",\"shard\":\"0/2\",\"read\":13,\"indexed\":3,\"stale\":1,\"duplicate\":2,\"conflict\":1,\"skipped\":5,\"rejected\":1,\"fired\":0,\"failed\":0,\"cancelled\":1,\"pending\":1,\"withoutCallback\":1,\"committed\":1234567,\"delivered\":1234567,\"complete\":true,\"broken\":false,\"consistent\":true}"
 	has "\"shard\":\"1/2\",\"read\":0"
-	has '{"source":"b","shard":"0/1","read":2,"indexed":2,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":1,"failed":0,"cancelled":0,"pending":1'
+	has '{"source":"b","shard":"0/1","read":2,"indexed":2,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":1,"failed":0,"cancelled":0,"pending":1'
 	same "${#lines[@]}" 3
 	ok writer sources -S "$path"
-	has '"shards":2,"read":8,'
+	has '"shards":2,"read":13,'
 }
 
 @test "status: counts that do not add up with the rows are said, shard by shard" {

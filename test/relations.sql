@@ -25,11 +25,11 @@ COPY (SELECT 'reject', to_json(source), source_offset, kind, to_json(reason), to
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');
 
 COPY (SELECT 'shard', to_json(name), to_json(shard || '/' || shards), committed_offset, delivered_offset, read, indexed, stale,
-             duplicate, conflict, rejected, without_callback, complete
+             duplicate, conflict, skipped, rejected, without_callback, complete
       FROM acctflow.source_shards
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');
 
-COPY (SELECT 'source', to_json(name), committed_offset, delivered_offset, read, indexed, stale, duplicate, conflict, rejected,
-             without_callback, complete
+COPY (SELECT 'source', to_json(name), committed_offset, delivered_offset, read, indexed, stale, duplicate, conflict, skipped,
+             rejected, without_callback, complete
       FROM acctflow.sources
 ) TO STDOUT (FORMAT csv, DELIMITER E'\t', QUOTE E'\x01');

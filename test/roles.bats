@@ -85,7 +85,7 @@ relation outcomes acctflow_writer SELECT
 relation pipelines acctflow_reader SELECT
 relation pipelines acctflow_writer INSERT (shard source)
 relation pipelines acctflow_writer SELECT
-relation pipelines acctflow_writer UPDATE (broken check_hash check_offset committed_offset complete conflict duplicate fingerprint indexed ingested_at owner_pid owner_start rejected stale token updated_at without_callback xid)
+relation pipelines acctflow_writer UPDATE (broken check_hash check_offset committed_offset complete conflict duplicate fingerprint indexed ingested_at owner_pid owner_start rejected skipped stale token updated_at without_callback xid)
 relation rejected_updates acctflow_reader SELECT
 relation rejected_updates acctflow_writer SELECT
 relation rejects acctflow_reader SELECT
@@ -390,7 +390,7 @@ refused() {
 		refused outsider
 	# Nothing came of it.
 	same "$(privileges)" "$granted"
-	same "$(counts)" '1|1|0|0|0|0'
+	same "$(counts)" '1|1|0|0|0|0|0'
 }
 
 # shadowed SCHEMA: there, what statements name is something else, that fails: tables, functions, operators.

@@ -150,14 +150,14 @@ child_is_there() {
 # Whether the metrics equal SQL's counts.
 metrics_equal_sql() {
 	local want is
-	want=$(sql "SELECT sum(read), sum(indexed), sum(stale), sum(duplicate), sum(conflict), sum(rejected),
+	want=$(sql "SELECT sum(read), sum(indexed), sum(stale), sum(duplicate), sum(conflict), sum(skipped), sum(rejected),
 		(SELECT count(*) FILTER (WHERE state = 'fired') || '|' || count(*) FILTER (WHERE state = 'cancelled') || '|' ||
 			count(*) FILTER (WHERE state = 'pending') FROM acctflow.callbacks) FROM acctflow.sources")
 	get /metrics
 	is=$(awk '/^#/ { next } { v[$1] = $2 } /^acctflow_rejected_total/ { rejected += $2 }
 		END { print v["acctflow_read_total"] "|" v["acctflow_indexed_total"] "|" \
 			v["acctflow_ignored_total{reason=\"stale\"}"] "|" v["acctflow_ignored_total{reason=\"duplicate\"}"] "|" \
-			v["acctflow_ignored_total{reason=\"conflict\"}"] "|" rejected "|" v["acctflow_fired_total"] "|" \
+			v["acctflow_ignored_total{reason=\"conflict\"}"] "|" v["acctflow_ignored_total{reason=\"skipped\"}"] "|" rejected "|" v["acctflow_fired_total"] "|" \
 			v["acctflow_cancelled_total"] "|" v["acctflow_pending_callbacks"] }' <<<"$page")
 	echo "metrics: $is, sql: $want"
 	[[ $is == "$want" ]]
@@ -492,8 +492,10 @@ metrics_equal_sql() {
 	done
 	exec {hold}>&-
 	run_end 0
+	echo '{"event":"ignored","source":"by hand","offset":0,"reason":"skipped"}' | writer >/dev/null
 	serve
 	retry 600 metrics_equal_sql
+	[[ $page == *'acctflow_ignored_total{reason="skipped"} 1'* ]]
 	# As many restarts as the supervisor listed: some kills hit a program that was ending already.
 	get /metrics
 	same "$(awk '/^acctflow_restarts_total/ { n += $NF } END { print n + 0 }' <<<"$page")" "$(wc -l <"$ACCTFLOW_HOME/run/restarts")"

@@ -454,7 +454,7 @@ END
 	home_open
 	ok "$supervisor" run --clock virtual "$sample"
 	has '"event":"summary"'
-	has '"read":124,"indexed":97,"stale":16,"duplicate":4,"conflict":2,"rejected":5'
+	has '"read":124,"indexed":97,"stale":16,"duplicate":4,"conflict":2,"skipped":0,"rejected":5'
 	same "$(grep -c '^{"accountType"' <<<"$output")" 7
 	same "$(tail -n 1 <<<"$output" | cut -c -21)" '{"accountType":"mint"'
 	nothing_left
@@ -549,7 +549,7 @@ END
 	for name in timerd writer reader ack; do
 		[[ $stderr =~ $name\[[0-9]+\]\ was\ killed\ by\ signal\ 9 ]]
 	done
-	same "$(sql 'SELECT read, indexed + stale + duplicate + conflict + rejected, rejected FROM acctflow.sources')" '124|124|5'
+	same "$(sql 'SELECT read, indexed + stale + duplicate + conflict + skipped + rejected, rejected FROM acctflow.sources')" '124|124|5'
 	same "$(sql "SELECT count(*) FROM acctflow.callbacks WHERE state = 'pending'")" 0
 	nothing_left
 	nothing_runs

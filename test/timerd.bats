@@ -88,7 +88,7 @@ exits() {
 		echo '{"event":"cancelled","source":"s","offset":0,"id":"ID1","version":1,"supersededBy":3,"dueAt":"'"$(at 950)"'","cancelledAt":"'"$(at 650)"'"}'
 		sed -n 4,5p events
 		echo '{"event":"fired","source":"s","offset":1,"id":"ID1","version":3,"accountType":"mint","tokens":3,"data":{"of":3},"dueAt":"'"$(at 1050)"'","firedAt":"'"$(at 1050)"'","latenessUs":0}'
-		echo '{"event":"summary","source":"s","shard":"1/3","indexed":2,"stale":1,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}'
+		echo '{"event":"summary","source":"s","shard":"1/3","indexed":2,"stale":1,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"restored":0,"fired":1,"cancelled":1,"pending":0}'
 	} >wanted
 	diff - wanted <<<"$output"
 }
@@ -107,8 +107,23 @@ exits() {
 	} >events
 	ok timerd --clock virtual <events
 	same "$(outcomes <<<"$output")" "indexed a v1;indexed b v1;fired b v1;fired a v1;indexed a v2;fired a v2;ignored b v1;indexed b v2;indexed c v1;fired b v2;fired c v1"
-	has '"summary","indexed":5,"stale":0,"duplicate":1,"conflict":0,"rejected":1,"restored":0,"fired":5,"cancelled":0,"pending":0}'
+	has '"summary","indexed":5,"stale":0,"duplicate":1,"conflict":0,"skipped":0,"rejected":1,"restored":0,"fired":5,"cancelled":0,"pending":0}'
 	same "$(grep -c '"rejected","offset":6' <<<"$output")" 1
+}
+
+@test "what was skipped passes as it is, is counted, and moves no clock" {
+	{
+		indexed 0 a 1 100 400
+		echo '{"event":"ignored","source":"s","offset":1,"reason":"skipped","arriveMs":900}'
+		indexed 2 b 1 900 100
+		echo '{"event":"ignored","source":"s","offset":3,"reason":"skipped","replayed":true}'
+		echo '{"event":"ignored","source":"s","offset":4,"reason":"else"}'
+	} >events
+	ok timerd --clock virtual <events
+	same "$(grep -v -e fired -e summary <<<"$output")" "$(cat events)"
+	# What was due before 900 ms fires only before the record whose time is known.
+	same "$(sed 's/^{"event":"\([a-z]*\)".*/\1/' <<<"$output" | paste -s -d ' ')" 'indexed ignored fired indexed ignored ignored fired summary'
+	has '{"event":"summary","indexed":2,"stale":0,"duplicate":0,"conflict":0,"skipped":2,"rejected":0,"restored":0,"fired":2,"cancelled":0,"pending":0}'
 }
 
 @test "virtual clock: the end goes through what is pending in order, equal due times as indexed" {
@@ -139,7 +154,7 @@ exits() {
 	has '{"event":"fired","id":"c","version":1,"accountType":"t","tokens":0,"data":"","dueAt":"'"$(at 3)"'","firedAt":"'"$(at 3)"'","latenessUs":0,"recovered":true}'
 	has '{"event":"cancelled","id":"d","version":1,"supersededBy":2,"dueAt":"'"$(at 4)"'","cancelledAt":"'"$(at 0)"'","trace":"x"}'
 	hasnt '"pending",'
-	has '"indexed":4,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":1,"fired":4,"cancelled":1,"pending":0}'
+	has '"indexed":4,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"restored":1,"fired":4,"cancelled":1,"pending":0}'
 }
 
 @test "a version that is not newer than the pending one is passed on and schedules nothing" {
@@ -168,7 +183,7 @@ exits() {
 	printf '\n \t\n' >>events
 	ok timerd --clock virtual <events
 	diff - wanted <<<"$(head -n -1 <<<"$output")"
-	has '{"event":"summary","indexed":0,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":0,"cancelled":0,"pending":0}'
+	has '{"event":"summary","indexed":0,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"restored":0,"fired":0,"cancelled":0,"pending":0}'
 	same "$stderr" ""
 }
 
@@ -179,7 +194,7 @@ exits() {
 		ok timerd --clock virtual <events
 		err_has "line 1: \"$member\" is missing or wrong, so no callback is set"
 		same "$(head -n 1 <<<"$output")" "$(cat events)"
-		has '"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":0,'
+		has '"indexed":1,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"restored":0,"fired":0,'
 	done
 	for member in '"id":7' '"source":7' '"offset":-1' '"trace":7'; do
 		indexed 0 a 1 0 1 '"trace":"t"' | sed "s/${member%:*}:[^,}]*/$member/" >events
@@ -473,7 +488,7 @@ exits() {
 	same "$(outcomes <<<"$output")" "indexed a v1;indexed b v1;indexed c v7;indexed a v2;cancelled a v1;indexed b v2;cancelled b v1;indexed c v6;indexed d v1;indexed e v1;indexed a v3;fired c v7;fired a v3"
 	has '{"event":"cancelled","source":"s","offset":0,"id":"a","version":1,"supersededBy":2,"dueAt":"'"$(at 400)"'","cancelledAt":"'"$(at 3)"'"}'
 	has '{"event":"cancelled","source":"s","offset":1,"id":"b","version":1,"supersededBy":2,"dueAt":"'"$(at 401)"'","cancelledAt":"'"$(at 4)"'","replayed":true}'
-	has '"indexed":9,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"restored":0,"fired":2,"cancelled":2,"pending":0}'
+	has '"indexed":9,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"restored":0,"fired":2,"cancelled":2,"pending":0}'
 	same "$stderr" ''
 }
 
@@ -543,13 +558,15 @@ exits() {
 	{
 		indexed 0 ID1 1 550 400
 		indexed 1 ID1 3 650 400
+		echo '{"event":"ignored","source":"s","offset":2,"reason":"skipped","replayed":true}'
 	} >events
 	ok timerd --clock virtual --format text <events
 	same "$output" "00:00:00.550 indexed ID1 v1 mint, 1 tokens, callback after 400 ms
 00:00:00.650 indexed ID1 v3 mint, 3 tokens, callback after 400 ms
 00:00:00.650 cancelled ID1 v1 (superseded by v3)
+             ignored (skipped) (replayed)
 00:00:01.050 fired ID1 v3 mint, 3 tokens {\"of\":3} (0.0 ms late)
-             summary indexed:2, stale:0, duplicate:0, conflict:0, rejected:0, restored:0, fired:1, cancelled:1, pending:0"
+             summary indexed:2, stale:0, duplicate:0, conflict:0, skipped:1, rejected:0, restored:0, fired:1, cancelled:1, pending:0"
 	has "$output"
 	{
 		indexed 0 ID1 1 550 400 '"replayed":true'

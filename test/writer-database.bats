@@ -245,7 +245,7 @@ backends() {
 	done
 	exec 5>&-
 	ended 0
-	same "$(counts)" '1201|1201|0|0|0|0'
+	same "$(counts)" '1201|1201|0|0|0|0|0'
 	same "$(members offset <out)" "$(seq 0 1200 | sed 's/$/ /')"
 }
 
@@ -268,7 +268,7 @@ backends() {
 	ended 0
 	same "$(sql 'SELECT last_value > 6 FROM public.tries')" t
 	same "$(members offset <out)" "$(seq 0 2999 | sed 's/$/ /')"
-	same "$(counts)" '3000|2997|0|0|0|3'
+	same "$(counts)" '3000|2997|0|0|0|0|3'
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 2997
 }
 
@@ -294,7 +294,7 @@ backends() {
 	retry 300 gone "$pid"
 	ended 0
 	grep -q 'trying the batch again' err
-	same "$(counts)" '2000|2000|0|0|0|0'
+	same "$(counts)" '2000|2000|0|0|0|0|0'
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 2000
 }
 
@@ -309,7 +309,7 @@ backends() {
 	grep -q 'the database cannot be reached' err
 	told 1
 	up
-	same "$(counts)" '1|1|0|0|0|0'
+	same "$(counts)" '1|1|0|0|0|0|0'
 	placed s 1 a 2 | writer >>out
 	same "$(sql 'SELECT committed_offset, indexed FROM acctflow.sources')" '1|2'
 }
@@ -335,7 +335,7 @@ refusing() {
 		err_has 'trying the batch again: refused on purpose'
 		((++n))
 	done
-	same "$(counts)" "$n|$n|0|0|0|0"
+	same "$(counts)" "$n|$n|0|0|0|0|0"
 	refusing 53100 1000000
 	placed s $n "a$n" 1 >in
 	fails 111 writer --deadline 1 <in
@@ -346,7 +346,7 @@ refusing() {
 		err_has 'the database refused: refused on purpose'
 		same "$output" ''
 	done
-	same "$(counts)" "$n|$n|0|0|0|0"
+	same "$(counts)" "$n|$n|0|0|0|0|0"
 }
 
 @test "a pause between tries, which grows, where ack's statement is refused" {
@@ -462,7 +462,7 @@ slow_commit() {
 	retry 100 told 3
 	exec 5>&-
 	ended 0
-	same "$(counts)" '2|2|0|0|0|0'
+	same "$(counts)" '2|2|0|0|0|0|0'
 	same "$(members event id version <out)" $'indexed a 1 \nindexed a 2 \nindexed b 2 '
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 3
 }
@@ -493,7 +493,7 @@ slow_commit() {
 	retry 200 told 601
 	exec 5>&-
 	ended 0
-	same "$(counts)" '601|601|0|0|0|0'
+	same "$(counts)" '601|601|0|0|0|0|0'
 	same "$(members offset <out)" "$(seq 0 600 | sed 's/$/ /')"
 }
 

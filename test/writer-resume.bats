@@ -447,7 +447,7 @@ startedAt=2001-02-03T04:05:06.000007Z'
 		echo '{"event":"end","source":"s","read":700,"complete":true}'
 	} >in
 	writer --clock virtual --resume <in >first
-	same "$(counts)" '700|210|70|140|70|210'
+	same "$(counts)" '700|210|70|140|70|0|210'
 	same "$(grep -c '"rejected".*violates check constraint' first)" 140
 	done_rows=$(rows)
 	for d in -1 4 5 400; do
@@ -468,6 +468,45 @@ startedAt=2001-02-03T04:05:06.000007Z'
 	claim s
 	writer --clock virtual --resume --token "$token" <in >again
 	same "$(grep '"offset":[0-9]*7,.*"replayed":true' again | members event reason | sort | uniq -c)" '     70 ignored stale '
+}
+
+@test "a record that was skipped: after a crash at any point it is counted once, and told again" {
+	{
+		echo '{"event":"begin","source":"s","clock":"virtual"}'
+		placed s 0 a 1 '"arriveMs":1'
+		skipped s 1 '"arriveMs":5'
+		# Its time is the skipped one's.
+		placed s 2 a 2
+		skipped s 3 '"arriveMs":6'
+		skipped s 4
+		echo '{"event":"rejected","source":"s","offset":5,"reason":"id: missing","raw":"x","rawBytes":1,"rawEncoding":"utf8"}'
+		placed s 6 b 1
+		skipped s 7 '"arriveMs":9'
+		echo '{"event":"end","source":"s","read":8,"complete":true}'
+	} >in
+	writer --clock virtual --resume <in | without caughtup begin end >whole
+	same "$(counts)" '8|3|0|0|0|4|1'
+	same "$(members event offset ingestedAt <whole | sed -n 3p)" 'indexed 2 2000-01-01T00:00:00.005000Z '
+	same "$(grep skipped whole)" "$(grep skipped in)"
+	rows >want
+	for k in {0..8}; do
+		for ((d = -1; d < k; d++)); do
+			# The k first records were committed, those up to d acknowledged.
+			sql 'TRUNCATE acctflow.latest, acctflow.history, acctflow.rejects, acctflow.pipelines, acctflow.deliveries, acctflow.inputs'
+			head -n $((k + 1)) in | writer --clock virtual --resume --batch 3 >first 2>/dev/null || true
+			sql "UPDATE acctflow.deliveries SET delivered_offset = CASE WHEN $d >= 0 THEN $d END"
+			claim s
+			{ head -n 1 in && tail -n +$((d + 3)) in; } |
+				writer --clock virtual --resume --token "$token" --batch $((k % 3 + 1)) >second
+			same "$k $d $(grep -c '"replayed":true}$' second)" "$k $d $((k - 1 - d))"
+			{
+				without begin caughtup <first | head -n $((d + 1))
+				without begin pending caughtup end <second | sed 's/,"replayed":true}$/}/'
+			} | diff whole -
+			sql 'UPDATE acctflow.deliveries SET delivered_offset = NULL'
+			rows | diff want -
+		done
+	done
 }
 
 @test "by hand nothing is told again, and a source starts from where reader says" {
@@ -492,7 +531,7 @@ startedAt=2001-02-03T04:05:06.000007Z'
 	done
 	for i in 1 2 3; do wait "${pids[i]}" || { cat "err.$i" && false; }; done
 	for i in 1 2 3; do run ! grep -v ' info ' "err.$i"; done
-	same "$(sql 'SELECT count(*), bool_and(indexed + stale + duplicate + conflict + rejected = read) FROM acctflow.sources')" '3|t'
+	same "$(sql 'SELECT count(*), bool_and(indexed + stale + duplicate + conflict + skipped + rejected = read) FROM acctflow.sources')" '3|t'
 	same "$(sql 'SELECT sum(indexed + stale) FROM acctflow.sources')" "$(sql 'SELECT count(*) FROM acctflow.account_updates')"
 	same "$(sql "SELECT count(*) FROM acctflow.accounts a WHERE version <> (SELECT max(version) FROM acctflow.account_updates u WHERE u.id = a.id)")" 0
 	rows | grep -e '"account"' -e '^account' | cut -f 1-6 >got

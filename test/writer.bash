@@ -17,6 +17,11 @@ placed() {
 	update "$3" "$4" "\"source\":\"$1\",\"offset\":$2${5:+,$5}"
 }
 
+# skipped SOURCE OFFSET [MORE]: a record that a map has nothing for.
+skipped() {
+	printf '{"event":"ignored","source":"%s","offset":%d,"reason":"skipped"%s}\n' "$1" "$2" "${3:+,$3}"
+}
+
 # feed ARGUMENT...: runs writer in the background as $pid, its input is descriptor 5, its output the file out.
 feed() {
 	mkfifo fifo
@@ -78,5 +83,5 @@ members() {
 }
 
 counts() {
-	sql 'SELECT read, indexed, stale, duplicate, conflict, rejected FROM acctflow.sources ORDER BY name'
+	sql 'SELECT read, indexed, stale, duplicate, conflict, skipped, rejected FROM acctflow.sources ORDER BY name'
 }

@@ -77,8 +77,12 @@ refuses() {
 		{"source":"s","offset":4,"id":"ID1","accountType":"mint","tokens":10,"callbackTimeMs":400,"version":3,"data":{"a":2},"arriveMs":699}
 		{"event":"rejected","source":"s","offset":5,"reason":"version: missing","line":7,"raw":"{\"id\":\"ID1\"}","rawBytes":12,"rawEncoding":"utf8"}
 		{"event":"news","anything":[1, 2],"source":"s"}
-		{"source":"s","offset":6,"id":"ID2","accountType":"mint","tokens":0,"callbackTimeMs":31536000000,"version":0}
-		{"event":"end","source":"s","read":7,"complete":true}
+		{"event":"ignored","source":"s","offset":6,"reason":"skipped","arriveMs":710}
+		{"event":"ignored","reason":"skipped"}
+		{"event":"ignored","source":"s","offset":6,"reason":"other", "n":1}
+		{"source":"s","offset":7,"id":"ID2","accountType":"mint","tokens":0,"callbackTimeMs":31536000000,"version":0}
+		{"event":"ignored","source":"s","offset":8,"more":1,"reason":"skipped"}
+		{"event":"end","source":"s","read":9,"complete":true}
 	END
 	cat >want <<-'END'
 		{"event":"begin","source":"s","seed":5,"arrival":"recorded","delayMs":"0:1000","speed":"1","clock":"virtual","fingerprint":null,"startedAt":"2000-01-01T00:00:00.000000Z"}
@@ -89,30 +93,34 @@ refuses() {
 		{"event":"ignored","source":"s","offset":4,"id":"ID1","version":3,"ingestedAt":"2000-01-01T00:00:00.700000Z","currentVersion":3,"reason":"conflict"}
 		{"event":"rejected","source":"s","offset":5,"ingestedAt":"2000-01-01T00:00:00.700000Z","reason":"version: missing","line":7,"raw":"{\"id\":\"ID1\"}","rawBytes":12,"rawEncoding":"utf8"}
 		{"event":"news","anything":[1, 2],"source":"s"}
-		{"event":"indexed","source":"s","offset":6,"id":"ID2","version":0,"accountType":"mint","tokens":0,"callbackTimeMs":31536000000,"data":null,"ingestedAt":"2000-01-01T00:00:00.700000Z","dueAt":"2000-12-31T00:00:00.700000Z"}
-		{"event":"end","source":"s","read":7,"complete":true}
+		{"event":"ignored","source":"s","offset":6,"reason":"skipped","arriveMs":710}
+		{"event":"ignored","reason":"skipped"}
+		{"event":"ignored","source":"s","offset":6,"reason":"other", "n":1}
+		{"event":"indexed","source":"s","offset":7,"id":"ID2","version":0,"accountType":"mint","tokens":0,"callbackTimeMs":31536000000,"data":null,"ingestedAt":"2000-01-01T00:00:00.710000Z","dueAt":"2000-12-31T00:00:00.710000Z"}
+		{"event":"ignored","source":"s","offset":8,"reason":"skipped"}
+		{"event":"end","source":"s","read":9,"complete":true}
 	END
 	writer --clock virtual <in >out
 	diff want out
-	same "$(counts)" '7|3|1|1|1|1'
+	same "$(counts)" '9|3|1|1|1|2|1'
 	same "$(sql "SELECT id, version, account_type, tokens, data, callback_time_ms, ingested_at FROM acctflow.accounts ORDER BY id")" \
 		'ID1|3|mint|9|{"a": 2}|400|2000-01-01 00:00:00.65+00
-ID2|0|mint|0|null|31536000000|2000-01-01 00:00:00.7+00'
+ID2|0|mint|0|null|31536000000|2000-01-01 00:00:00.71+00'
 	same "$(sql "SELECT id, version, account_type, tokens, data, callback_time_ms, ingested_at, applied, source, source_offset, trace
 		FROM acctflow.account_updates ORDER BY id, version")" \
 		'ID1|1|mint|7|{"a":1}|400|2000-01-01 00:00:00.55+00|t|s|0|
 ID1|2|mint|8|null|0|2000-01-01 00:00:00.7+00|f|s|2|
 ID1|3|mint|9|{"a":2}|400|2000-01-01 00:00:00.65+00|t|s|1|"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-ID2|0|mint|0|null|31536000000|2000-01-01 00:00:00.7+00|t|s|6|'
+ID2|0|mint|0|null|31536000000|2000-01-01 00:00:00.71+00|t|s|7|'
 	same "$(sql "SELECT * FROM acctflow.callbacks ORDER BY id, version")" \
 		'ID1|1|2000-01-01 00:00:00.95+00|cancelled|2000-01-01 00:00:00.65+00
 ID1|3|2000-01-01 00:00:01.05+00|pending|
-ID2|0|2000-12-31 00:00:00.7+00|pending|'
+ID2|0|2000-12-31 00:00:00.71+00|pending|'
 	same "$(sql "SELECT source, source_offset, kind, reason, raw, raw_bytes, raw_encoding, rejected_at FROM acctflow.rejected_updates ORDER BY 2")" \
 		's|4|conflict|version 3 is known with other content|{"source":"s","offset":4,"id":"ID1","accountType":"mint","tokens":10,"callbackTimeMs":400,"version":3,"data":{"a":2},"arriveMs":699}|132|utf8|2000-01-01 00:00:00.7+00
 s|5|record|version: missing|{"id":"ID1"}|12|utf8|2000-01-01 00:00:00.7+00'
 	same "$(sql "SELECT name, committed_offset, delivered_offset, complete, seed, arrival, delay_ms, speed, clock, fingerprint, started_at FROM acctflow.sources")" \
-		's|6||t|5|recorded|0:1000|1|virtual||2000-01-01 00:00:00+00'
+		's|8||t|5|recorded|0:1000|1|virtual||2000-01-01 00:00:00+00'
 }
 
 @test "the relations have the contract's columns and types" {
@@ -128,7 +136,7 @@ s|5|record|version: missing|{"id":"ID1"}|12|utf8|2000-01-01 00:00:00.7+00'
 		'callbacks.state', 'callbacks.settled_at', 'rejected_updates.source', 'rejected_updates.source_offset', 'rejected_updates.reason',
 		'rejected_updates.raw', 'rejected_updates.raw_bytes', 'rejected_updates.rejected_at', 'sources.name', 'sources.committed_offset',
 		'sources.delivered_offset', 'sources.read', 'sources.indexed', 'sources.stale', 'sources.duplicate', 'sources.conflict',
-		'sources.rejected', 'sources.updated_at')")" \
+		'sources.skipped', 'sources.rejected', 'sources.updated_at')")" \
 		'account_updates.account_type text
 account_updates.applied boolean
 account_updates.callback_time_ms bigint
@@ -165,6 +173,7 @@ sources.indexed bigint
 sources.name text
 sources.read bigint
 sources.rejected bigint
+sources.skipped bigint
 sources.stale bigint
 sources.updated_at timestamp with time zone'
 }
@@ -338,6 +347,32 @@ indexed e - - - '
 2010-01-01T00:00:00.005000Z '
 }
 
+@test "nothing but what is skipped: each is emitted only behind its commit, counted, and writes no row" {
+	writer migrate
+	feed
+	skipped s 0 >&5
+	retry 100 emitted 1
+	same "$(counts)" '1|0|0|0|0|1|0'
+	held 'LOCK TABLE acctflow.pipelines IN SHARE MODE'
+	skipped s 1 >&5
+	retry 100 waits 1
+	same "$(counts)" '1|0|0|0|0|1|0'
+	emitted 1
+	release
+	for i in {2..400}; do skipped s "$i"; done >&5
+	exec 5>&-
+	ended 0
+	same "$(cat out)" "$(for i in {0..400}; do skipped s "$i"; done)"
+	same "$(counts)" '401|0|0|0|0|401|0'
+	same "$(sql "SELECT committed_offset FROM acctflow.sources")" 400
+	same "$(sql "SELECT (SELECT count(*) FROM acctflow.history) + (SELECT count(*) FROM acctflow.latest) + (SELECT count(*) FROM acctflow.rejects)")" 0
+	ok writer status
+	has '"read":401,"indexed":0,"stale":0,"duplicate":0,"conflict":0,"skipped":401,"rejected":0,'
+	has '"committed":400,"delivered":null,"complete":false,"broken":false,"consistent":true}'
+	writer ack <out >/dev/null
+	same "$(sql "SELECT delivered_offset FROM acctflow.sources")" 400
+}
+
 @test "long records: raw is kept up to 64 KiB, a giant is indexed whole" {
 	{
 		printf '{"id":"a","data":"'
@@ -372,7 +407,7 @@ indexed - - '
 		same "$(members event offset reason <out | grep -v indexed | cut -d ' ' -f 1,2,3,4,5,6)" \
 			"$(for ((i = 13; i < n; i += 300)); do echo "rejected $i new row for relation"; done)"
 	done
-	same "$(counts)" $'20|19|0|0|0|1\n700|697|0|0|0|3'
+	same "$(counts)" $'20|19|0|0|0|0|1\n700|697|0|0|0|0|3'
 	same "$(sql "SELECT count(*) FROM acctflow.accounts")" 716
 	same "$(sql "SELECT raw::json->>'id', raw_bytes = length(raw) FROM acctflow.rejected_updates WHERE source = 's20'")" 'a20-13|t'
 }
@@ -428,7 +463,7 @@ ignored t 2 a 4 stale '
 
 @test "the project's sample: the counts reconcile, and the highest versions are the richest" {
 	reader --clock virtual --source s "$root/data/challenge-input.json" | writer --clock virtual >out
-	same "$(sql 'SELECT read = indexed + stale + duplicate + conflict + rejected FROM acctflow.sources')" t
+	same "$(sql 'SELECT read = indexed + stale + duplicate + conflict + skipped + rejected FROM acctflow.sources')" t
 	same "$(sql "SELECT read FROM acctflow.sources")" "$(grep -vc -e '"event":"begin"' -e '"event":"end"' out)"
 	for kind in stale duplicate conflict; do
 		same "$(sql "SELECT $kind FROM acctflow.sources")" "$(grep -c "\"reason\":\"$kind\"" out || true)"
@@ -445,7 +480,7 @@ ignored t 2 a 4 stale '
 	input=$root/../shared/data/challenge-input.json
 	[[ -e $input ]] || skip "not here"
 	reader --arrival none --source s "$input" | writer >out
-	same "$(counts)" '124|96|23|0|0|5'
+	same "$(counts)" '124|96|23|0|0|0|5'
 	same "$(sql 'SELECT count(*) FROM acctflow.account_updates')" 119
 	same "$(writer richest | members accountType tokens version id | sed 's/\( [^ ]\{8\}\)[^ ]* $/\1/')" 'account 517 39 gkDF8QaR
 auction 271 11 kbtvQBEr
@@ -504,8 +539,8 @@ t                  1        2  c   null'
 		placed t 0 c 1 '"arriveMs":1'
 		update d 1 '"arriveMs":10'
 	} | writer --clock virtual >/dev/null
-	same "$(writer status)" '{"source":"s","shard":"0/1","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":1,"pending":2,"withoutCallback":0,"committed":2,"delivered":null,"complete":false,"broken":false,"consistent":true}
-{"source":"t","shard":"0/1","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"rejected":0,"fired":0,"failed":0,"cancelled":0,"pending":1,"withoutCallback":0,"committed":0,"delivered":null,"complete":false,"broken":false,"consistent":true}'
+	same "$(writer status)" '{"source":"s","shard":"0/1","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":0,"failed":0,"cancelled":1,"pending":2,"withoutCallback":0,"committed":2,"delivered":null,"complete":false,"broken":false,"consistent":true}
+{"source":"t","shard":"0/1","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":0,"failed":0,"cancelled":0,"pending":1,"withoutCallback":0,"committed":0,"delivered":null,"complete":false,"broken":false,"consistent":true}'
 	same "$(writer status -S t | members source)" 't '
 	same "$(writer pending | members event source id version dueAt)" 'pending t c 1 2000-01-01T00:00:00.003000Z 
 pending s b 1 2000-01-01T00:00:00.007000Z 
@@ -528,8 +563,8 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 	done
 	held 'LOCK TABLE acctflow.latest, acctflow.history, acctflow.outcomes, acctflow.rejects IN ACCESS EXCLUSIVE MODE'
 	ok timeout 60 writer sources
-	same "$output" '{"source":"s","shards":1,"read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}
-{"source":"t","shards":1,"read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}'
+	same "$output" '{"source":"s","shards":1,"read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"skipped":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}
+{"source":"t","shards":1,"read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"skipped":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}'
 	ok timeout 60 writer sources --source t --format text
 	same "${lines[2]%% *}" t
 	same "${#lines[@]}" 3
@@ -577,7 +612,7 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 	release
 	ended 0
 	emitted 3
-	same "$(counts)" '3|3|0|0|0|0'
+	same "$(counts)" '3|3|0|0|0|0|0'
 }
 
 @test "told to stop while nothing comes it ends, and so it does while everything comes" {
@@ -664,11 +699,13 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 		placed s 0 a 1 '"arriveMs":1'
 		placed s 1 a 0 '"arriveMs":1'
 		echo '{"event":"news"}'
+		skipped s 2
 		printf '{"event":"end","read":1}\n{"event":"begin","startedAt":"2000-01-01T\302\2332J12345678123456"}\n'
 	} | writer --clock virtual --format text >out
 	same "$(cat out)" '00:00:00.001 indexed a v1 t, 1 tokens, callback after 2 ms
 00:00:00.001 ignored a v0 (stale, current is v1)
              news 
+             ignored (skipped)
              end  (1 read)
 \u009b2J12345678 begin '
 }
@@ -730,6 +767,7 @@ b|2000-01-01 00:00:00.002+00'
 		event indexed 30
 		event fired 4
 		event indexed 31
+		skipped s 31
 	} >in
 	# After so many lines: s, t, and what was recorded.
 	cat >want <<-'END'
@@ -744,6 +782,7 @@ b|2000-01-01 00:00:00.002+00'
 		18 6|21|1 3
 		20 30|21|1 3 4
 		21 30|21|1 3 4
+		22 31|21|1 3 4
 	END
 	while read -r i _; do
 		sql 'TRUNCATE acctflow.outcomes; UPDATE acctflow.deliveries SET delivered_offset = NULL'

@@ -145,9 +145,9 @@ sub relations_reconcile {
 		$settled{$pipeline_of{$id}} += grep { $callback{"$id $_->[0]"} || $_->[2] } @{$version{$id}};
 	}
 	for (grep { /^shard\t/ } @rows) {
-		my (undef, $name, $shard, $committed, $delivered, $read, $indexed, $stale, $duplicate, $conflict, $rejected) = split /\t/, $_, -1;
+		my (undef, $name, $shard, $committed, $delivered, $read, $indexed, $stale, $duplicate, $conflict, $skipped, $rejected) = split /\t/, $_, -1;
 		my $pipeline = "$name " . $shard =~ tr/"//dr;
-		push @wrong, "$pipeline: read is not the sum of its parts" if $read != $indexed + $stale + $duplicate + $conflict + $rejected;
+		push @wrong, "$pipeline: read is not the sum of its parts" if $read != $indexed + $stale + $duplicate + $conflict + $skipped + $rejected;
 		push @wrong, "$pipeline: committed $committed, acknowledged $delivered" if $committed ne $delivered;
 		my $have = $settled{$pipeline} // 0;
 		push @wrong, "$pipeline: indexed $indexed, but $have callbacks or versions without one" if $indexed != $have;

@@ -24,12 +24,12 @@ const answer = {
 		pipeline(bidi, '1/2', ['running', 'stopped', 'running', 'running'])],
 	progress: {reading: true, emitted: 20, bytes: 700, size: 1000, rate: 12.4, left: 200},
 	totals: {
-		read: 20, indexed: 10, stale: 1, duplicate: 2, conflict: 3, rejected: 4, fired: 5, cancelled: 2, pending: 3, retries: 0,
-		restarts: 1,
+		read: 20, indexed: 10, stale: 1, duplicate: 2, conflict: 3, skipped: 0, rejected: 4, fired: 5, cancelled: 2, pending: 3,
+		retries: 0, restarts: 1,
 	},
 	sources: [{
-		name: long, read: 20, indexed: 10, stale: 1, duplicate: 2, conflict: 3, rejected: 4, committedOffset: 19,
-		deliveredOffset: null, updatedAt: iso(100_000),
+		name: long, read: 20, indexed: 10, stale: 1, duplicate: 2, conflict: 3, skipped: 0, rejected: 4,
+		committedOffset: 19, deliveredOffset: null, updatedAt: iso(100_000),
 	}],
 	series: {
 		read: total(9000), indexed: total(7000), fired: total(20), rejected: total(1), lag: wave(100), pending: wave(1e9),

@@ -23,7 +23,7 @@ batch_reader_free(struct batch_reader *r)
 	buf_free(&r->in.kept);
 }
 
-static const char kind_letter[] = {'u', 'r', 'B', 'E', 'p'};
+static const char kind_letter[] = {'u', 'r', 's', 'B', 'E', 'p'};
 
 static void
 put_item(struct buf *out, const struct batch *b, const struct item *it)
@@ -88,6 +88,7 @@ feed(struct buf *said, struct slice input, size_t piece, size_t most, bool whole
 
 #define UPDATE(id, rest)                                                                                               \
 	"{\"id\":\"" id "\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":2,\"version\":3" rest "}\n"
+#define SKIPPED(place) "{\"event\":\"ignored\"" place ",\"reason\":\"skipped\"}\n"
 #define FROM(source, offset) ",\"source\":\"" source "\",\"offset\":" #offset
 
 static const struct {
@@ -122,6 +123,17 @@ static const struct {
 	UPDATE("a", FROM("s", 0)) "{\"event\":\"rejected\",\"source\":\"s\",\"offset\":1,\"reason\":\"r\"}\n"
 				  "{\"event\":\"rejected\",\"source\":\"t\",\"offset\":0,\"reason\":\"r\"}\n",
 	"[s ua=3@0|r@1][t r@0]", false},
+    {"what was skipped has its place, and is of its source",
+	UPDATE("a", FROM("s", 0)) SKIPPED(FROM("s", 1)) SKIPPED(FROM("t", 0)) UPDATE("b", FROM("t", 1)),
+	"[s ua=3@0|s@1][t s@0|ub=3@1]", false},
+    {"without a place it is passed on, of any source",
+	UPDATE("a", FROM("s", 0)) SKIPPED("") SKIPPED(",\"offset\":1") SKIPPED(",\"source\":\"t\"")
+	    UPDATE("b", FROM("s", 1)),
+	"[s ua=3@0|p|p|p|ub=3@1]", false},
+    {"so is what was ignored for another reason",
+	"{\"event\":\"ignored\",\"source\":\"s\",\"offset\":0,\"reason\":\"stale\"}\n"
+	"{\"event\":\"x\",\"source\":\"s\",\"offset\":0,\"reason\":\"skipped\"}\n",
+	"[ p|p]", false},
     {"what is no record is a reject of no source", UPDATE("a", "") "x\n{}\n[]\n" UPDATE("b", FROM("s", 0)) "x\n",
 	"[ ua=3|r|r|r][s ub=3@0][ r]", false},
     {"blank lines are none", "\n \n" UPDATE("a", "") "\t\r\n", "[ ua=3]", false},

@@ -393,13 +393,15 @@ test_left_alone(void)
 	add(&b, &(struct update_in)U("a", 1, 1), 0);
 	batch_add_event(&b, ITEM_PASS, SLICE("{}"))->verdict = CONFLICT;
 	batch_add_reject(&b, &(struct reject){.reason = SLICE("r"), .raw = SLICE("x")}, -1)->verdict = CONFLICT;
+	batch_add_skipped(&b, 2)->verdict = CONFLICT;
 	add(&b, &(struct update_in)U("a", 2, 1), 0);
-	guard(&b, 0, 4, &s);
-	tap_ok(b.items[1].verdict == CONFLICT && b.items[2].verdict == CONFLICT && !verdict_asks(&b, 1),
-	    "events and rejects have no verdict");
-	tap_ok(b.accounts_n == 1 && b.items[3].verdict == INDEXED, "the others get theirs");
-	guard(&b, 3, 4, &s);
-	tap_ok(b.accounts_n == 1 && b.accounts[0].highest == 3, "a part of a batch can be decided alone");
+	guard(&b, 0, 5, &s);
+	tap_ok(b.items[1].verdict == CONFLICT && b.items[2].verdict == CONFLICT && b.items[3].verdict == CONFLICT &&
+		   !verdict_asks(&b, 1) && !verdict_asks(&b, 3),
+	    "events, rejects and what was skipped have no verdict");
+	tap_ok(b.accounts_n == 1 && b.items[4].verdict == INDEXED, "the others get theirs");
+	guard(&b, 4, 5, &s);
+	tap_ok(b.accounts_n == 1 && b.accounts[0].highest == 4, "a part of a batch can be decided alone");
 	guard(&b, 4, 4, &s);
 	tap_ok(b.accounts_n == 0 && !batch_account(&b, SLICE("a")), "so can nothing at all");
 	batch_clear(&b);
