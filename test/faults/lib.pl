@@ -109,7 +109,8 @@ sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; retu
 
 # --- a run's input and what it must come to -----------------------------------------
 
-# $run: folder, database, clock, shards, reader => [options], home, env => {}, files => [path, …]
+# $run: folder, database, clock, shards, reader => [options], home, env => {}, files => [path, …]; mapped: there are records
+# that the map of its reader skips
 sub shell { return join ' ', map { my $s = $_; $s =~ s/'/'\\''/g; "'$s'" } @_ }
 
 # The source of an input: several have their paths for names.
@@ -122,7 +123,8 @@ sub input_make {
 	$run->{shards} //= 1;
 	my $file = "$run->{folder}/input" . ($run->{files} ? @{$run->{files}} : '');
 	push @{$run->{files}}, $file;
-	system(shell("$bin/generate", @options) . " >$file") == 0 or die "faults: could not make the input\n";
+	my $heartbeats = $run->{mapped} ? q( | awk '{ print } NR % 4 == 0 { print "{\"heartbeat\":true}" }') : '';
+	system(shell("$bin/generate", @options) . "$heartbeats >$file") == 0 or die "faults: could not make the input\n";
 	my $told = "$run->{folder}/told";
 	my @reader = grep { !/^--clock$|^(real|virtual)$/ } @{$run->{reader}};
 	system(shell("$bin/reader", '--clock', 'virtual', '--source', source($run, $file), @reader, $file) . " >$told") == 0

@@ -37,6 +37,16 @@ sub environment_make {
 	return \%env;
 }
 
+# A map that leaves updates as they are, and skips heartbeats.
+sub map_make {
+	my ($run) = @_;
+	my @members = qw(id accountType tokens version callbackTimeMs data deleted);
+	Faults::spill("$run->{folder}/map.yaml", join('', map { "$_: /$_\n" } @members) . "skip: {from: /heartbeat, values: [true]}\n");
+	push @{$run->{reader}}, '--map', "$run->{folder}/map.yaml";
+	$run->{mapped} = 1;
+	$tally{'runs: with a map that skips'}++;
+}
+
 sub run_make {
 	my ($number, $run_seed) = @_;
 	srand $run_seed;
@@ -62,6 +72,7 @@ sub run_make {
 	};
 	Faults::sql('postgres', "DROP DATABASE IF EXISTS $run->{database} WITH (FORCE)");
 	Faults::sql('postgres', "CREATE DATABASE $run->{database}");
+	map_make($run) if $run_seed % 3 == 0;
 	$run->{env} = environment_make($run);
 	# Edges have callbacks a year away, and ids that several inputs would share.
 	my @more = $clock eq 'virtual' && $kind ne 'several' && rand() < 0.25 ? ('--edges') : ();
