@@ -702,18 +702,30 @@ constant_token(const struct loading *l, const struct rule *r, const char *text)
 	uint64_t ignored;
 	struct json_scan s = {0};
 	const char *end = text + strlen(text);
-	if (r->member == M_ID || r->member == M_ACCOUNT_TYPE || r->member == M_TRACE)
+	bool right;
+	switch (r->member) {
+	case M_ID:
+	case M_ACCOUNT_TYPE:
+	case M_TRACE:
 		buf_json(&b, slice_of(text));
-	else
-		buf_text(&b, text);
-	bool right = r->member == M_DATA ? json_value(text, end, 0, &s) == JSON_OK && s.end == end && !s.refuse.why
-		     : r->member == M_DELETED
-			 ? strcmp(text, "true") == 0 || strcmp(text, "false") == 0
-			 : *b.p == '"' || (r->member == M_CALLBACK_TIME_MS && strcmp(text, "null") == 0) ||
-			       json_integer(slice_of(text), UINT64_MAX, &ignored) == 0;
-	if (!right || r->member == M_OFFSET || r->member == M_COUNT)
+		return slice_buf(&b);
+	case M_DATA:
+		right = json_value(text, end, 0, &s) == JSON_OK && s.end == end && !s.refuse.why;
+		break;
+	case M_DELETED:
+		right = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+		break;
+	case M_OFFSET:
+	case M_COUNT:
+		right = false;
+		break;
+	default:
+		right = json_integer(slice_of(text), UINT64_MAX, &ignored) == 0 ||
+			(r->member == M_CALLBACK_TIME_MS && strcmp(text, "null") == 0);
+	}
+	if (!right)
 		die(EXIT_PERMANENT, "map \"%s\": %s: \"%s\" is no value for it", l->name, r->name, text);
-	return slice_buf(&b);
+	return slice_of(text);
 }
 
 static void

@@ -44,7 +44,7 @@ sub alone_script {
 		pipelines_lock => [1, 0],
 		latest_upsert => [1, @update, 'ARRAY[243]', "ARRAY['escrow']", 'ARRAY[false]', "ARRAY[$data]"],
 		history_insert => [1, @update, 'ARRAY[true]', 'ARRAY[false]', 'ARRAY[243]', "ARRAY['escrow']", 'ARRAY[NULL]', "ARRAY[$data]", 'ARRAY[NULL]'],
-		pipelines_advance => [1, ':n', 'now()', 1, 0, 0, 0, 0, 0, ':n', ':n', 'pg_current_xact_id()'],
+		pipelines_advance => [1, ':n', 'now()', 1, 0, 0, 0, 0, 0, 0, ':n', ':n', 'pg_current_xact_id()'],
 	);
 	my $statement = sub {
 		my ($name) = @_;
