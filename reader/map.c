@@ -389,14 +389,15 @@ record_map(struct map *m, const char *p, const char *end, struct record *r)
 	m->broken = NULL;
 	record_clear(r);
 	enum json_status status = record_end(r, value_walk(m, &m->node[m->root], p, end, 0), &m->scan, p);
-	if (status != JSON_OK || (m->unwrap && !m->root))
+	if (status != JSON_OK)
 		return status;
 	if (m->broken) {
 		r->fault = (struct json_fault){"a string that holds broken JSON", p};
 		r->member = m->broken->name;
+	} else if (!m->unwrap || m->root) {
+		for (int i = 0; i < m->rules; i++)
+			rule_apply(m, &m->rule[i], r);
 	}
-	for (int i = 0; i < m->rules; i++)
-		rule_apply(m, &m->rule[i], r);
 	/* A record that is skipped is not looked at any further. */
 	if (m->skipped)
 		r->fault = (struct json_fault){0};
@@ -422,7 +423,7 @@ map_parse(struct map *m, const char *p, const char *end, struct record *r)
 	m->root = 0;
 	m->elements = (struct slice){0};
 	enum json_status status = record_map(m, p, end, r);
-	if (status == JSON_OK && m->unwrap) {
+	if (status == JSON_OK && m->unwrap && !m->broken) {
 		struct slice all = m->node[m->unwrap].value;
 		if (all.n && *all.p == '[')
 			elements_move(m, all.p + 1, all.p + all.n);
@@ -430,6 +431,12 @@ map_parse(struct map *m, const char *p, const char *end, struct record *r)
 			refuse(r, (struct json_fault){"no array there", p}, "unwrap");
 	}
 	return status;
+}
+
+void
+map_drop(struct map *m)
+{
+	m->elements = (struct slice){0};
 }
 
 bool

@@ -29,6 +29,9 @@ bool map_unwraps(const struct map *m);
 bool map_left(const struct map *m);
 bool map_next(struct map *m, struct slice *raw, struct record *r);
 
+/* Forgets the elements that are left: what they stand in is no record. */
+void map_drop(struct map *m);
+
 /* Appends the pointers of the member that the reason begins with. */
 void map_reason(const struct map *m, struct buf *reason);
 

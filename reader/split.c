@@ -308,8 +308,11 @@ line_next(struct split *s)
 		break;
 	case LINE_OK:;
 		const char *end = line.p + line.n, *p = json_space(line.p, end, &ignored);
-		if (record_line(&s->record, parse(s, p, end), end) != 0)
+		if (record_line(&s->record, parse(s, p, end), end) != 0) {
 			record_reason(&s->reason, &s->record, line.p);
+			if (s->map)
+				map_drop(s->map);
+		}
 		break;
 	}
 	s->raw = line;

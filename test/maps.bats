@@ -117,6 +117,14 @@ END
 "data":{"id":"c","d":[{"x":1}]}}'
 }
 
+@test "a record whose string breaks off is rejected, also where what was read of it would be skipped" {
+	printf '%s\n' 'id: /p/id' 'accountType: t' 'tokens: 0' 'version: 1' 'callbackTimeMs: null' 'skip: {from: /p/op, values: [m]}' >map.yaml
+	printf '%s\n' '{"p":"{\"op\":\"m\"}"}' '{"p":"{\"op\":\"m\","}' >in
+	ok reader --map ./map.yaml --arrival none --source s in
+	same "$(become <<<"$output")" '{"event":"ignored","reason":"skipped"}
+{"event":"rejected","reason":"p"}'
+}
+
 @test "unwrap: a record each, in arrays and lines, with one ordinal each; what is no array is rejected" {
 	printf '%s\n' 'unwrap: /batch/records' 'id: /k' 'accountType: t' 'tokens: 0' 'version: 1' 'callbackTimeMs: null' >map.yaml
 	printf '%s\n' '{"batch":{"records":[{"k":1},{"k":2}, 3 ]}}' '{"batch":{"records":[]}}' '{"batch":7}' '{"batch":{"records":[ {"k":4} ]}}' >in
@@ -128,6 +136,12 @@ END
 "offset":3,"reason":"unwrap: no array there, at byte 1 (mapped from /batch/records)
 "offset":4,"id":"4'
 	has '"read":5,"lastOffset":4,"complete":true'
+	# Elements of what is no record are none.
+	printf '%s\n' '{"batch":{"records":[{"k":9}]}} x' '{"batch":"{\"records\":[{\"k\":9}],"}' '{"batch":"{\"records\":[{\"k\":8}]}"}' >broken
+	ok reader --map ./map.yaml --arrival none --source s broken
+	same "$(become <<<"$output")" '{"event":"rejected","reason":"more"}
+{"event":"rejected","reason":"batch"}
+{"id":"8","accountType":"t","tokens":0,"callbackTimeMs":null,"version":1,"data":null}'
 	jq -c -s . in >array
 	ok reader --map ./map.yaml --arrival none --source s array
 	same "$(become <<<"$output")" "$(become <<<"$by_line")"
