@@ -122,7 +122,7 @@ $(BUILD)/maps.h: $(MAPS) Makefile
 	for f in $(MAPS); do printf '{"%s",\n' "$$(basename $$f .yaml)"; \
 		sed -e 's/\\/\\\\/g; s/"/\\"/g; s/^/\t"/; s/$$/\\n"/' $$f; echo '},'; done; echo '};'; } > $@
 
-$(BUILD)/reader/map.o: $(BUILD)/maps.h
+$(BUILD)/reader/map_load.o: $(BUILD)/maps.h
 
 # The page's files, as C: name, ETag, the bytes, the same compressed.
 $(BUILD)/assets.h: $(ASSETS) Makefile

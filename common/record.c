@@ -189,7 +189,6 @@ record_clear(struct record *r)
 {
 	_Static_assert(M_COUNT <= 64, "a bit a member");
 	memset(r->m, 0, sizeof r->m);
-	memset(r->spaced, 0, sizeof r->spaced);
 	r->escaped = 0;
 	r->fault = (struct json_fault){0};
 	r->member = (struct slice){0};

@@ -9,6 +9,7 @@
 #include "follow.h"
 #include "log.h"
 #include "loop.h"
+#include "map_load.h"
 #include "metrics.h"
 #include "options.h"
 #include "output.h"
@@ -582,7 +583,7 @@ prepare_map(struct reader *rd)
 	struct map *map = rd->map ? map_load(rd->map) : NULL;
 	if (rd->explains && !map)
 		die(EXIT_PERMANENT, "--explain is for --map");
-	if (map && map_has_offset(map)) {
+	if (map && map->has_offset) {
 		if (!rd->paced)
 			rd->mode = ARRIVAL_NONE;
 		if (rd->mode != ARRIVAL_NONE && rd->mode != ARRIVAL_RECORDED)

@@ -106,7 +106,7 @@ split_start_at(struct split *s, int fd, bool array, const struct place *place)
 bool
 split_place(struct split *s, struct place *place)
 {
-	if (s->map && map_left(s->map))
+	if (s->map && s->map->elements.n)
 		return false;
 	if (s->mode == SPLIT_ARRAY) {
 		place_move(s, s->in.at);
@@ -311,7 +311,7 @@ line_next(struct split *s)
 		if (record_line(&s->record, parse(s, p, end), end) != 0) {
 			record_reason(&s->reason, &s->record, line.p);
 			if (s->map)
-				map_drop(s->map);
+				s->map->elements = (struct slice){0};
 		}
 		break;
 	}
@@ -386,8 +386,8 @@ split_next(struct split *s)
 			status = decide(s);
 		if (whole && s->mode != SPLIT_UNDECIDED)
 			status = s->mode == SPLIT_ARRAY ? array_next(s) : line_next(s);
-	} while (whole && status == SPLIT_RECORD && !s->reason.len && s->map && map_unwraps(s->map));
-	s->skipped = status == SPLIT_RECORD && !s->reason.len && s->map && map_skipped(s->map);
+	} while (whole && status == SPLIT_RECORD && !s->reason.len && s->map && s->map->unwrap);
+	s->skipped = status == SPLIT_RECORD && !s->reason.len && s->map && s->map->skipped;
 	return status;
 }
 
@@ -395,7 +395,7 @@ int
 split_ordinal(struct split *s, uint64_t *ordinal)
 {
 	uint64_t given;
-	if (!s->map || !map_has_offset(s->map))
+	if (!s->map || !s->map->has_offset)
 		return 1;
 	if (s->reason.len || record_integer(&s->record, M_OFFSET, VERSION_MAX - 1, &given) != 0) {
 		if (!s->reason.len)

@@ -102,6 +102,22 @@ END
 {"event":"rejected","source":"s","offset":4,"reason":"accountType: member name given twice, at byte 51 (mapped from /none or /null or /kind)"'
 }
 
+@test "doc/maps.md: its example becomes what it shows" {
+	awk '/^```yaml$/ { on = 1; next } /^```$/ { if (on) exit } on' "$BATS_TEST_DIRNAME/../doc/maps.md" >map.yaml
+	mapfile -t shown < <(sed -n 's/^    \({.*}\)$/\1/p' "$BATS_TEST_DIRNAME/../doc/maps.md")
+	echo "${shown[0]}" >in
+	ok reader --map ./map.yaml --arrival none --source s in
+	# The rest of data is left out there.
+	same "$(become <<<"$output" | sed 's/\("branch":"ZRH",\).*/\1…}}/')" "${shown[1]}"
+}
+
+@test "a constant for data loses its white space, too" {
+	printf '%s\n' 'id: /id' 'accountType: t' 'tokens: 0' 'version: 1' 'callbackTimeMs: null' "data: '{ \"a\" : 1 }'" >map.yaml
+	echo '{"id":"a"}' >in
+	ok reader --map ./map.yaml --arrival none --source s in
+	has '"data":{"a":1}}'
+}
+
 @test "what is not mapped may hold what Postgres cannot store; white space in data goes, whatever was seen before" {
 	printf '%s\n' 'id: /id' 'accountType: t' 'tokens: 0' 'version: 1' 'callbackTimeMs: null' 'data: /d' >map.yaml
 	printf '%s\n' '{"id":"a","d":{"x":1},"rest":"\u0000"}' '{ "id" : "b", "d" : { "x" : [ 1, 2 ] } }' '{"id":"c","d":"\ud800"}' >in
@@ -203,7 +219,9 @@ deleted: {from: /y}\nskip: /z|skip wants `from` and `values`
 skip: {values: [1]}|skip wants `from` and `values`
 data: {from: y}|a JSON pointer begins with a slash
 data: /a~2|in a pointer ~ stands before 0 or 1
-arriveMs: soon|"soon" is no value for it
+arriveMs: soon|line 6: arriveMs: "soon" is no value for it
+skip: no|line 6: skip: "no" is no value for it
+data: {value: "[1,"}|line 6: data: "[1," is no value for it
 data: {join: [/a, /b]}|only id and accountType are joined
 offset: /o\nunwrap: /r|unwrap makes several records of one
 data: [[/a]]|line 6: expected a plain value

@@ -36,6 +36,15 @@ fuzz_random(uint64_t *state)
 }
 
 void
+fuzz_emit(struct buf *b, const struct update *update, const struct record *record)
+{
+	b->len = 0;
+	event_update_begin(b, SLICE("\"s\""), 7);
+	event_update_body(b, update, record);
+	event_update_end(b, update->trace, update->arrive_ms);
+}
+
+void
 feed_start(struct slice bytes, uint64_t cuts)
 {
 	feed = bytes;

@@ -5,7 +5,7 @@
 #ifndef ACCTFLOW_FUZZ_H
 #define ACCTFLOW_FUZZ_H
 
-#include "buf.h"
+#include "event.h"
 
 #include <setjmp.h>
 
@@ -28,6 +28,9 @@ extern bool fuzz_catches;
 
 /* The next of a sequence of numbers that depends on its state alone. */
 uint64_t fuzz_random(uint64_t *state);
+
+/* Sets b to the update that was read from the record, as reader emits it. */
+void fuzz_emit(struct buf *b, const struct update *update, const struct record *record);
 
 /* Whether it may be shown on a terminal: valid UTF-8, nothing that acts on one or reorders text. */
 bool fuzz_is_safe(struct slice text);

@@ -1,4 +1,4 @@
-// with: reader/map.c
+// with: reader/map.c reader/map_load.c
 /* Maps on any bytes. A map that takes each member from its own name makes of an update the
  * same update, whether it stands by itself, in another object, or as text in a string; and
  * what it takes that the contract would not, it hands on as the contract wants it. What is
@@ -7,7 +7,7 @@
 
 #include "event.h"
 #include "log.h"
-#include "reader/map.h"
+#include "reader/map_load.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,15 +35,6 @@ map_under(const char *prefix)
 	return m;
 }
 
-static void
-emit(struct buf *b, const struct update *update, const struct record *record)
-{
-	b->len = 0;
-	event_update_begin(b, SLICE("\"s\""), 7);
-	event_update_body(b, update, record);
-	event_update_end(b, update->trace, update->arrive_ms);
-}
-
 /* Whether the map makes an update of it, which `second` gets. */
 static bool
 maps(struct map *m, struct slice text)
@@ -52,7 +43,7 @@ maps(struct map *m, struct slice text)
 	if (record_line(&mapped, map_parse(m, text.p, end, &mapped), end) != 0 ||
 	    update_read(&mapped, &v, &reason) != 0)
 		return false;
-	emit(&second, &v, &mapped);
+	fuzz_emit(&second, &v, &mapped);
 	check(record_parse_line(slice_buf(&second), &again) == 0 && update_read(&again, &v, &reason) == 0);
 	return true;
 }
@@ -76,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(status != JSON_BAD || mapped.fault.at == r.fault.at);
 	bool right = record_parse_line(text, &r) == 0 && update_read(&r, &u, &reason) == 0;
 	if (right)
-		emit(&line, &u, &r);
+		fuzz_emit(&line, &u, &r);
 	bool flatly = maps(flat, text);
 	check(!right || (flatly && slice_same(slice_buf(&line), slice_buf(&second))));
 	if (!is_json || text.p[0] != '{')

@@ -74,25 +74,16 @@ check_emitted(struct slice emitted)
 }
 
 static void
-emit(struct buf *b, const struct update *update, const struct record *record)
-{
-	b->len = 0;
-	event_update_begin(b, SLICE("\"s\""), 7);
-	event_update_body(b, update, record);
-	event_update_end(b, update->trace, update->arrive_ms);
-}
-
-static void
 check_update(void)
 {
-	emit(&line, &u, &r);
+	fuzz_emit(&line, &u, &r);
 	check_emitted(slice_buf(&line));
 	check(update_read(&again, &v, &reason) == 0);
 	check(slice_same(u.id, v.id) && slice_same(u.account_type, v.account_type) && slice_same(u.data, v.data));
 	check(slice_same(u.trace, v.trace) && u.tokens == v.tokens && u.callback_ms == v.callback_ms);
 	check(u.version == v.version && u.arrive_ms == v.arrive_ms && v.offset == 7);
 	check(!again.spaced[M_DATA]);
-	emit(&second, &v, &again);
+	fuzz_emit(&second, &v, &again);
 	check(slice_same(slice_buf(&line), slice_buf(&second)));
 }
 
