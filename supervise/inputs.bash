@@ -43,6 +43,8 @@ input_ripe() {
 # inputs_read INPUT...: what each is, before anything is started.
 inputs_read() {
 	local input name file descriptor how
+	# What is left of it may be finished from another folder.
+	[[ ${opt[map]-} != *[/.]* ]] || opt[map]=$(realpath -m -- "${opt[map]}")
 	for input; do
 		descriptor='' file=''
 		case $input in

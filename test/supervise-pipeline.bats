@@ -189,3 +189,12 @@ END
 	same "$(wc -l <"$fakes/reader.args")" 2
 	has '"event":"end"'
 }
+
+@test "a map that is a file is known by its whole path, so that another folder can finish what is left" {
+	cd "$BATS_TEST_TMPDIR" || return
+	ok "$supervisor" run --map ./my.yaml --source s "$input"
+	grep -q -- "--map $PWD/my.yaml" "$fakes/reader.args"
+	rm "$fakes/done"
+	ok "$supervisor" run --map kcat --source s "$input"
+	grep -q -- '--map kcat' "$fakes/reader.args"
+}
