@@ -81,6 +81,7 @@ static void
 prepare_map(struct stream *st)
 {
 	struct map *map = st->map ? map_load(st->map) : NULL;
+	st->split.map = st->copier.map = map;
 	if (st->explains && !map)
 		die(EXIT_PERMANENT, "--explain is for --map");
 	if (map && map->has_offset) {
@@ -92,7 +93,6 @@ prepare_map(struct stream *st)
 			    st->map);
 	}
 	st->arrival.mode = (enum arrival_mode)st->mode;
-	st->split.map = st->copier.map = map;
 }
 
 static void
