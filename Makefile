@@ -30,11 +30,13 @@ LIBS_common = $(shell pkg-config --libs yaml-0.1)
 LIBS_reader = $(LIBS_common) $(shell pkg-config --libs libxxhash)
 LIBS_timerd = $(LIBS_common)
 LIBS_writer = $(LIBS_common) $(shell pkg-config --libs libpq libcjson)
+LIBS_kafka = $(LIBS_common) $(shell pkg-config --libs rdkafka)
 LIBS_statusd = $(LIBS_common) $(shell pkg-config --libs libmicrohttpd)
 
-PROGRAMS = reader writer timerd statusd
+PROGRAMS = reader writer timerd statusd kafka-reader
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
-OBJECTS = $(foreach p,$(PROGRAMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))
+ROOMS = $(PROGRAMS:kafka-reader=kafka)
+OBJECTS = $(foreach p,$(ROOMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))
 UNITS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c)) $(FUZZ:%=$(BUILD)/unit/fuzz-%)
 FUZZ = record map split events config numbers spool
 SQL = $(sort $(wildcard sql/*.sql))
@@ -86,11 +88,11 @@ postgres createdb dropdb freshdb: packages
 	@ACCTFLOW_BIN='$(BINS)' ./supervisor $@
 
 define program
-$(BIN)/$1: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $1/*.c)) $$(COMMON)
+$(BIN)/$(1:kafka=kafka-reader): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $1/*.c)) $$(COMMON)
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(LINKHARDEN) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$1)
 endef
-$(foreach p,$(PROGRAMS),$(eval $(call program,$p)))
+$(foreach p,$(ROOMS),$(eval $(call program,$p)))
 
 $(BIN)/generate: $(BUILD)/data/generate.o $(COMMON)
 	@mkdir -p $(@D)
@@ -219,7 +221,7 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
 	install -m 755 $(PROGRAMS:%=$(BIN)/%) supervisor $(DESTDIR)$(PREFIX)/bin
 	install -m 644 supervise/*.bash $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
-	install -m 644 $(foreach p,$(PROGRAMS),$p/$p.1) supervisor.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard $(addsuffix /*.1,$(ROOMS))) supervisor.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) supervisor)

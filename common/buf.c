@@ -161,6 +161,21 @@ buf_safe(struct buf *b, struct slice s)
 }
 
 void
+buf_base64(struct buf *b, struct slice s)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (size_t i = 0; i < s.n; i += 3) {
+		size_t left = s.n - i;
+		unsigned v = (unsigned)(unsigned char)s.p[i] << 16;
+		v |= left > 1 ? (unsigned)(unsigned char)s.p[i + 1] << 8 : 0;
+		v |= left > 2 ? (unsigned char)s.p[i + 2] : 0;
+		char four[4] = {
+		    set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=', left > 2 ? set[v & 63] : '='};
+		buf_add(b, four, 4);
+	}
+}
+
+void
 buf_drop(struct buf *b, size_t n)
 {
 	if (n == 0)

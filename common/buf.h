@@ -82,6 +82,8 @@ void buf_json(struct buf *b, struct slice s);
  * become visible escapes. */
 void buf_safe(struct buf *b, struct slice s);
 
+void buf_base64(struct buf *b, struct slice s);
+
 /* Drops the first n bytes. */
 void buf_drop(struct buf *b, size_t n);
 

@@ -20,7 +20,9 @@ enum metrics_value {
 	METRIC_BYTES,			/* reader: bytes read of its input */
 	METRIC_SIZE,			/* reader: bytes that there are; 0 if unknown, as for a pipe */
 	METRIC_NEXT_DUE,		/* timerd: when the first is due, in microseconds since 1970; 0: none */
-	METRIC_RETRYING,		/* writer, ack: since when retries go on without a batch; 0: none, kept here */
+	METRIC_BEHIND,			/* kafka-reader: messages that the partition has behind the last one emitted */
+	METRIC_STAMP,	 /* kafka-reader: time of the last one emitted, in microseconds since 1970; 0: none */
+	METRIC_RETRYING, /* writer, ack: since when retries go on without a batch; 0: none, kept here */
 	METRIC_COUNT
 };
 

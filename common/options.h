@@ -4,8 +4,9 @@
  * `delay_ms:`) in the program's section. --help is made from the same table.
  *
  * Letters mean the same in all programs:
- *   -a arrival    -b batch      -c config   -d db          -D delay-ms  -f format   -F follow  -h help
- *   -l log-level  -L log-format -m map      -n count       -N no-wait   -o from      -O to      -r resume
+ *   -a arrival    -b batch      -c config   -d db          -D delay-ms  -f format   -F follow  -g group
+ *   -h help       -l log-level  -L log-format -m map       -n count     -N no-wait   -o from     -O to
+ *   -p properties -r resume
  *   -s seed       -S source     -t type     -V version     -x speed */
 #ifndef ACCTFLOW_OPTIONS_H
 #define ACCTFLOW_OPTIONS_H

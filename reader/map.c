@@ -309,9 +309,11 @@ rule_apply(struct map *m, struct map_rule *r, struct record *out)
 	for (int i = 0; i < r->from_n && !r->values_n; i++)
 		if (r->joined || r->from[i] == r->found)
 			refuse(out, m->node[r->from[i]].fault, r->name);
-	if (r->member == M_COUNT)
+	if (r->member == MAP_SKIP)
 		m->skipped = value.n;
-	if (r->member == M_COUNT || !value.n)
+	if (r->member == MAP_PARTITION)
+		m->partition = value;
+	if (r->member >= M_COUNT || !value.n)
 		return;
 	value = rule_convert(r, value);
 	out->m[r->member] = value;
@@ -332,6 +334,7 @@ record_walk(struct map *m, int root, const char *p, const char *end, struct reco
 		m->node[i].value = (struct slice){0};
 	m->scan = (struct json_scan){0};
 	m->skipped = false;
+	m->partition = (struct slice){0};
 	m->broken = NULL;
 	record_clear(r);
 	enum json_status status = record_end(r, value_walk(m, &m->node[root], p, end, 0), &m->scan, p);
@@ -440,9 +443,10 @@ map_explain(const struct map *m, const struct record *r, struct buf *b)
 {
 	for (int i = 0; i < m->rules; i++) {
 		const struct map_rule *rule = &m->rule[i];
-		struct slice value = rule->member < M_COUNT ? r->m[rule->member]
-				     : m->skipped	    ? SLICE("true")
-							    : SLICE("false");
+		struct slice value = rule->member < M_COUNT	     ? r->m[rule->member]
+				     : rule->member == MAP_PARTITION ? m->partition
+				     : m->skipped		     ? SLICE("true")
+								     : SLICE("false");
 		if (rule->member == M_DATA && r->spaced[M_DATA])
 			value = slice_buf(&r->compact);
 		buf_printf(b, "%s\t", rule->name);

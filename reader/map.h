@@ -24,7 +24,7 @@ struct map_node {
 /* Where a member comes from. */
 struct map_rule {
 	const char *name;
-	enum member member; /* M_COUNT: skip */
+	int member; /* enum member, or one of those below */
 	int from[MAP_POINTERS], from_n;
 	bool joined;
 	const char *separator;
@@ -34,6 +34,8 @@ struct map_rule {
 	struct buf text; /* of a value that was put together */
 	int found;	 /* the node that it came from; -1: none */
 };
+
+enum { MAP_SKIP = M_COUNT, MAP_PARTITION };
 
 enum { MAP_RECORD, MAP_WRAPPER }; /* the first nodes: what is mapped, and what it is unwrapped from */
 
@@ -47,8 +49,9 @@ struct map {
 	bool has_offset; /* records carry the stream's own position */
 
 	/* Of the record that was parsed last. */
-	bool skipped;	       /* it is nothing for us */
-	struct slice elements; /* what is left to unwrap; empty: nothing */
+	bool skipped;		/* it is nothing for us */
+	struct slice partition; /* the stream that it says it is of, a JSON token; empty: it does not say */
+	struct slice elements;	/* what is left to unwrap; empty: nothing */
 
 	/* The rest is its own. */
 	const struct map_node *broken; /* a string on the way of a pointer that begins like JSON, and is not */

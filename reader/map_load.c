@@ -91,13 +91,16 @@ rule_named(struct loading *l, const char *key)
 	for (int i = 0; i < m->rules; i++)
 		if (strcmp(m->rule[i].name, key) == 0)
 			return &m->rule[i];
-	struct map_rule r = {.member = M_COUNT, .separator = ":", .found = -1};
+	static const char *const others[] = {"skip", "partition"};
+	struct map_rule r = {.separator = ":", .found = -1};
 	for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++)
 		if (strcmp(member_name[mapped[i]], key) == 0)
-			r.member = mapped[i];
-	if (r.member == M_COUNT && strcmp(key, "skip") != 0)
+			r.name = member_name[r.member = mapped[i]];
+	for (int i = 0; i < 2; i++)
+		if (strcmp(others[i], key) == 0)
+			r.name = others[i], r.member = MAP_SKIP + i;
+	if (!r.name)
 		refused(l, key, "no member of an update can be mapped by this name");
-	r.name = r.member < M_COUNT ? member_name[r.member] : "skip";
 	m->rule[m->rules] = r;
 	return &m->rule[m->rules++];
 }
@@ -134,7 +137,8 @@ constant_read(const struct loading *l, const struct map_rule *r, const char *tex
 		right = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
 		break;
 	case M_OFFSET:
-	case M_COUNT:
+	case MAP_SKIP:
+	case MAP_PARTITION:
 		right = false;
 		break;
 	default:
@@ -176,7 +180,7 @@ rule_set(struct loading *l, const char *member, const char *key, const char *val
 		r->constant = constant_read(l, r, value);
 	} else if (strcmp(key, "default") == 0) {
 		r->fallback = constant_read(l, r, value);
-	} else if (strcmp(key, "values") == 0 && (r->member == M_DELETED || r->member == M_COUNT)) {
+	} else if (strcmp(key, "values") == 0 && (r->member == M_DELETED || r->member == MAP_SKIP)) {
 		if (r->values_n == MAP_VALUES)
 			refused(l, member, "more than 16 values");
 		r->value[r->values_n++] = mem_string(slice_of(value));
@@ -212,16 +216,17 @@ rules_check(const struct loading *l)
 	for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
 		bool there = false;
 		for (int k = 0; k < m->rules; k++)
-			there |= m->rule[k].member == needed[i];
+			there |= m->rule[k].member == (int)needed[i];
 		if (!there)
 			die(EXIT_PERMANENT, "map \"%s\" does not say what %s is%s", l->name, member_name[needed[i]],
 			    needed[i] == M_CALLBACK_TIME_MS ? " (null: no callback)" : "");
 	}
 	for (int i = 0; i < m->rules; i++) {
 		struct map_rule *r = &m->rule[i];
-		bool matches = r->values_n || r->member == M_COUNT;
-		if (r->joined && r->member != M_ID && r->member != M_ACCOUNT_TYPE)
-			die(EXIT_PERMANENT, "map \"%s\": %s: only id and accountType are joined", l->name, r->name);
+		bool matches = r->values_n || r->member == MAP_SKIP;
+		if (r->joined && r->member != M_ID && r->member != M_ACCOUNT_TYPE && r->member != MAP_PARTITION)
+			die(EXIT_PERMANENT, "map \"%s\": %s: only id, accountType and partition are joined", l->name,
+			    r->name);
 		if (matches && (!r->values_n || !r->from_n || r->constant.n || r->fallback.n || r->joined))
 			die(EXIT_PERMANENT, "map \"%s\": %s wants `from` and `values`", l->name, r->name);
 		if (!matches && !r->from_n == !r->constant.n)

@@ -51,6 +51,12 @@ prepare_source(struct stream *st)
 	log_source(st->source);
 	buf_json(&token, source);
 	st->token = slice_buf(&token);
+	/* kafka:NAME/TOPIC/P, and #2 where it is read anew. */
+	const char *end = strchr(st->source, '#'), *p = end ? end : st->source + source.n;
+	for (int slashes = 0; p > st->source && slashes < 2; p--)
+		slashes += p[-1] == '/';
+	if (st->map && strncmp(st->source, "kafka:", 6) == 0 && *p == '/')
+		buf_json(&st->partition, (struct slice){p + 1, (end ? (size_t)(end - p) : strlen(p)) - 1});
 }
 
 /* Refuses options that do not go together, and inputs that cannot be read. Nothing was emitted yet. */
@@ -84,6 +90,8 @@ prepare_map(struct stream *st)
 	st->split.map = st->copier.map = map;
 	if (st->explains && !map)
 		die(EXIT_PERMANENT, "--explain is for --map");
+	if (st->resumes && (!map || !map->has_offset))
+		die(EXIT_PERMANENT, "--resume is for a map that gives each record its offset");
 	if (map && map->has_offset) {
 		if (!st->paced)
 			st->mode = ARRIVAL_NONE;
@@ -214,6 +222,8 @@ static const struct option_spec specs[] = {
 	 .help = "make updates of another format's records: see doc/maps.md"},
 	{.name = "explain", .type = OPTION_ACTION, .value = &reader.explains,
 	 .help = "print what the map makes of the first record, and end"},
+	{.name = "resume", .letter = 'r', .type = OPTION_ACTION, .value = &reader.resumes,
+	 .help = "input that stops without `end` is a crash (exit 111): behind kafka-reader"},
 	{.name = "strict", .type = OPTION_FLAG, .value = &reader.strict, .help = "exit 1 if a record was rejected"},
 	{.name = "catch-up-to", .type = OPTION_COUNT, .value = &reader.catch_up, .argument = "OFFSET",
 	 .max = VERSION_MAX - 1, .given = &reader.catching_up, .help = "wait for nothing up to this offset"},

@@ -12,6 +12,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* Whether the stream has offsets of its own. */
+static bool
+is_positioned(const struct stream *st)
+{
+	return st->split.map && st->split.map->has_offset;
+}
+
 /* Shows how far it is. */
 static void
 show(const struct stream *st)
@@ -69,15 +76,20 @@ arrived(struct stream *st, uint64_t ordinal, uint64_t time)
 	return true;
 }
 
-/* Looks at a record that is skipped. */
+/* Compares the record that was read before with what it was then. A stream with offsets of its own may have dropped it.
+ */
 static void
-check_skipped(struct stream *st, const struct held *h)
+check_record(struct stream *st, const struct held *h)
 {
 	struct check *c = &st->check;
-	if (!c->text || st->ordinal != c->offset)
+	if (!c->text || c->passed || st->ordinal < c->offset)
 		return;
 	c->passed = true;
-	if (!h->own || h->rejected || h->skipped || h->hash != c->hash)
+	if (st->ordinal > c->offset)
+		log_info(
+		    "the record at offset %llu is gone: whether this is the stream that was read before is not known",
+		    (unsigned long long)c->offset);
+	else if (!h->own || h->rejected || h->skipped || h->hash != c->hash)
 		die(EXIT_PERMANENT,
 		    "the input has changed: its record at offset %llu is not what it was when it was read before; "
 		    "`supervisor run --again` reads it anew",
@@ -97,8 +109,9 @@ emit(struct stream *st, const struct held *h)
 	}
 	if (ordinal < st->first)
 		st->base = h->time;
+	check_record(st, h);
 	if (ordinal < st->from) {
-		check_skipped(st, h);
+		/* It was read before. */
 	} else if (h->own && !arrived(st, ordinal, h->time)) {
 		st->halted = true;
 		return;
@@ -153,6 +166,19 @@ text_add(struct stream *st, const struct held *h, int64_t stamp)
 	event_rejected_end(b, stamp, false);
 }
 
+/* Whether it is the line by which kafka-reader says that it ends, complete or asked to. */
+static bool
+is_end(struct stream *st)
+{
+	static const char end[] = "{\"event\":\"end\",\"complete\":";
+	const struct slice raw = st->split.raw;
+	if (!is_positioned(st) || raw.n < sizeof end || memcmp(raw.p, end, sizeof end - 1) != 0)
+		return false;
+	st->ended = true;
+	st->halted = raw.p[sizeof end - 1] == 'f';
+	return true;
+}
+
 /* Takes the record that was split off. */
 static void
 take(struct stream *st)
@@ -160,6 +186,13 @@ take(struct stream *st)
 	struct split *s = &st->split;
 	struct update *u = &st->update;
 	bool together = st->arrival.mode == ARRIVAL_OFFSET;
+	if (is_end(st))
+		return;
+	if (st->partition.len && s->map->partition.n && !slice_same(s->map->partition, slice_buf(&st->partition))) {
+		flush(st);
+		die(EXIT_PERMANENT, "line %llu is a record of %.*s, which is not this source's partition",
+		    (unsigned long long)split_line(s), (int)s->map->partition.n, s->map->partition.p);
+	}
 	if (!s->reason.len && record_has(&s->record, M_EVENT))
 		buf_text(&s->reason, "event: not allowed in an update");
 	int order = split_ordinal(s, &st->ordinal);
@@ -297,7 +330,7 @@ input_broken(struct stream *st)
 static void
 input_read(struct stream *st)
 {
-	while (!st->enough && !st->halted) {
+	while (!st->enough && !st->halted && !st->ended) {
 		enum split_status status = split_next(&st->split);
 		if (!guess(st, status))
 			return;
@@ -311,7 +344,7 @@ input_read(struct stream *st)
 		case SPLIT_EMPTY:
 			if (input_next(st))
 				break;
-			if (st->spool.cut)
+			if (st->spool.cut || is_positioned(st))
 				return;
 			log_error("\"%s\" is empty: there is no record in it", st->name);
 			st->code = EXIT_PERMANENT;
@@ -458,5 +491,9 @@ stream_emit(struct stream *st)
 	st->start = clock_now();
 	begin(st);
 	stream_read(st);
+	if (st->resumes && !st->ended && !st->halted && !st->enough && !st->code) {
+		flush(st);
+		die(EXIT_TEMPORARY, "the program feeding this one died (its input stopped without an `end` event)");
+	}
 	end(st);
 }

@@ -14,7 +14,7 @@
 #include "split.h"
 #include "spool.h"
 
-/* Where an update is checked while the stream before --from is skipped. */
+/* Where an update is checked that was read before. */
 struct check {
 	const char *text; /* as it was given; NULL: nowhere */
 	uint64_t offset, hash;
@@ -29,7 +29,7 @@ struct stream {
 	struct copier_options copier;
 	uint64_t from, to, count, catch_up;
 	bool seeded, limited, counted, catching_up;
-	bool follows, strict, explains, paced;
+	bool follows, strict, explains, paced, resumes;
 	const char *source, *fingerprint, *map;
 	int clock, format, mode;
 	int64_t epoch;
@@ -47,7 +47,8 @@ struct stream {
 
 	struct output out;
 	struct display_style style;
-	struct slice token; /* the source as JSON */
+	struct slice token;   /* the source as JSON */
+	struct buf partition; /* the one that its records have to be of, as JSON; empty: any */
 	struct split split;
 	struct update update;
 	struct reorder reorder;
@@ -60,6 +61,7 @@ struct stream {
 	int64_t start;
 	bool enough; /* --count or --to is reached */
 	bool halted; /* stopped by a signal before all was emitted */
+	bool ended;  /* the input said that it ends */
 	bool broken; /* the input ends where it should not */
 	int code;
 };

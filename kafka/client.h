@@ -1,0 +1,36 @@
+/* The connection to a Kafka cluster, by librdkafka: set up, asked about a topic, watched. What waiting cannot mend ends
+ * the program here (exit 100). */
+#ifndef ACCTFLOW_CLIENT_H
+#define ACCTFLOW_CLIENT_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client {
+	const char *brokers, *topic;
+	int32_t partition;
+	const char *properties, *group; /* may be NULL */
+	/* The rest is its own. */
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *rkt;
+	bool answered;	  /* since this was cleared */
+	int64_t away;	  /* since when no broker answers; 0: one does */
+	char reason[512]; /* that librdkafka gave last */
+};
+
+/* Reads the properties, "name=value" a line; librdkafka's threads run from here on. */
+void client_open(struct client *c);
+
+/* The topic's number of partitions, or 0: no broker answers, which is said once. Waits 3 s at most, as does
+ * client_ends. */
+int client_partitions(struct client *c);
+
+/* The partition's first offset, and the one behind its last. Returns false where no broker answers. */
+bool client_ends(struct client *c, int32_t partition, int64_t *low, int64_t *high);
+
+/* Notes that a broker answers, or why none does. */
+void client_answers(struct client *c);
+void client_failed(struct client *c, rd_kafka_resp_err_t error);
+
+#endif
