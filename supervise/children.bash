@@ -1,6 +1,6 @@
 # The children of a run. Each runs below a small wrapper that reports over one pipe: lines "GROUP.NAME wrapped WRAPPER",
-# "GROUP.NAME started PID", "GROUP.NAME ended STATUS WRAPPER". GROUP is a pipeline's number, i and an input's number, or s
-# for the services. What a child_list prints travels there too, as lines "GROUP.NAME line TEXT".
+# "GROUP.NAME started PID", "GROUP.NAME ended STATUS WRAPPER". GROUP is a pipeline's number, i and an input's number, t and
+# a topic's, or s for the services. What a child_list prints travels there too, as lines "GROUP.NAME line TEXT".
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 events='' half=''     # the pipe's descriptor; the beginning of an event
@@ -112,13 +112,14 @@ event_wait() {
 }
 
 child_started() {
-	[[ $1 == [is]* ]] || pipeline_started "${1%%.*}"
+	[[ $1 == [ist]* ]] || pipeline_started "${1%%.*}"
 }
 
 child_line() {
 	case $1 in
 	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
 	s.pending) pending_lines+=$2$'\n' ;;
+	t*.list) topic_partition "${1//[!0-9]/}" "$2" ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;
 	esac
 }
@@ -130,6 +131,7 @@ child_ended() {
 	i*.compare) input_compared "${group#i}" "$2" ;;
 	i*.sources) trim_ended "${group#i}" ;;
 	i*.copier) copier_ended "${group#i}" "$2" ;;
+	t*.list) topic_listed "${group#t}" "$2" ;;
 	*) pipeline_ended "$group" "$name" "$2" ;;
 	esac
 }
@@ -170,6 +172,7 @@ due_reached() {
 	i*.trim) trim_start "${group#i}" ;;
 	i*.hold) copier_hold "${group#i}" ;;
 	i*.copier) copier_due "${group#i}" ;;
+	t*.list) topic_list "${group#t}" ;;
 	*) pipeline_due "$1" ;;
 	esac
 }

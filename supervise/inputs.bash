@@ -8,7 +8,7 @@ known='' # whether the database has answered
 shards=1
 out_format=()
 
-# By the input's number. kind: file; spool (copied first); follow; left (a spool of an earlier run); pending.
+# By the input's number. kind: file; spool (copied first); follow; left (a spool of an earlier run); kafka; pending.
 kind=() path=() source=()
 pipelines=()         # the numbers of its pipelines
 base=() number=()    # of NAME#number
@@ -27,6 +27,7 @@ input_add() {
 	kind[i]=$1 path[i]=$2 source[i]=$3 base[i]=$3 number[i]=1 looked[i]='' refused[i]='' first[i]=0 count[i]=''
 	spool[i]='' origin[i]=0 clash[i]='' read_before[i]='' from[i]='' trimmed[i]=0
 	[[ $1 == left ]] || for name in "${SETTLED[@]}" strict count; do given[$i.$name]=${opt[$name]-}; done
+	[[ $1 != kafka ]] || given[$i.map]=${opt[map]:-kafka}
 	[[ $4 != */* ]] || pipeline_add "$i" "$4"
 	[[ $4 == */* ]] || for ((n = 0; n < $4; n++)); do pipeline_add "$i" "$n/$4"; done
 }
@@ -46,6 +47,7 @@ inputs_read() {
 	# What is left of it may be finished from another folder.
 	[[ ${opt[map]-} != *[/.]* ]] || opt[map]=$(realpath -m -- "${opt[map]}")
 	for input; do
+		[[ $input != kafka://* ]] || { topic_add "$input" && continue; }
 		descriptor='' file=''
 		case $input in
 		-) descriptor=0 ;;
@@ -118,7 +120,7 @@ input_look() {
 		return
 	fi
 	looked[i]=true
-	[[ ${kind[i]} != left && ${kind[i]} != spool ]] || finished=''
+	! one_of "${kind[i]}" left spool kafka || finished=''
 	if [[ ${kind[i]} == file && $print && $finished${broken[i]} ]]; then
 		read_before[i]=$print
 		keeper='' child_start "i$i.compare" "$reader" -n 0 --fingerprint "$print" --source "${source[i]}" -- "${path[i]}" 2>/dev/null

@@ -106,7 +106,7 @@ pipeline_over() {
 # gone back since.
 pipeline_partial() {
 	local k=$1 i=${owner[$1]}
-	[[ ${claim[$k.complete]-} != true && (${count[i]}${closed[k]} || ${kind[i]} == follow || ${kind[i]} == left) ]]
+	[[ ${claim[$k.complete]-} != true ]] && { [[ ${count[i]}${closed[k]} ]] || one_of "${kind[i]}" follow left; }
 }
 
 # pipeline_reads K: sets args, what reader is to read, and how.
@@ -128,12 +128,12 @@ pipeline_reads() {
 	else
 		[[ -z ${claim[$k.fingerprint]-} ]] || args+=(--fingerprint "${claim[$k.fingerprint]}")
 		[[ -z ${claim[$k.check]-} ]] || args+=(--check "${claim[$k.check]}")
-		args+=(-- "${path[i]}")
+		if [[ ${kind[i]} == kafka ]]; then args+=(--resume -); else args+=(-- "${path[i]}"); fi
 	fi
 }
 
 pipeline_start() {
-	local k=$1 i=${owner[$1]} name args clock=() timer=(--resume) own ack
+	local k=$1 i=${owner[$1]} name args clock=() timer=(--resume) own ack in kafka=
 	own=(--token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
 	ack=("$writer" ack --resume "${own[@]}" --output-lock "$run/output.lock" "${out_format[@]}")
 	for name in clock epoch; do
@@ -151,11 +151,14 @@ pipeline_start() {
 	else
 		! nowait "$i" || timer+=(--no-wait)
 		pipeline_reads "$k"
-		round_begin "$k" running reader writer timerd ack
-		child "$k.reader" "$reader" "${clock[@]}" "${args[@]}" </dev/null |
+		[[ ${kind[i]} != kafka ]] || kafka='kafka-reader'
+		round_begin "$k" running $kafka reader writer timerd ack
+		if [[ $kafka ]]; then exec {in}< <(partition_read "$k"); else exec {in}</dev/null; fi
+		child "$k.reader" "$reader" "${clock[@]}" "${args[@]}" <&"$in" |
 			child "$k.writer" "$writer" "${clock[@]}" --resume "${own[@]}" --format json |
 			child "$k.timerd" "$timerd" "${clock[@]}" "${timer[@]}" --format json |
 			child "$k.ack" "${ack[@]}" &
+		exec {in}<&-
 	fi
 	unset ACCTFLOW_METRICS
 }
@@ -254,8 +257,8 @@ round_judge() {
 		;;
 	temporary)
 		((SECONDS - began[k] <= 30)) || unset "tries[$k]"
-		# TERM may have met reader before it could listen: then it has read nothing.
-		if [[ ! $stopping || ${code[$k.reader]-} == 143 ]]; then
+		# TERM may have met its head before that could listen: then it has read nothing.
+		if [[ ! $stopping || ${code[$k.${chain[k]%% *}]-} == 143 ]]; then
 			pipeline_pause "$k"
 		else
 			pipeline_complain "$k" ''

@@ -5,6 +5,7 @@
 run_stop() {
 	local i k
 	child_signal TERM s.pending
+	for i in "${!topic[@]}"; do child_signal TERM "t$i.list"; done
 	for i in "${!source[@]}"; do child_signal TERM "i$i.copier" "i$i.compare"; done
 	for k in "${!owner[@]}"; do pipeline_stop "$k"; done
 }
@@ -25,6 +26,7 @@ due_handle() {
 run_on() {
 	local k
 	for k in "${!owner[@]}"; do [[ ${state[k]} == 'done' ]] || return 0; done
+	((unlisted == 0)) || [[ $stopping ]] || return 0
 	[[ " ${!live[*]} " == *.copier\ * ]]
 }
 
@@ -160,6 +162,7 @@ verb_run() {
 	local result=0 worst k run_began=${EPOCHREALTIME/./}
 	run_options "$@"
 	programs reader writer timerd
+	((unlisted == 0)) || programs kafka-reader
 	statusd=$(programs statusd 2>/dev/null && echo "$statusd") || log warn 'going on without statusd, which is not built'
 	lock_take
 	events_open
@@ -176,9 +179,11 @@ verb_run() {
 	[[ $asked ]] || pending_find
 	if [[ ! $stopping ]]; then
 		for k in "${!owner[@]}"; do claim_start "$k"; done
+		for k in "${!topic[@]}"; do topic_list "$k"; done
 		while run_on; do due_handle; done
 	fi
 	for k in "${!owner[@]}"; do worse "$result" "${result[k]}" && result=$worst; done
+	[[ ! $topic_missing ]] || result=$PERMANENT
 	services_end s.meter
 	[[ ! $known && $asked ]] || summary_print
 	exit "$result"

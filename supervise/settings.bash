@@ -10,12 +10,12 @@ version_print() {
 	printf 'supervisor (acctflow) %s\n' "$version"
 }
 
-# programs NAME...: sets a variable of each one's name, its path.
+# programs NAME...: sets a variable of each one's name, with _ for -, to its path.
 programs() {
 	local name dir
 	for name; do
 		for dir in ${ACCTFLOW_BIN:+"$ACCTFLOW_BIN"} "$here/bin" "$here"; do
-			[[ ! -f $dir/$name || ! -x $dir/$name ]] || { printf -v "$name" %s "$dir/$name" && continue 2; }
+			[[ ! -f $dir/$name || ! -x $dir/$name ]] || { printf -v "${name//-/_}" %s "$dir/$name" && continue 2; }
 		done
 		fail $PERMANENT "program \"$name\" is not built; run make build in $here"
 	done
@@ -76,6 +76,7 @@ settings_read() {
 	export ACCTFLOW_LOG_LEVEL=$log_level ACCTFLOW_LOG_FORMAT=$log_format
 	[[ -z ${opt[db]-} ]] || export ACCTFLOW_DB=${opt[db]}
 	[[ -z ${opt[listen]-} ]] || export ACCTFLOW_LISTEN=${opt[listen]}
+	[[ -z ${opt[properties]-} ]] || export ACCTFLOW_PROPERTIES=${opt[properties]}
 	if db_private; then unset "${!PG@}"; fi
 
 	home=${ACCTFLOW_HOME:-${config[home]-}}
