@@ -139,7 +139,7 @@ $(BUILD)/assets.h: $(ASSETS) Makefile
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
 
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
-units: $(UNITS) $(BUILD)/documents
+units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker
 .SECONDEXPANSION:
 unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/unit/$1.c))
 $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
@@ -161,6 +161,10 @@ fuzzers: $(FUZZ:%=$(BUILD)/fuzz/%)
 # Documents for test/verdict.bats.
 $(BUILD)/documents: $(BUILD)/test/fuzz/documents.o $(COMMON)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader)
+
+# The broker of test/kafka.bash.
+$(BUILD)/kafka-broker: $(BUILD)/test/kafka/broker.o $(COMMON)
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) $(shell pkg-config --libs rdkafka)
 
 fuzz: T ?= 60
 fuzz: packages
