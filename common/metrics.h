@@ -16,13 +16,15 @@ enum metrics_value {
 	METRIC_FIRED,	  /* timerd: emitted as fired, repeats after a crash included */
 	METRIC_COMMITTED, /* writer: offset behind the last one committed, set after each commit */
 	METRIC_GAUGES,
-	METRIC_EMITTED = METRIC_GAUGES, /* reader: offset behind the last record emitted, or to begin at */
+	METRIC_EMITTED = METRIC_GAUGES, /* reader, kafka-reader: offset behind the last one emitted, or to begin at */
 	METRIC_BYTES,			/* reader: bytes read of its input */
 	METRIC_SIZE,			/* reader: bytes that there are; 0 if unknown, as for a pipe */
 	METRIC_NEXT_DUE,		/* timerd: when the first is due, in microseconds since 1970; 0: none */
+	METRIC_RETRYING,		/* writer, ack: since when retries go on without a batch; 0: none, kept here.
+					 * kafka-reader: since when no broker answers; 0: one does */
+	METRIC_BEGUN,			/* kafka-reader: offset that it began at */
 	METRIC_BEHIND,			/* kafka-reader: messages that the partition has behind the last one emitted */
-	METRIC_STAMP,	 /* kafka-reader: time of the last one emitted, in microseconds since 1970; 0: none */
-	METRIC_RETRYING, /* writer, ack: since when retries go on without a batch; 0: none, kept here */
+	METRIC_STAMP,			/* kafka-reader: that one's time, in microseconds since 1970; 0: it had none */
 	METRIC_COUNT
 };
 

@@ -42,12 +42,16 @@ health_pipeline(const struct pipelines *ps, const struct pipeline *p, const stru
 		pipelines_label(ps, p, why);
 		buf_printf(why, "the database is %.0f s behind the input\n", p->lag_seconds);
 	}
-	for (int i = WRITER; i <= ACK; i++) {
+	for (int i = 0; i < PROGRAMS; i++) {
 		int64_t since = (int64_t)p->program[i].metrics.value[METRIC_RETRYING];
 		if (p->program[i].state == STOPPED || since == 0 || ps->now - since < RETRYING_S * INT64_C(1000000))
 			continue;
 		pipelines_label(ps, p, why);
-		buf_printf(why, "%s has been retrying for %.0f s\n", program_names[i], (double)(ps->now - since) / 1e6);
+		if (i == KAFKA_READER)
+			buf_text(why, "no Kafka broker has answered");
+		else
+			buf_printf(why, "%s has been retrying", program_names[i]);
+		buf_printf(why, " for %.0f s\n", (double)(ps->now - since) / 1e6);
 	}
 	if (p->overdue > OVERDUE_S) {
 		pipelines_label(ps, p, why);

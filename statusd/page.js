@@ -266,8 +266,11 @@ function stage_state(all) {
 // A stage's card: its name, its state, its first figure large, the others below.
 function stages_of(answer) {
 	const {series = {}, totals = {}, database = {}, pipelines = []} = answer, histograms = recent(answer);
+	const named = name => pipelines.flatMap(pipeline => pipeline.programs.filter(program => program.name === name));
+	const kafka = named('kafka-reader');
 	const lag = Math.max(-1, ...pipelines.map(pipeline => pipeline.lagSeconds)), restarts = answer.restarts ?? [];
 	const own = {
+		...kafka.length > 0 && {'kafka-reader': [['behind', count(kafka.reduce((sum, program) => sum + program.behind, 0))]]},
 		reader: [['read', rate(series.read)]],
 		writer: [['indexed', rate(series.indexed)], ['lag', `${count(series.lag?.at(-1))} records, ${duration(lag)}`],
 			['commit, p99', duration(quantile(histograms.commit))]],
@@ -275,8 +278,8 @@ function stages_of(answer) {
 			['pending', count(totals.pending)]],
 		ack: [['emitted in, p50', duration(quantile(histograms.emitted, 0.5))], ['p99', duration(quantile(histograms.emitted))]],
 	};
-	const stages = Object.keys(own).map((name, i) => {
-		const all = pipelines.map(pipeline => pipeline.programs[i]), state = stage_state(all);
+	const stages = Object.keys(own).map(name => {
+		const all = named(name), state = stage_state(all);
 		const tick = Math.max(0, ...all.map(program => program.tickAt)), start = Math.max(0, ...all.map(program => program.startedAt));
 		const stalled = all.filter(program => program.state === 'stalled').map(program => program.tickAt);
 		const alive = all.filter(program => program.state !== 'stopped');
@@ -323,7 +326,7 @@ const known = (values = []) => values.map(value => value < 0 ? null : value);
 const PLOTS = [
 	{title: 'Records per second', names: ['read', 'indexed', 'fired', 'rejected'], unit: perSecond, axis: count,
 		get: series => ['read', 'indexed', 'fired', 'rejected'].map(name => rates(series[name]))},
-	{title: 'Lag: records read but not committed', names: ['lag'], unit: count, get: series => [known(series.lag)]},
+	{title: 'Lag: records that are not committed yet', names: ['lag'], unit: count, get: series => [known(series.lag)]},
 	{title: 'Mean lateness of callbacks', names: ['lateness'], unit: duration, get: series => [rates(series.latenessSum).map((sum, i) =>
 		sum === null ? null : sum / (rates_at(series.latenessCount, i) || NaN))]},
 	{title: 'Pending callbacks', names: ['pending'], unit: count, get: series => [known(series.pending)]},

@@ -22,7 +22,7 @@ enum {
 	PATH_BYTES = 4200,
 };
 
-const char *const program_names[PROGRAMS] = {"reader", "writer", "timerd", "ack"};
+const char *const program_names[PROGRAMS] = {"kafka-reader", "reader", "writer", "timerd", "ack"};
 const char *const program_states[] = {"stopped", "stalled", "running"};
 
 static void
@@ -115,24 +115,33 @@ progress_look(struct pipeline *p, int64_t now)
 static void
 lag_look(struct pipeline *p, int64_t now)
 {
-	const struct watched *r = &p->program[READER], *w = &p->program[WRITER];
+	const struct watched *head = &p->program[p->first], *w = &p->program[WRITER];
+	const _Atomic uint64_t *v = head->metrics.value;
 	p->lag_records = -1;
 	p->lag_seconds = 0;
-	if (!r->known || !w->known || (r->state == STOPPED && w->state == STOPPED))
+	if (!head->known || !w->known || (head->state == STOPPED && w->state == STOPPED))
 		return;
-	uint64_t emitted = r->metrics.value[METRIC_EMITTED], committed = w->metrics.value[METRIC_COMMITTED];
-	p->lag_records = emitted > committed ? (int64_t)(emitted - committed) : 0;
-	if (p->lag_records == 0)
+	/* A partition's first offset need not be 0: before the first commit, count from where it was begun. */
+	uint64_t emitted = v[METRIC_EMITTED], committed = w->metrics.value[METRIC_COMMITTED];
+	committed = committed < v[METRIC_BEGUN] ? v[METRIC_BEGUN] : committed;
+	uint64_t inside = emitted > committed ? emitted - committed : 0;
+	p->lag_records = (int64_t)(inside + v[METRIC_BEHIND]);
+	/* Messages still in the partition are hardly older than the one before them, which was emitted. */
+	int64_t stamp = (int64_t)v[METRIC_STAMP];
+	if (v[METRIC_BEHIND] > 0 && stamp > 0 && stamp < now)
+		p->lag_seconds = (double)(now - stamp) / 1e6;
+	if (inside == 0)
 		return;
 	/* Since the newest moment at which nothing had been emitted that is not committed by now. */
 	const struct metrics_mark *mark;
-	int64_t since = r->metrics.started;
-	for (uint32_t age = 0; (mark = mark_at(&r->metrics, age)) != NULL; age++) {
+	int64_t since = head->metrics.started;
+	for (uint32_t age = 0; (mark = mark_at(&head->metrics, age)) != NULL; age++) {
 		since = mark->at;
 		if (mark->emitted <= committed)
 			break;
 	}
-	p->lag_seconds = (double)(now - since) / 1e6;
+	double waiting = (double)(now - since) / 1e6;
+	p->lag_seconds = waiting > p->lag_seconds ? waiting : p->lag_seconds;
 }
 
 /* The name that the supervisor gave, "SOURCE I/N"; by hand the folder's. */
@@ -166,6 +175,7 @@ pipeline_look(struct pipeline *p, const char *folder, int64_t now)
 			memset(&w->metrics, 0, sizeof w->metrics);
 		w->state = found < 1 ? STOPPED : now - w->metrics.tick > STALLED_US ? STALLED : RUNNING;
 	}
+	p->first = p->program[KAFKA_READER].known ? KAFKA_READER : READER;
 	name_look(p, folder);
 	progress_look(p, now);
 	lag_look(p, now);

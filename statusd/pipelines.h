@@ -6,7 +6,7 @@
 #include "buf.h"
 #include "metrics.h"
 
-enum program_index { READER, WRITER, TIMERD, ACK, PROGRAMS };
+enum program_index { KAFKA_READER, READER, WRITER, TIMERD, ACK, PROGRAMS };
 enum program_state { STOPPED, STALLED, RUNNING };
 extern const char *const program_names[PROGRAMS], *const program_states[];
 
@@ -26,8 +26,9 @@ struct progress {
 struct pipeline {
 	char source[1025], shard[24];
 	struct watched program[PROGRAMS];
+	int first; /* its first program: KAFKA_READER where there was one, else READER */
 	struct progress progress;
-	int64_t lag_records; /* emitted by reader and not committed; -1: unknown */
+	int64_t lag_records; /* emitted by reader, or in the Kafka partition, and not committed; -1: unknown */
 	double lag_seconds;  /* how long the oldest of them has been waiting */
 	double overdue;	     /* seconds by which the oldest callback is overdue; 0: none is */
 };

@@ -124,7 +124,7 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 	static const char *const shown[][3] = {{"batches_total", "counter", "Batches committed."},
 	    {"database_retries_total", "counter", "Database work that was tried again."},
 	    {"oldest_due_seconds", "gauge", "By how much the oldest pending callback is overdue."},
-	    {"lag_records", "gauge", "Records emitted by reader that the database has not committed."},
+	    {"lag_records", "gauge", "Records read, or still in Kafka, that the database has not committed."},
 	    {"lag_seconds", "gauge", "How long the oldest of them has been waiting."}};
 	char label[32];
 	for (size_t s = 0; s < sizeof shown / sizeof *shown; s++) {
@@ -140,10 +140,12 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 		}
 	}
 	prometheus_head(b, "up", "gauge", "Whether the program runs.");
-	for (size_t i = 0; i < ps->n * PROGRAMS; i++) {
-		const struct pipeline *p = &ps->all[i / PROGRAMS];
-		snprintf(label, sizeof label, ",program=\"%s\"", program_names[i % PROGRAMS]);
-		prometheus_sample(b, "up", "", p, label, p->program[i % PROGRAMS].state != STOPPED);
+	for (size_t k = 0; k < ps->n; k++) {
+		const struct pipeline *p = &ps->all[k];
+		for (int i = p->first; i < PROGRAMS; i++) {
+			snprintf(label, sizeof label, ",program=\"%s\"", program_names[i]);
+			prometheus_sample(b, "up", "", p, label, p->program[i].state != STOPPED);
+		}
 	}
 }
 

@@ -86,10 +86,12 @@ json_pipeline(struct buf *b, const struct pipeline *p)
 	json_text(b, "shard", p->shard);
 	json_progress(b, &p->progress);
 	buf_printf(b, ",\"lagRecords\":%" PRIi64 ",\"lagSeconds\":%.6g,\"programs\":[", p->lag_records, p->lag_seconds);
-	for (int i = 0; i < PROGRAMS; i++) {
+	for (int i = p->first; i < PROGRAMS; i++) {
 		const struct watched *w = &p->program[i];
-		buf_printf(b, "%s{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%u", i ? "," : "", program_names[i],
-		    program_states[w->state], w->metrics.pid);
+		buf_printf(b, "%s{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%u", i > p->first ? "," : "",
+		    program_names[i], program_states[w->state], w->metrics.pid);
+		if (i == KAFKA_READER)
+			buf_printf(b, ",\"behind\":%" PRIu64, w->metrics.value[METRIC_BEHIND]);
 		buf_printf(
 		    b, ",\"startedAt\":%" PRIi64 ",\"tickAt\":%" PRIi64 "}", w->metrics.started, w->metrics.tick);
 	}
@@ -224,7 +226,11 @@ text_program(const struct pipelines *ps, const struct pipeline *p, int i, struct
 	buf_printf(b, ": %s", program_states[w->state]);
 	if (w->state == STALLED)
 		buf_printf(b, " for %.0f s", (double)(ps->now - w->metrics.tick) / 1e6);
-	if (i == READER && p->progress.known) {
+	if (i == KAFKA_READER && w->state != STOPPED) {
+		buf_text(b, ", ");
+		text_count(b, w->metrics.value[METRIC_BEHIND]);
+		buf_text(b, " messages behind");
+	} else if (i == READER && p->progress.known) {
 		buf_text(b, ", ");
 		status_progress(&p->progress, b);
 	} else if (i == WRITER && p->lag_records >= 0) {
@@ -239,8 +245,9 @@ text_program(const struct pipelines *ps, const struct pipeline *p, int i, struct
 void
 status_text(const struct pipelines *ps, const struct database *db, const struct buf *why, bool totals, struct buf *b)
 {
-	for (size_t i = 0; i < ps->n * PROGRAMS; i++)
-		text_program(ps, &ps->all[i / PROGRAMS], (int)(i % PROGRAMS), b);
+	for (size_t k = 0; k < ps->n; k++)
+		for (int i = ps->all[k].first; i < PROGRAMS; i++)
+			text_program(ps, &ps->all[k], i, b);
 	buf_text(b, pipelines_running(ps) ? "" : "no run is on\n");
 	for (int i = 0; i < DB_TOTALS && totals; i++) {
 		if (db->number[i] < 0)

@@ -334,6 +334,78 @@ metrics_equal_sql() {
 	same "$stderr" ''
 }
 
+# watched NAME: a program of pipeline 0 that only keeps its metrics file; its input is descriptor $NAME, without a dash.
+watched() {
+	local -n input=${1/-/_}
+	mkfifo "$BATS_TEST_TMPDIR/$1"
+	ACCTFLOW_METRICS=$ACCTFLOW_HOME/run/pipelines/0 "$metrics" "$1" <"$BATS_TEST_TMPDIR/$1" 3>&- {hold}>&- &
+	chain+=" $!"
+	exec {input}>"$BATS_TEST_TMPDIR/$1"
+}
+
+# lag_is RECORDS SECONDS: whether that is the lag now, give or take what a slow machine needs.
+lag_is() {
+	local records seconds
+	records=$(metric "lag_records{$label}") seconds=$(metric "lag_seconds{$label}")
+	[[ $records == "$1" ]] && ((${seconds%.*} >= $2 && ${seconds%.*} < $2 + 60))
+}
+
+@test "kafka-reader: what is still in the partition is lag, and no broker is a reason; others show nothing of it" {
+	database
+	ok writer migrate
+	local metrics kafka_reader reader writer label='source="kafka:k/t/3",shard="0/1"'
+	metrics=$(cd "$root" && realpath "${BUILD:-build}/unit/metrics")
+	mkdir -p "$ACCTFLOW_HOME/run/pipelines/0"
+	echo 'kafka:k/t/3 0/1' >"$ACCTFLOW_HOME/run/pipelines/0/name"
+	serve
+	retry 100 is 200 /readyz
+	watched writer
+	watched reader
+	retry 100 lag_is 0 0
+	get /metrics
+	[[ $page != *kafka-reader* ]]
+	get /api/status
+	[[ $page != *kafka-reader* ]]
+	check_has 'writer['
+	hasnt kafka-reader
+	json_is "jsonb_path_query_array(j, '\$.pipelines[0].programs[*].name')" '["reader", "writer", "timerd", "ack"]'
+
+	# A partition whose first offset is not 0, nothing in it.
+	watched kafka-reader
+	printf '%s\n' 'begun 1000' 'emitted 1000' >&"$kafka_reader"
+	retry 100 metric_is "up{$label,program=\"kafka-reader\"}" 1
+	retry 100 lag_is 0 0
+	json_is "jsonb_path_query_array(j, '\$.pipelines[0].programs[*].name')" '["kafka-reader", "reader", "writer", "timerd", "ack"]'
+	# Ten are on their way, 1,234 in the partition, and those have waited longer.
+	printf '%s\n' 'emitted 1010' 'behind 1234' 'stamp now-300' >&"$kafka_reader"
+	retry 100 lag_is 1244 300
+	check_has 'not ready: the database is 3'
+	[[ ${lines[0]} == 'kafka-reader['*']: running, 1,234 messages behind' && $output == *'lag 1,244 records, 5 min'* ]]
+	json_is "j->'pipelines'->0->'programs'->0->>'behind'" 1234
+	# A lag is known also without reader; a time to come is no age.
+	kill "$(cut -d ' ' -f 3 <<<"$chain")"
+	retry 100 metric_is "up{$label,program=\"reader\"}" 0
+	echo 'committed 1004' >&"$writer"
+	echo 'stamp now+900' >&"$kafka_reader"
+	retry 100 lag_is 1240 0
+	# With none left in the partition the time of the last one says nothing.
+	printf '%s\n' 'behind 0' 'stamp now-500' >&"$kafka_reader"
+	echo 'committed 1010' >&"$writer"
+	retry 100 lag_is 0 0
+	retry 100 is 200 /readyz
+	echo 'emitted 1011' >&"$kafka_reader"
+	retry 200 lag_is 1 3
+	echo 'retrying now-20' >&"$kafka_reader"
+	retry 100 is 503 /readyz
+	[[ $page == 'no Kafka broker has answered for '*' s' ]]
+	check_has 'not ready: no Kafka broker has answered for '
+	echo 'retrying 0' >&"$kafka_reader"
+	retry 100 is 200 /readyz
+	exec {kafka_reader}>&- {reader}>&- {writer}>&-
+	retry 100 check_has 'no run is on'
+	[[ ${lines[0]} == 'kafka-reader: stopped' ]]
+}
+
 @test "reasons: the disk, retries in a row, overdue callbacks with and without a run" {
 	database
 	ok writer migrate

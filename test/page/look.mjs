@@ -116,6 +116,21 @@ for (const width of [1280, 360]) {
 	}
 }
 
+// A partition of Kafka: its program is the first stage, and only where there is one.
+{
+	const kafka = pid => ({name: 'kafka-reader', state: 'running', pid, startedAt: at(90), tickAt: at(0), behind: 1234});
+	const pipelines = answer.pipelines.map((row, i) => ({...row, programs: i ? [kafka(7), ...row.programs] : row.programs}));
+	const {page, end} = await open(url, {answer: () => ({...answer, pipelines})});
+	await verdict(page, 'bad');
+	assert.deepEqual(await page.$$eval('#stages h3', all => all.map(title => title.textContent)),
+		['kafka-reader', 'reader', 'writer', 'timerd', 'ack', 'Postgres', 'Disk']);
+	assert.deepEqual(await page.$$eval('#stages > li', all => all.map(card => card.dataset.state)),
+		['good', 'good', 'idle', 'bad', 'good', 'bad', 'good']);
+	assert.match(await page.locator('#stages > li').first().textContent(), /behind1,234up for.*process7$/);
+	assert.match(await page.locator('#stages > li').nth(1).textContent(), /process4000000, 4000000$/);
+	await end();
+}
+
 // What does not change is not touched, so that a screen reader keeps its place; what is paused does not change at all.
 {
 	let polls = 0;
