@@ -89,6 +89,7 @@ start(struct kafka *k)
 	if (!k->resumes)
 		from = low;
 	k->next = k->position = from;
+	metrics_set(METRIC_BEGUN, (uint64_t)from);
 	if (from < low)
 		gap(k, from, low);
 	else if (check >= low && check < from)
