@@ -94,10 +94,10 @@ manuals() {
 		[[ -e $root/$name || -e $root/sql/$name ]] || wrong+="no file $name"$'\n'
 	done
 	for name in $(grep -oE '`[a-z_0-9]+\(\)`' <<<"$text" | tr -d '`()' | sort -u); do
-		grep -rqE "^(static inline .*)?\*?$name\(" "$root"/{common,reader,writer,timerd,statusd,supervise} "$root/supervisor" ||
+		grep -rqE "^(static inline .*)?\*?$name\(" "$root"/{common,reader,writer,timerd,statusd,kafka,supervise} "$root/supervisor" ||
 			wrong+="no function $name"$'\n'
 	done
-	for path in "$root"/{common,reader,writer,timerd,statusd,data}/*.c "$root"/supervise/*.bash; do
+	for path in "$root"/{common,reader,writer,timerd,statusd,kafka,data}/*.c "$root"/supervise/*.bash; do
 		name=${path#"$root"/}
 		[[ $text == *"\`$name\`"* ]] || wrong+="not named: $name"$'\n'
 	done
@@ -126,9 +126,8 @@ page_options() {
 
 @test "manual pages have the options that --help prints, and no others" {
 	local program page help wrong=''
-	for program in reader writer timerd statusd supervisor; do
-		page=$root/$program/$program.1
-		[[ -e $page ]] || page=$root/$program.1
+	for program in reader writer timerd statusd kafka-reader supervisor; do
+		for page in "$root"/*/"$program.1" "$root/$program.1"; do [[ ! -e $page ]] || break; done
 		if [[ $program == supervisor ]]; then help=$("$supervisor" --help); else help=$("$bin/$program" --help); fi
 		wrong+=$(diff <(grep -E '^  +-|^  +--' <<<"$help" | help_options) <(page_options "$page") | sed -n "s/^[<>]/$program: &/p") || :
 	done
