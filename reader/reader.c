@@ -32,6 +32,20 @@ check_set(const char *text, void *value)
 	return 0;
 }
 
+/* Where the source is kafka:NAME/TOPIC/P, or that and #2, its records are to be of TOPIC/P. */
+static void
+prepare_partition(struct stream *st, struct slice source)
+{
+	const char *again = memrchr(source.p, '#', source.n);
+	size_t end = again ? (size_t)(again - source.p) : source.n, at = end;
+	if (source.n < 6 || memcmp(source.p, "kafka:", 6) != 0)
+		return;
+	for (int slashes = 0; at > 0 && (slashes += source.p[at - 1] == '/') < 2; at--)
+		continue;
+	if (at > 0)
+		buf_json(&st->partition, (struct slice){source.p + at, end - at});
+}
+
 /* Sets the source's name. */
 static void
 prepare_source(struct stream *st)
@@ -51,12 +65,8 @@ prepare_source(struct stream *st)
 	log_source(st->source);
 	buf_json(&token, source);
 	st->token = slice_buf(&token);
-	/* kafka:NAME/TOPIC/P, and #2 where it is read anew. */
-	const char *end = strchr(st->source, '#'), *p = end ? end : st->source + source.n;
-	for (int slashes = 0; p > st->source && slashes < 2; p--)
-		slashes += p[-1] == '/';
-	if (st->map && strncmp(st->source, "kafka:", 6) == 0 && *p == '/')
-		buf_json(&st->partition, (struct slice){p + 1, (end ? (size_t)(end - p) : strlen(p)) - 1});
+	if (st->map)
+		prepare_partition(st, source);
 }
 
 /* Refuses options that do not go together, and inputs that cannot be read. Nothing was emitted yet. */
