@@ -22,7 +22,7 @@ enum metrics_value {
 	METRIC_NEXT_DUE,		/* timerd: when the first is due, in microseconds since 1970; 0: none */
 	METRIC_RETRYING,		/* writer, ack: since when retries go on without a batch; 0: none, kept here.
 					 * kafka-reader: since when no broker answers; 0: one does */
-	METRIC_BEGUN,			/* kafka-reader: offset that it began at */
+	METRIC_BEGUN,			/* kafka-reader, reader: offset that it began at */
 	METRIC_BEHIND,			/* kafka-reader: messages that the partition has behind the last one emitted */
 	METRIC_STAMP,			/* kafka-reader: that one's time, in microseconds since 1970; 0: it had none */
 	METRIC_COUNT

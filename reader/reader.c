@@ -189,6 +189,7 @@ run(struct stream *st)
 	output_open(&st->out, 1);
 	metrics_open("reader");
 	restrict_rights(st);
+	metrics_set(METRIC_BEGUN, st->from);
 	metrics_set(METRIC_EMITTED, st->from);
 	metrics_set(METRIC_SIZE, st->follows || st->spool.path ? 0 : files_size(st->paths, st->paths_n));
 	stream_emit(st);

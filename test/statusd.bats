@@ -376,6 +376,9 @@ lag_is() {
 	retry 100 metric_is "up{$label,program=\"kafka-reader\"}" 1
 	retry 100 lag_is 0 0
 	json_is "jsonb_path_query_array(j, '\$.pipelines[0].programs[*].name')" '["kafka-reader", "reader", "writer", "timerd", "ack"]'
+	# One is on its way, and waits since kafka-reader emitted it.
+	echo 'emitted 1001' >&"$kafka_reader"
+	retry 200 lag_is 1 3
 	# Ten are on their way, 1,234 in the partition, and those have waited longer.
 	printf '%s\n' 'emitted 1010' 'behind 1234' 'stamp now-300' >&"$kafka_reader"
 	retry 100 lag_is 1244 300
@@ -386,15 +389,14 @@ lag_is() {
 	kill "$(cut -d ' ' -f 3 <<<"$chain")"
 	retry 100 metric_is "up{$label,program=\"reader\"}" 0
 	echo 'committed 1004' >&"$writer"
+	retry 100 lag_is 1240 300
+	echo 'committed 1010' >&"$writer"
 	echo 'stamp now+900' >&"$kafka_reader"
-	retry 100 lag_is 1240 0
+	retry 100 lag_is 1234 0
 	# With none left in the partition the time of the last one says nothing.
 	printf '%s\n' 'behind 0' 'stamp now-500' >&"$kafka_reader"
-	echo 'committed 1010' >&"$writer"
 	retry 100 lag_is 0 0
 	retry 100 is 200 /readyz
-	echo 'emitted 1011' >&"$kafka_reader"
-	retry 200 lag_is 1 3
 	echo 'retrying now-20' >&"$kafka_reader"
 	retry 100 is 503 /readyz
 	[[ $page == 'no Kafka broker has answered for '*' s' ]]
