@@ -43,7 +43,7 @@ static bool
 is_own(const char *name)
 {
 	static const char *const own[] = {"bootstrap.servers", "metadata.broker.list", "group.id", "enable.auto.commit",
-	    "enable.auto.offset.store", "enable.partition.eof", "auto.offset.reset"};
+	    "auto.commit.enable", "enable.auto.offset.store", "enable.partition.eof", "auto.offset.reset"};
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (strcmp(own[i], name) == 0)
 			return true;
