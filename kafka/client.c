@@ -5,6 +5,8 @@
 #include "metrics.h"
 #include "time.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +43,7 @@ static bool
 is_own(const char *name)
 {
 	static const char *const own[] = {"bootstrap.servers", "metadata.broker.list", "group.id", "enable.auto.commit",
-	    "enable.auto.offset.store", "enable.partition.eof", "auto.offset.reset"};
+	    "auto.commit.enable", "enable.auto.offset.store", "enable.partition.eof", "auto.offset.reset"};
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (strcmp(own[i], name) == 0)
 			return true;
@@ -89,6 +91,7 @@ client_open(struct client *c)
 {
 	char error[512];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	sem_init(&c->ends.answered, 0, 0);
 	conf_set(conf, "client.id", "acctflow");
 	conf_set(conf, "check.crcs", "true");
 	conf_set(conf, "queued.max.messages.kbytes", "16384");
@@ -170,13 +173,55 @@ client_partitions(struct client *c)
 	return n;
 }
 
+/* librdkafka gives the question to the partition's leader and waits for that, for more than a minute where it is away,
+ * whatever time it was given. */
+static void *
+ends_ask(void *context)
+{
+	struct client *c = context;
+	c->ends.error =
+	    rd_kafka_query_watermark_offsets(c->rk, c->topic, c->ends.partition, &c->ends.low, &c->ends.high, ASK_MS);
+	sem_post(&c->ends.answered);
+	return NULL;
+}
+
+static void
+ends_begin(struct client *c, int32_t partition)
+{
+	pthread_t thread;
+	c->ends.partition = partition;
+	c->ends.on = true;
+	errno = pthread_create(&thread, NULL, ends_ask, c);
+	if (errno)
+		die(EXIT_TEMPORARY, "could not start a thread: %m");
+	pthread_detach(thread);
+}
+
 bool
 client_ends(struct client *c, int32_t partition, int64_t *low, int64_t *high)
 {
-	rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(c->rk, c->topic, partition, low, high, ASK_MS);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-		client_answers(c);
-	else
+	struct timespec until;
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ASK_MS / 1000;
+	/* An answer to an earlier question may be old: what was read since can be behind it. */
+	for (int n = c->ends.on ? 2 : 1; n > 0; n--) {
+		if (!c->ends.on)
+			ends_begin(c, partition);
+		int late;
+		while ((late = sem_clockwait(&c->ends.answered, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
+			;
+		error = late ? RD_KAFKA_RESP_ERR__TIMED_OUT : c->ends.error;
+		c->ends.on = late;
+		if (late)
+			break;
+	}
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		client_failed(c, error);
-	return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+		return false;
+	}
+	client_answers(c);
+	*low = c->ends.low;
+	*high = c->ends.high;
+	return true;
 }

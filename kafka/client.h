@@ -4,6 +4,7 @@
 #define ACCTFLOW_CLIENT_H
 
 #include <librdkafka/rdkafka.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,6 +18,14 @@ struct client {
 	bool answered;	  /* since this was cleared */
 	int64_t away;	  /* since when no broker answers; 0: one does */
 	char reason[512]; /* that librdkafka gave last */
+	/* The question where a partition ends, which a thread asks: what, whether it still does, and its answer. */
+	struct {
+		int32_t partition;
+		bool on;
+		int64_t low, high;
+		rd_kafka_resp_err_t error;
+		sem_t answered;
+	} ends;
 };
 
 /* Reads the properties, "name=value" a line; librdkafka's threads run from here on. */

@@ -88,12 +88,13 @@ start(struct kafka *k)
 	}
 	if (!k->resumes)
 		from = low;
-	k->next = k->position = from;
+	k->next = from;
 	metrics_set(METRIC_BEGUN, (uint64_t)from);
 	if (from < low)
 		gap(k, from, low);
 	else if (check >= low && check < from)
 		k->next = check;
+	k->position = k->next;
 	if (k->at_end)
 		k->until = (uint64_t)k->high;
 	k->limited |= k->at_end;
