@@ -93,7 +93,7 @@ start(struct kafka *k)
 	if (from < low)
 		gap(k, from, low);
 	else if (check >= low && check < from)
-		k->next = check;
+		k->next = k->position = check;
 	if (k->at_end)
 		k->until = (uint64_t)k->high;
 	k->limited |= k->at_end;
