@@ -20,3 +20,19 @@ teardown() {
 	ok "$bin/kafka-reader" --from 20 --until end "kafka://$brokers/t/0"
 	same "$output" '{"event":"end","complete":true}'
 }
+
+@test "kafka: a partition that keeps nothing of what was read is read to its end again" {
+	cd "$BATS_TEST_TMPDIR"
+	broker_start
+	broker topic t 1
+	"$bin/generate" --updates 20 --unversioned 0 --lines >in
+	broker load t 0 in
+	broker truncate t 0 20
+	"$bin/kafka-reader" --from 20 --check 19:77 --until end "kafka://$brokers/t/0" >all
+	ok "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 --check 19:77 - <all
+	err_has 'the record at offset 19 is gone'
+	has '"event":"end"'
+	# Who was killed before it could send anything has not changed the partition.
+	fails 111 "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 --check 19:77 - </dev/null
+	err_has 'died'
+}
