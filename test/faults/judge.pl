@@ -187,14 +187,19 @@ sub log_wrong {
 }
 
 sub log_outcome {
-	my ($run, $s, $tally, $event, $line) = @_;
+	my ($run, $s, $tally, $event, $line, $pipeline) = @_;
 	$line =~ /^\{"event":"\w+",("source":$string,"offset":\d+)/ or return log_wrong($s, 'no place', $line);
 	my $place = $1;
 	my $replayed = $line =~ /,"replayed":true\}$/;
 	log_wrong($s, "another outcome than the model's", $line) if outcome($line) ne ($s->{want}{$place} // '');
 	log_wrong($s, 'emitted again without replayed', $line) if $s->{seen}{$place} && !$replayed && !$run->{loose};
 	$tally->{replayed}++ if $replayed;
-	$s->{seen}{$place}++;
+	# Of a reject nobody can tell the shard.
+	if (!$s->{seen}{$place}++ && !$run->{loose} && ($event ne 'rejected' || $run->{shards} == 1)) {
+		my ($offset) = $place =~ /(\d+)$/;
+		log_wrong($s, "emitted after offset $s->{along}{$pipeline}", $line) if $offset < ($s->{along}{$pipeline} // 0);
+		$s->{along}{$pipeline} = $offset;
+	}
 	return unless $event eq 'indexed' && $line =~ /"id":($string),"version":(\d+)/;
 	$s->{newest}{$1} = $2 if !defined $s->{newest}{$1} || $2 > $s->{newest}{$1};
 	log_wrong($s, 'due before it was ingested', $line) if $line =~ /,"ingestedAt":"([^"]*)","dueAt":"([^"]*)"/ && $2 lt $1;
@@ -251,7 +256,7 @@ sub log_check {
 		$s->{life}{$pipeline}++ if $event eq 'begin';
 		log_wrong($s, 'before begin', $line) if $event ne 'summary' && $pipeline ne '' && !$s->{life}{$pipeline} && !$run->{fileless} && !$run->{loose};
 		log_wrong($s, 'passed on', $line) if $event eq 'pending' || $event eq 'caughtup';
-		log_outcome($run, $s, $tally, $event, $line) if $event =~ /^(indexed|ignored|rejected)$/;
+		log_outcome($run, $s, $tally, $event, $line, $pipeline) if $event =~ /^(indexed|ignored|rejected)$/;
 		log_fired($run, $s, $tally, $line, $position) if $event eq 'fired';
 		$s->{cancelled}{"$1 $2"}++ if $event eq 'cancelled' && $line =~ /"id":($string),"version":(\d+)/;
 	}
