@@ -76,6 +76,13 @@ arrived(struct stream *st, uint64_t ordinal, uint64_t time)
 	return true;
 }
 
+static void
+check_gone(const struct check *c)
+{
+	log_info("the record at offset %llu is gone: whether this is the stream that was read before is not known",
+	    (unsigned long long)c->offset);
+}
+
 /* Compares the record that was read before with what it was then. A stream with offsets of its own may have dropped it.
  */
 static void
@@ -86,9 +93,7 @@ check_record(struct stream *st, const struct held *h)
 		return;
 	c->passed = true;
 	if (st->ordinal > c->offset)
-		log_info(
-		    "the record at offset %llu is gone: whether this is the stream that was read before is not known",
-		    (unsigned long long)c->offset);
+		check_gone(c);
 	else if (!h->own || h->rejected || h->skipped || h->hash != c->hash)
 		die(EXIT_PERMANENT,
 		    "the input has changed: its record at offset %llu is not what it was when it was read before; "
@@ -422,7 +427,12 @@ stream_read(struct stream *st)
 	}
 	if (!st->halted)
 		held_emit(st);
-	if (st->check.text && !st->check.passed && st->from > st->check.offset && !st->halted && !st->enough)
+	bool unchecked =
+	    st->check.text && !st->check.passed && st->from > st->check.offset && !st->halted && !st->enough;
+	/* A partition that keeps nothing of what was read is none that is shorter: kafka-reader has looked. */
+	if (unchecked && st->ended)
+		check_gone(&st->check);
+	else if (unchecked && !st->resumes)
 		die(EXIT_PERMANENT,
 		    "the input has changed: it ends before its record at offset %llu, which was read before; "
 		    "`supervisor run --again` reads it anew",

@@ -97,6 +97,12 @@ sub sql {
 	die "faults: the database does not come back\n";
 }
 
+# The same, once: $? is 0 where it went well.
+sub sql_once {
+	my ($database, $statement) = @_;
+	return output(qw(sh -c), q{exec "$@" 2>&-}, qw(sh timeout -s KILL 5 psql -XqAt -d), conninfo($database), '-c', $statement);
+}
+
 sub output {
 	open my $f, '-|', @_ or die "faults: $_[0]: $!\n";
 	chomp(my @lines = <$f>);
@@ -110,27 +116,37 @@ sub slurp { my ($path) = @_; open my $f, '<', $path or return ''; local $/; retu
 # --- a run's input and what it must come to -----------------------------------------
 
 # $run: folder, database, clock, shards, reader => [options], home, env => {}, files => [path, …]; mapped: there are records
-# that the map of its reader skips
+# that the map of its reader skips; topic => address: there the files are what its partitions have in the end
 sub shell { return join ' ', map { my $s = $_; $s =~ s/'/'\\''/g; "'$s'" } @_ }
 
 # The source of an input: several have their paths for names.
 sub source { my ($run, $file) = @_; return $run->{several} ? $file : 's' }
 
-# Adds an input, and what the model makes of it. The accounts of several inputs must not be the same: then the model of all is
-# the models together.
-sub input_make {
-	my ($run, @options) = @_;
-	$run->{shards} //= 1;
-	my $file = "$run->{folder}/input" . ($run->{files} ? @{$run->{files}} : '');
-	push @{$run->{files}}, $file;
+sub generate {
+	my ($run, $file, @options) = @_;
 	my $heartbeats = $run->{mapped} ? q( | awk '{ print } NR % 4 == 0 { print "{\"heartbeat\":true}" }') : '';
 	system(shell("$bin/generate", @options) . "$heartbeats >$file") == 0 or die "faults: could not make the input\n";
+}
+
+# Adds an input, and what the model makes of it. The accounts of several inputs must not be the same: then the model of all is
+# the models together.
+sub input_add {
+	my ($run, $file, $source) = @_;
+	$run->{shards} //= 1;
+	push @{$run->{files}}, $file;
 	my $told = "$run->{folder}/told";
 	my @reader = grep { !/^--clock$|^(real|virtual)$/ } @{$run->{reader}};
-	system(shell("$bin/reader", '--clock', 'virtual', '--source', source($run, $file), @reader, $file) . " >$told") == 0
+	system(shell("$bin/reader", '-l', 'error', '--clock', 'virtual', '--source', $source, @reader, $file) . " >$told") == 0
 		or die "faults: reader failed on the input\n";
 	push @{$run->{relations}}, output("$root/test/model", '--relations', '--shards', $run->{shards}, $told);
 	push @{$run->{model}}, output("$root/test/model", '--events', $told);
+}
+
+sub input_make {
+	my ($run, @options) = @_;
+	my $file = "$run->{folder}/input" . ($run->{files} ? @{$run->{files}} : '');
+	generate($run, $file, @options);
+	input_add($run, $file, source($run, $file));
 }
 
 # --- processes ----------------------------------------------------------------------
@@ -147,8 +163,9 @@ sub start {
 	open STDOUT, '>>', $log or POSIX::_exit(99);
 	open STDERR, '>>', "$run->{folder}/err" or POSIX::_exit(99);
 	@ENV{keys %{$run->{env}}} = values %{$run->{env}};
-	@arguments = ($run->{several} ? () : ('--source', 's'), ($run->{shards} // 1) > 1 ? ('--shards', $run->{shards}) : (), '--clock', $run->{clock},
-		@{$run->{reader}}, $run->{kind} eq 'follow' ? '--follow' : (), $run->{stdin} ? '-' : @{$run->{files}}) unless @arguments;
+	@arguments = ($run->{several} || $run->{topic} ? () : ('--source', 's'), ($run->{shards} // 1) > 1 ? ('--shards', $run->{shards}) : (),
+		'--clock', $run->{clock}, @{$run->{reader}}, $run->{kind} eq 'follow' ? '--follow' : (), $run->{until_end} ? '--until-end' : (),
+		$run->{topic} // ($run->{stdin} ? '-' : @{$run->{files}})) unless @arguments;
 	exec 'setpriv', '--pdeathsig', 'KILL', '--', $run->{supervisor} // $supervisor, 'run', '--format', 'json', @arguments;
 	POSIX::_exit(99);
 }
@@ -157,7 +174,7 @@ sub start {
 sub role {
 	my ($pid) = @_;
 	my @argv = split /\0/, slurp("/proc/$pid/cmdline");
-	return ('', '') unless @argv && $argv[0] =~ m{(?:^|/)(reader|writer|timerd)$};
+	return ('', '') unless @argv && $argv[0] =~ m{(?:^|/)(reader|writer|timerd|kafka-reader)$};
 	my $role = $1;
 	my %option;
 	for my $i (1 .. $#argv) {
@@ -166,8 +183,9 @@ sub role {
 	}
 	return ('copier', '') if defined $option{'copy-to'};
 	return ('compare', '') if grep { $_ eq '-n' } @argv; # only checks a file
+	return ('list', '') if grep { $_ eq '--list' } @argv;
 	return ($role, "$option{source} " . ($option{shard} // '0/1')) if defined $option{source};
-	# timerd knows of no source; its folder does.
+	# timerd and kafka-reader know of no source; their folder does.
 	my ($folder) = slurp("/proc/$pid/environ") =~ /(?:^|\0)ACCTFLOW_METRICS=([^\0]+)/;
 	my $name = defined $folder ? slurp("$folder/name") : '';
 	chomp $name;

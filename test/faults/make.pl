@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 no warnings 'once';
+use IPC::Open2;
 use Time::HiRes qw(time sleep);
 
 our ($only, $shards, %tally);
@@ -41,7 +42,8 @@ sub environment_make {
 sub map_make {
 	my ($run) = @_;
 	my @members = qw(id accountType tokens version callbackTimeMs data deleted);
-	Faults::spill("$run->{folder}/map.yaml", join('', map { "$_: /$_\n" } @members) . "skip: {from: /heartbeat, values: [true]}\n");
+	my ($text, $in) = $run->{kind} eq 'kafka' ? (Faults::slurp("$Faults::root/maps/kafka.yaml"), '/payload') : (join('', map { "$_: /$_\n" } @members), '');
+	Faults::spill("$run->{folder}/map.yaml", $text . "skip: {from: $in/heartbeat, values: [true]}\n");
 	push @{$run->{reader}}, '--map', "$run->{folder}/map.yaml";
 	$run->{mapped} = 1;
 	$tally{'runs: with a map that skips'}++;
@@ -53,18 +55,20 @@ sub run_make {
 	my $kind = $only || kind_draw();
 	my $clock = $kind eq 'virtual' || ($kind =~ /^(large|several)$/ && rand() < 0.5) ? 'virtual' : 'real';
 	$clock = one_of(qw(virtual real)) if $kind eq 'stdin';
-	my $updates = $kind eq 'large' ? between(1500, 4000) : $kind eq 'several' ? between(60, 200) : between(100, 400);
+	my $updates = $kind eq 'large' ? between(1500, 4000) : $kind eq 'several' ? between(60, 200)
+		: $kind eq 'kafka' ? between(800, 4000) : between(100, 400);
 	my $arrival = $kind eq 'large' ? 'none' : one_of(qw(gap gap gap offset none));
 	$arrival = one_of(qw(gap gap none)) if $kind =~ /^(stdin|follow)$/;
 	$arrival = 'gap' if $kind eq 'back';
+	$arrival = 'none' if $kind eq 'kafka';
 	my $most = $arrival eq 'offset' ? between(500, 3000) : between(2, 20);
 	my $folder = "$Faults::work/run-$number";
 	mkdir $folder or die "faults: $folder: $!\n";
 	my $of = one_of(1, 1, 2, 2, 4);
 	$of = $shards if $shards;
-	$of = 1 if $kind eq 'follow';
+	$of = 1 if $kind =~ /^(follow|kafka)$/;
 	# Every fifth uses the private Postgres as such, so that it is the supervisor who must start it again.
-	my $private = $kind !~ /^(takeover|stdin|follow|back)$/ && rand() < 0.2;
+	my $private = $kind !~ /^(takeover|stdin|follow|back|kafka)$/ && rand() < 0.2;
 	my $run = {
 		folder => $folder, kind => $kind, clock => $clock, seed => $run_seed, private => $private, shards => $of, several => $kind eq 'several',
 		database => $private ? 'acctflow' : "r$number", may_tear => 0,
@@ -81,10 +85,12 @@ sub run_make {
 	push @more, '--data-bytes', between(200, 2000) if $accounts > 30;
 	# A spool of more than a piece, its lines still whole in a pipe.
 	push @more, '--data-bytes', 3000 if $kind eq 'stdin' && rand() < 0.5;
+	push @more, '--data-bytes', between(100, 1000) if $kind eq 'kafka' && rand() < 0.5;
 	push @more, '--deleted', between(1, 25) if rand() < 0.6;
 	push @more, '--silent', between(1, 30) if rand() < 0.6;
 	for (0 .. $kind eq 'several') {
-		Faults::input_make($run, '--updates', $updates, '--accounts', $accounts, '--seed', between(1, 1_000_000),
+		my $make = $kind eq 'kafka' ? \&topic_make : \&Faults::input_make;
+		$make->($run, '--updates', $updates, '--accounts', $accounts, '--seed', between(1, 1_000_000),
 			'--stale', between(0, 30), '--duplicate', between(0, 10), '--conflict', between(0, 8), '--unversioned', between(0, 6),
 			'--callback-ms', $clock eq 'real' ? '0:' . between(1, 300) : '0:' . between(10, 9900), '--lines', @more);
 	}
@@ -162,6 +168,160 @@ sub follow_done {
 	return if @{$run->{frozen}} || grep { !$now{$_} } qw(reader writer timerd ack);
 	my ($acked) = Faults::sql($run->{database}, 'SELECT delivered_offset FROM acctflow.sources');
 	return ($acked // '') eq $run->{lines} - 1;
+}
+
+# --- a topic ------------------------------------------------------------------------
+
+use constant PARTITIONS => 4;
+
+# broker($run, COMMAND, …): its answer, see test/kafka/broker.c. While brokers are away it must not be told to send.
+sub broker {
+	my ($run, @command) = @_;
+	print {$run->{broker}{in}} join("\t", @command), "\n";
+	my $answer = readline($run->{broker}{out}) // 'error: it is gone';
+	chomp $answer;
+	die "faults: the broker, at \"@command\": $answer\n" if $answer =~ /^error/;
+	return $answer;
+}
+
+sub broker_stop {
+	my ($run) = @_;
+	my $broker = delete $run->{broker} or return;
+	kill 'KILL', $broker->{pid};
+	waitpid $broker->{pid}, 0;
+}
+
+# A topic, dealt by account, as producers do that have it for a key. Some of it is there before the run, the rest comes while it
+# runs, and offsets are left out as where a log was compacted.
+sub topic_make {
+	my ($run, @options) = @_;
+	my $program = ($ENV{BUILD} // "$Faults::root/build") . '/kafka-broker';
+	-x $program or die "faults: there is no $program; run make units\n";
+	$run->{brokers} = one_of(1, 3);
+	my $pid = open2($run->{broker}{out}, $run->{broker}{in}, $program, $run->{brokers});
+	$run->{broker}{pid} = $pid;
+	$run->{broker}{in}->autoflush(1);
+	chomp(my $addresses = readline($run->{broker}{out}) // die "faults: no broker\n");
+	$run->{topic} = "kafka://$addresses/t";
+	broker($run, 'topic', 't', PARTITIONS);
+
+	Faults::generate($run, "$run->{folder}/input", @options);
+	open my $input, '<', "$run->{folder}/input" or die;
+	my @files = map { "$run->{folder}/partition$_" } 0 .. PARTITIONS - 1;
+	my @out = map { open my $f, '>', $_ or die; $f } @files;
+	my @offset = (0) x PARTITIONS;
+	while (my $line = <$input>) {
+		my $p = $line =~ /"id":"([^"]*)"/ ? unpack('%32C*', $1) % PARTITIONS : int rand PARTITIONS;
+		my $left_out = rand() < 0.01 ? between(1, 50) : 0;
+		$offset[$p] += $left_out;
+		push @{$run->{rest}}, [$p, $left_out, $line];
+		chomp $line;
+		# Its time is as long as those of today.
+		print {$out[$p]} qq({"topic":"t","partition":$p,"offset":$offset[$p],"timestamp":1000000000000,"key":null,"payload":$line}\n);
+		$offset[$p]++;
+	}
+	close $_ for @out;
+	$run->{reader} = ['--map', 'kafka', @{$run->{reader}}] unless $run->{mapped};
+	Faults::input_add($run, $files[$_], "kafka:main/t/$_") for 0 .. PARTITIONS - 1;
+	@$run{qw(ends low)} = ([(0) x PARTITIONS], [(0) x PARTITIONS]);
+	$run->{grow_at} = 0;
+	topic_load($run, @{$run->{rest}} * (rand() < 0.2 ? 0 : rand 0.6));
+	$tally{'runs: brokers ' . $run->{brokers}}++;
+}
+
+# Sends so many records more. Those of a partition go together, up to where offsets are left out.
+sub topic_load {
+	my ($run, $n) = @_;
+	my @part;
+	my $send = sub {
+		my ($p) = @_;
+		my $part = delete $part[$p] // return;
+		Faults::spill("$run->{folder}/part", join '', @$part);
+		broker($run, 'load', 't', $p, "$run->{folder}/part");
+		$run->{ends}[$p] += @$part;
+		my $end = broker($run, 'end', 't', $p);
+		$end eq "$run->{low}[$p] $run->{ends}[$p]" or die "faults: partition $p goes $end, not to $run->{ends}[$p]\n";
+	};
+	for (splice @{$run->{rest}}, 0, $n) {
+		my ($p, $left_out, $line) = @$_;
+		if ($left_out) {
+			$send->($p);
+			broker($run, 'skip', 't', $p, $left_out);
+			$run->{ends}[$p] += $left_out;
+			push @{$part[$p]}, $line;
+			$send->($p);
+		} else {
+			push @{$part[$p]}, $line;
+		}
+	}
+	$send->($_) for 0 .. PARTITIONS - 1;
+}
+
+# Sends some more now and then. Once all is there a run that goes on for ever is told to end.
+sub topic_grow {
+	my ($run) = @_;
+	return if time < $run->{grow_at} || $run->{mend};
+	$run->{grow_at} = time + rand 0.3;
+	if (@{$run->{rest}}) {
+		topic_load($run, between(1, 25));
+		$run->{grow_at} = time + rand 3 if !@{$run->{rest}};
+	} elsif (!$run->{until_end} && !$run->{asked}) {
+		my %now = Faults::children($run->{supervisor_pid});
+		$run->{asked} = $now{'kafka-reader'} && kill 'TERM', $run->{supervisor_pid};
+	}
+}
+
+# How the next supervisor is started; what it leaves is all where everything was there before.
+sub topic_next {
+	my ($run) = @_;
+	$run->{asked} = 0;
+	$run->{last} = $run->{until_end} = !@{$run->{rest}};
+	$run->{until_end} ||= rand() < 0.3;
+}
+
+# Lets the brokers fail in some way; returns what was done, '' where that cannot be now. What does not pass by itself is mended
+# a while later.
+sub topic_strike {
+	my ($run) = @_;
+	my $while = time + (rand() < 0.2 ? rand 4 : rand 0.6);
+	my ($p, $one) = (int rand PARTITIONS, between(1, $run->{brokers}));
+	my $how = one_of(qw(down down down leader slow error error error truncate));
+	if ($how eq 'down') {
+		my $which = one_of('all', $one);
+		broker($run, 'down', $which);
+		$run->{mend} = [$while, 'up', $which];
+	} elsif ($how eq 'leader') {
+		my $none = rand() < 0.3;
+		broker($run, 'leader', 't', $p, $none ? -1 : $one);
+		$run->{mend} = [$while, 'leader', 't', $p, $one] if $none;
+	} elsif ($how eq 'slow') {
+		broker($run, 'rtt', 'all', between(10, 800));
+		$run->{mend} = [$while, 'rtt', 'all', 0];
+	} elsif ($how eq 'error') {
+		# Fetch, ListOffsets, Metadata; NOT_LEADER, REQUEST_TIMED_OUT, LEADER_NOT_AVAILABLE, a connection that breaks, and once
+		# OFFSET_OUT_OF_RANGE.
+		my ($request, $code) = (one_of(1, 1, 1, 2, 3), one_of(6, 7, 5, -195));
+		($request, $code) = (1, 1) if rand() < 0.15;
+		broker($run, 'error', $request, $code, $code == 1 ? 1 : between(1, 8));
+		$how .= " $code of request $request";
+	} else {
+		# What was acknowledged need not be kept.
+		my @rows = Faults::sql_once($run->{database}, 'SELECT name, delivered_offset FROM acctflow.sources WHERE delivered_offset IS NOT NULL');
+		my ($name, $offset) = split /\|/, one_of(@rows) // '|';
+		($p) = $name =~ m{/(\d+)$} or return '';
+		my $low = between($run->{low}[$p], $offset + 1);
+		broker($run, 'truncate', 't', $p, $low);
+		$run->{low}[$p] = $low;
+	}
+	return $how;
+}
+
+sub topic_mend {
+	my ($run, $all) = @_;
+	my $mend = $run->{mend} or return;
+	return if !$all && time < $mend->[0];
+	broker($run, @$mend[1 .. $#$mend]);
+	delete $run->{mend};
 }
 
 1;
