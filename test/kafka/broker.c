@@ -116,11 +116,17 @@ topic_find(const char *name)
 	return t;
 }
 
+static int
+to_int(const char *word)
+{
+	return (int)strtol(word, NULL, 10);
+}
+
 static struct partition *
 partition_find(const char *topic, const char *number)
 {
 	struct topic *t = topic_find(topic);
-	int p = atoi(number);
+	int p = to_int(number);
 	if (t && p >= 0 && p < t->partition_count)
 		return &t->partitions[p];
 	say("error: no partition %s of %s", number, topic);
@@ -236,10 +242,9 @@ static size_t
 unescape(char *s)
 {
 	char *to = s, *from = s;
-	unsigned byte;
 	while (*from) {
-		if (from[0] == '\\' && from[1] == 'x' && sscanf(from + 2, "%2x", &byte) == 1) {
-			*to++ = (char)byte;
+		if (from[0] == '\\' && from[1] == 'x' && from[2] && from[3]) {
+			*to++ = (char)strtol((char[]){from[2], from[3], 0}, NULL, 16);
 			from += 4;
 		} else if (from[0] == '\\' && from[1]) {
 			*to++ = from[1] == 'n' ? '\n' : from[1] == 't' ? '\t' : from[1];
@@ -274,7 +279,8 @@ do_send(char **w)
 		return;
 	p = hole_begin(p);
 	headers = strcmp(w[5], "-") != 0 ? headers_read(w[5]) : NULL;
-	put_end(put(p, atoll(w[3]), key, key ? unescape(w[4]) : 0, payload, payload ? unescape(w[6]) : 0, headers));
+	put_end(put(
+	    p, strtoll(w[3], NULL, 10), key, key ? unescape(w[4]) : 0, payload, payload ? unescape(w[6]) : 0, headers));
 }
 
 static void
@@ -309,7 +315,7 @@ static void
 do_topic(char **w)
 {
 	struct topic *old = topic_find(w[1]), *new;
-	int n = atoi(w[2]), i;
+	int n = to_int(w[2]), i;
 	char *name = strdup(w[1]), *gone;
 	producer_close();
 	if (n < 0 || n > ROOM || (n > 0 && old && n < old->partition_count)) {
@@ -321,6 +327,8 @@ do_topic(char **w)
 		if (n == 0)
 			rd_kafka_mock_topic_set_error(mock, "new topic", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
 		new = topic_find("new topic");
+		if (!new)
+			abort();
 		/* Without bounds, so that what is gone is what the test says. */
 		for (i = 0; i < ROOM; i++)
 			new->partitions[i].max_size = new->partitions[i].max_count = SIZE_MAX;
@@ -340,7 +348,7 @@ static void
 do_truncate(char **w)
 {
 	struct partition *p = partition_find(w[1], w[2]);
-	int64_t n = atoll(w[3]);
+	int64_t n = strtoll(w[3], NULL, 10);
 	if (p && (n < p->start || n > p->end))
 		say("error: %s is not within %lld and %lld", w[3], (long long)p->start, (long long)p->end);
 	else if (p)
@@ -353,7 +361,7 @@ do_skip(char **w)
 	struct partition *p = partition_find(w[1], w[2]);
 	if (p) {
 		hole.partition = p;
-		hole.size = atoll(w[3]);
+		hole.size = strtoll(w[3], NULL, 10);
 	}
 }
 
@@ -368,7 +376,7 @@ do_end(char **w)
 static int32_t
 broker_number(const char *word)
 {
-	return strcmp(word, "all") == 0 ? -1 : (int32_t)atoi(word);
+	return strcmp(word, "all") == 0 ? -1 : (int32_t)to_int(word);
 }
 
 static void
@@ -386,7 +394,7 @@ do_up(char **w)
 static void
 do_rtt(char **w)
 {
-	say_result(rd_kafka_mock_broker_set_rtt(mock, broker_number(w[1]), atoi(w[2])));
+	say_result(rd_kafka_mock_broker_set_rtt(mock, broker_number(w[1]), to_int(w[2])));
 }
 
 static void
@@ -394,18 +402,18 @@ do_leader(char **w)
 {
 	const struct partition *p = partition_find(w[1], w[2]);
 	if (p)
-		say_result(rd_kafka_mock_partition_set_leader(mock, w[1], p->id, atoi(w[3])));
+		say_result(rd_kafka_mock_partition_set_leader(mock, w[1], p->id, to_int(w[3])));
 }
 
 static void
 do_error(char **w)
 {
-	int16_t key = (int16_t)atoi(w[1]);
+	int16_t key = (int16_t)to_int(w[1]);
 	int i;
-	if (atoi(w[3]) == 0)
+	if (to_int(w[3]) == 0)
 		rd_kafka_mock_clear_request_errors(mock, key);
-	for (i = 0; i < atoi(w[3]); i++)
-		rd_kafka_mock_push_request_errors(mock, key, 1, (rd_kafka_resp_err_t)atoi(w[2]));
+	for (i = 0; i < to_int(w[3]); i++)
+		rd_kafka_mock_push_request_errors(mock, key, 1, (rd_kafka_resp_err_t)to_int(w[2]));
 }
 
 static const struct {
@@ -456,7 +464,7 @@ main(int argc, char **argv)
 	size_t room = 0;
 	ssize_t length;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	mock = rd_kafka_mock_cluster_new(client_open((const char *const[]){NULL}), argc > 1 ? atoi(argv[1]) : 1);
+	mock = rd_kafka_mock_cluster_new(client_open((const char *const[]){NULL}), argc > 1 ? to_int(argv[1]) : 1);
 	if (!mock)
 		die(EXIT_TEMPORARY, "could not make a mock cluster of %s brokers", argc > 1 ? argv[1] : "1");
 	/* From version 4 on a client can say that it does not want a topic to be made by asking for it. */
