@@ -316,7 +316,7 @@ do_topic(char **w)
 {
 	struct topic *old = topic_find(w[1]), *new;
 	int n = to_int(w[2]), i;
-	char *name = strdup(w[1]), *gone;
+	char *gone;
 	producer_close();
 	if (n < 0 || n > ROOM || (n > 0 && old && n < old->partition_count)) {
 		say("error: %s partitions cannot be had", w[2]);
@@ -333,15 +333,13 @@ do_topic(char **w)
 		for (i = 0; i < ROOM; i++)
 			new->partitions[i].max_size = new->partitions[i].max_count = SIZE_MAX;
 		new->partition_count = n;
-		new->name = name;
-		name = NULL;
+		new->name = strdup(w[1]);
 		if (old && asprintf(&gone, "old topic %p", (void *)old) > 0) {
 			old->name = gone;
 			rd_kafka_mock_topic_set_error(mock, gone, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
 			old->partition_count = 0;
 		}
 	}
-	free(name);
 }
 
 static void
