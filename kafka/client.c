@@ -104,6 +104,9 @@ client_open(struct client *c)
 	conf_set(conf, "auto.offset.reset", "error");
 	if (c->group)
 		conf_set(conf, "group.id", c->group);
+	size_t n = sizeof error;
+	if (rd_kafka_conf_get(conf, "topic.metadata.propagation.max.ms", error, &n) == RD_KAFKA_CONF_OK)
+		c->patience = strtoll(error, NULL, 10) * 1000;
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_opaque(conf, c);
@@ -126,6 +129,19 @@ client_answers(struct client *c)
 	metrics_set(METRIC_RETRYING, 0);
 }
 
+/* A broker that has just started knows no topic yet: so only what is missing for a while does not exist. */
+static void
+missing(struct client *c)
+{
+	int64_t now = clock_now();
+	if (c->missing && now - c->missing >= c->patience)
+		die(EXIT_PERMANENT, "topic \"%s\" does not exist, or has no partition %d", c->topic, (int)c->partition);
+	if (!c->missing)
+		log_info("topic \"%s\" is not known, or not its partition %d: asking again for %lld s", c->topic,
+		    (int)c->partition, (long long)c->patience / 1000000);
+	c->missing = c->missing ? c->missing : now;
+}
+
 void
 client_failed(struct client *c, rd_kafka_resp_err_t error)
 {
@@ -133,7 +149,8 @@ client_failed(struct client *c, rd_kafka_resp_err_t error)
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-		die(EXIT_PERMANENT, "topic \"%s\" does not exist, or has no partition %d", c->topic, (int)c->partition);
+		missing(c);
+		break;
 	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
 		die(EXIT_PERMANENT, "topic \"%s\": %s", c->topic, rd_kafka_err2str(error));
@@ -221,6 +238,7 @@ client_ends(struct client *c, int32_t partition, int64_t *low, int64_t *high)
 		return false;
 	}
 	client_answers(c);
+	c->missing = 0;
 	*low = c->ends.low;
 	*high = c->ends.high;
 	return true;

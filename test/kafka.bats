@@ -364,6 +364,8 @@ shown_payloads() {
 @test "kafka-reader: a topic or a partition that does not exist" {
 	broker_start
 	broker topic t 2
+	echo topic.metadata.propagation.max.ms=500 >quick
+	export ACCTFLOW_PROPERTIES=$PWD/quick
 	fails 100 timeout 100 kafka-reader "kafka://$brokers/none/0"
 	err_has 'topic "none" does not exist, or has no partition 0'
 	fails 100 timeout 100 kafka-reader "kafka://$brokers/t/2"
