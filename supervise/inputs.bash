@@ -119,6 +119,12 @@ input_look() {
 		input_rename "$i"
 		return
 	fi
+	# A partition that was read anew goes on there.
+	if [[ ${kind[i]} == kafka ]] && ((${claim[${pipelines[i]}.again]:-0} > number[i])) && [[ ! ${opt[again]-} ]]; then
+		number[i]=$((claim[${pipelines[i]}.again] - 1))
+		input_rename "$i"
+		return
+	fi
 	looked[i]=true
 	! one_of "${kind[i]}" left spool kafka || finished=''
 	if [[ ${kind[i]} == file && $print && $finished${broken[i]} ]]; then
