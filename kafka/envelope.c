@@ -101,10 +101,11 @@ envelope_head(struct buf *b, const char *topic, int32_t partition, int64_t offse
 void
 envelope_add(struct buf *b, const char *topic, const rd_kafka_message_t *m)
 {
-	int64_t time = rd_kafka_message_timestamp(m, NULL);
+	rd_kafka_timestamp_type_t type;
+	int64_t time = rd_kafka_message_timestamp(m, &type);
 	envelope_head(b, topic, m->partition, m->offset);
 	buf_text(b, ",\"timestamp\":");
-	if (time < 0)
+	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time < 0)
 		buf_text(b, "null");
 	else
 		buf_i64(b, time);
