@@ -22,8 +22,8 @@ topic_add() {
 	topic+=("$1") listed+=('') seen+=(0) unlisted=$((unlisted + 1))
 }
 
-# topic_list TOPIC: asks for its partitions. The answer waits until there is a broker.
-topic_list() { child_list "t$1.list" "$kafka_reader" --list "${topic[$1]}"; }
+# topic_list TOPIC: asks for its partitions. The answer waits until there is a broker; that there is none the pipelines say.
+topic_list() { child_list "t$1.list" "$kafka_reader" ${listed[$1]:+--log-level error} --list "${topic[$1]}"; }
 
 # topic_partition TOPIC "PARTITION FIRST END": a new one gets a pipeline.
 topic_partition() {
