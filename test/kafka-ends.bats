@@ -32,7 +32,12 @@ teardown() {
 	ok "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 --check 19:77 - <all
 	err_has 'the record at offset 19 is gone'
 	has '"event":"end"'
-	# Who was killed before it could send anything has not changed the partition.
+}
+
+@test "kafka: an input that stops without an end is one whose kafka-reader died, wherever that was" {
+	fails 111 "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 - </dev/null
+	err_has 'died'
+	# The partition has not changed because nothing of it came.
 	fails 111 "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 --check 19:77 - </dev/null
 	err_has 'died'
 }
