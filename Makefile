@@ -182,7 +182,7 @@ coverage: packages
 	$(COVERAGE) test/coverage
 
 bench: packages
-	@$(MAKE) --no-print-directory build $(BIN)/generate
+	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker
 	@BIN=$(BIN) BUILD=$(BUILD) test/bench/run
 
 load: packages
@@ -207,8 +207,9 @@ mutants: packages
 
 soak: N ?= 5000
 soak: packages
-	@$(MAKE) --no-print-directory build $(BIN)/generate
+	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker
 	BIN=$(BIN) test/faults/run --kills $(N) --jobs 2 --go-on
+	BIN=$(BIN) BUILD=$(BUILD) test/faults/run --only kafka --kills 1000 --jobs 2 --go-on
 	BIN=$(BIN) test/faults/syscalls --jobs 2
 	BIN=$(BIN) test/faults/stopped --seconds 30 --updates 400000
 	BIN=$(BIN) test/faults/writers --updates 1000000 --accounts 100000

@@ -198,11 +198,12 @@ run(struct kafka *k)
 	bool started = start(k);
 	while (started && !k->done && !loop_stopping()) {
 		uint64_t news;
-		bool full = output_full(&k->out);
 		rd_kafka_poll(k->client.rk, 0);
-		ssize_t n = full ? 0 : take(k);
 		if (output_some(&k->out) != 0)
 			output_failed();
+		/* Whether there is room is asked behind the writing: else nobody would wait for the queue. */
+		bool full = output_full(&k->out);
+		ssize_t n = full ? 0 : take(k);
 		look(k);
 		struct pollfd p[] = {{.fd = full ? -1 : k->event, .events = POLLIN},
 		    {.fd = k->out.fd, .events = k->out.buf.len ? POLLOUT : 0}};

@@ -32,6 +32,11 @@ setup() {
 	ok "$root/test/faults/run" --only back --kills 2 --jobs 2
 }
 
+@test "faults: a topic of Kafka whose brokers fail, too: every message counts once, in its order" {
+	ok "$root/test/faults/run" --only kafka --kills $((${FAULTS_KILLS:-20} / 2))
+	[[ ${lines[-1]} == 'ok: seed '* ]]
+}
+
 @test "faults: three writers on the same accounts at once: the newest wins, and no deadlock" {
 	ok "$root/test/faults/writers" --updates "${FAULTS_WRITERS_UPDATES:-30000}"
 	has '0 deadlocks'

@@ -32,7 +32,23 @@ teardown() {
 	ok "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 --check 19:77 - <all
 	err_has 'the record at offset 19 is gone'
 	has '"event":"end"'
-	# Who was killed before it could send anything has not changed the partition.
+}
+
+@test "kafka: an input that stops without an end is one whose kafka-reader died, wherever that was" {
+	fails 111 "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 - </dev/null
+	err_has 'died'
+	# The partition has not changed because nothing of it came.
 	fails 111 "$bin/reader" --resume --map kafka --source kafka:main/t/0 --from 20 --check 19:77 - </dev/null
 	err_has 'died'
+}
+
+@test "kafka: who reads more slowly than the broker sends waits for nothing else" {
+	cd "$BATS_TEST_TMPDIR"
+	broker_start
+	broker topic t 1
+	"$bin/generate" --updates 60000 --lines >in
+	broker load t 0 in
+	"$bin/kafka-reader" --until end "kafka://$brokers/t/0" |
+		timeout $((4 * ${PATIENCE:-5})) perl -e 'while (sysread STDIN, my $b, 65536) { print $b; select undef, undef, undef, 0.01 if ++$n % 8 == 0 }' >out
+	same "$(wc -l <out)" 60001
 }
