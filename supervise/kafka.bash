@@ -2,7 +2,7 @@
 # come later are seen, and begun.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-readonly LIST_MS=30000 # between two looks at a topic's partitions
+readonly LIST_MS=${ACCTFLOW_LIST_MS:-30000} # between two looks at a topic's partitions; tests shorten it
 
 # By the topic's number:
 topic=()  # its address, kafka://BROKERS/TOPIC

@@ -501,3 +501,438 @@ shown_payloads() {
 	[[ $status == 100 || $status == 111 ]]
 	run ! grep -q '"event":"end"' out
 }
+
+# --- reader behind it
+
+# envelope OFFSET [PARTITION [TOPIC]]: with an update.
+envelope() {
+	printf '{"topic":"%s","partition":%d,"offset":%d,"payload":{"id":"a%d","accountType":"t","tokens":%d,"callbackTimeMs":null,"version":%d}}\n' \
+		"${3-t}" "${2-0}" "$1" $(($1 % 7)) "$1" $(($1 + 1))
+}
+
+# offsets: those that were emitted, in one line.
+offsets() {
+	grep -o '"offset":[0-9]*' <<<"$output" | tr -dc '0-9\n' | tr '\n' ' '
+}
+
+@test "reader --resume: input that stops without an end is a crash, one that says so ends" {
+	envelope 5 >cut
+	{ envelope 5 && echo '{"event":"end","complete":true}'; } >whole
+	{ envelope 5 && echo '{"event":"end","complete":false}'; } >asked
+	: >empty
+	tail -n 1 whole >nothing
+	for input in cut empty; do
+		fails 111 reader --map kafka --resume --source s - <$input
+		err_has 'the program feeding this one died (its input stopped without an `end` event)'
+		hasnt '"event":"end"'
+		# Without --resume, as behind kcat, that is how it ends.
+		ok reader --map kafka --source s - <$input
+		has '"complete":true'
+	done
+	ok reader --map kafka --resume --source s - <whole
+	same "$(offsets)" '5 '
+	has '"read":1,"lastOffset":5,"complete":true'
+	ok reader --map kafka --resume --source s - <asked
+	has '"read":1,"lastOffset":5,"complete":false'
+	ok reader --map kafka --resume --source s - <nothing
+	has '"read":0,'
+	has '"complete":true'
+	# --count is an end, too.
+	ok reader --map kafka --resume --source s --count 1 - <cut
+	# What stands behind the end is not read.
+	{ cat whole && envelope 6; } >more
+	ok reader --map kafka --resume --source s - <more
+	same "$(offsets)" '5 '
+	for map in '' '--map debezium'; do
+		# shellcheck disable=SC2086 # a word each
+		fails 100 reader $map --resume --source s - <whole
+		err_has '--resume is for a map that gives each record its offset'
+	done
+	# An update of another format that looks like an end is none.
+	printf '%s\n' '{"event":"end","complete":true}' '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":null,"version":1}' >in
+	ok reader --arrival none --source s in
+	has '"read":2,'
+}
+
+@test "reader: a record of another partition ends it" {
+	{ envelope 5 3 && envelope 6 3 && envelope 7 4; } >in
+	for source in kafka:main/t/3 'kafka:main/t/3#2' kafka:a-b/t/3; do
+		fails 100 reader --map kafka --source "$source" - <in
+		err_has 'line 3 is a record of "t/4", which is not this source'"'"'s partition'
+		same "$(offsets)" '5 6 '
+		hasnt '"event":"end"'
+	done
+	fails 100 reader --map kafka --source kafka:main/u/3 - <in
+	err_has 'line 1 is a record of "t/3"'
+	fails 100 reader --map kafka --source kafka:main/t/33 - <in
+	# Other names say nothing about a partition, and some records do not either.
+	ok reader --map kafka --source t/3 - <in
+	same "$(offsets)" '5 6 7 '
+	{ envelope 5 3 && echo '{"offset":6}' && echo x && envelope 9 3; } >in
+	ok reader --map kafka --source kafka:main/t/3 - <in
+	same "$(offsets)" '5 6 7 9 '
+	# The end has no partition.
+	{ envelope 5 3 && echo '{"event":"end","complete":true}'; } >in
+	ok reader --map kafka --resume --source kafka:main/t/3 - <in
+}
+
+@test "reader --check: compared wherever it comes; a record that is gone is said, and no end" {
+	for offset in 3 4 6 9; do envelope $offset; done >in
+	# Behind --from, at it, and before it.
+	for check in 6:1 4:1 3:1; do
+		fails 100 reader --map kafka --source s --from 4 --check $check - <in
+		err_has "its record at offset ${check%:*} is not what it was when it was read before"
+	done
+	for check in 5:1 7:1; do
+		ok reader --map kafka --source s --from 4 --check $check - <in
+		same "$(offsets)" '4 6 9 '
+		err_has "the record at offset ${check%:*} is gone: whether this is the stream that was read before is not known"
+	done
+	# It begins behind it.
+	ok reader --map kafka --source s --from 4 --check 2:1 - <in
+	same "$(offsets)" '4 6 9 '
+	err_has 'the record at offset 2 is gone'
+	# It has not come yet: nothing is known against it where it was to be read now.
+	ok reader --map kafka --source s --from 4 --check 12:1 - <in
+	same "$(offsets)" '4 6 9 '
+	fails 100 reader --map kafka --source s --from 13 --check 12:1 - <in
+	err_has 'it ends before its record at offset 12, which was read before'
+}
+
+# --- under the supervisor
+
+# updated FIRST LAST [PARTITION [CALLBACK_MS]]: numbered updates, as messages; the partition's accounts are its own.
+updated() {
+	local i p=${3-0}
+	for ((i = $1; i <= $2; i++)); do
+		printf '{"id":"p%d-%d","accountType":"t","tokens":%d,"callbackTimeMs":%s,"version":%d}\n' "$p" $((i % 7)) "$i" "${4-null}" $((i + 1))
+	done >in
+	broker load t "$p" in
+}
+
+# running OPTION...: a run of topic t in the background.
+running() {
+	start "$@" "kafka://$brokers/t"
+}
+
+# ran CODE OPTION...: a run to the end of topic t.
+ran() {
+	fails "$1" timeout -s KILL $((60 * ${PATIENCE:-5})) "$supervisor" run --until-end "${@:2}" "kafka://$brokers/t"
+}
+
+# told TEXT [N]: whether the run has printed it (N times). warned TEXT: whether it has said so.
+told() {
+	(($(grep -c -- "$1" out) >= ${2:-1}))
+}
+
+warned() {
+	grep -q -- "$1" err
+}
+
+# indexed PARTITION N: whether the first N of that partition are indexed, each once.
+indexed() {
+	same "$(sql "SELECT count(*), count(DISTINCT source_offset), min(source_offset), max(source_offset), bool_and(version = source_offset + 1)
+		FROM acctflow.account_updates WHERE source = 'kafka:main/t/$1'")" "$2|$2|0|$(($2 - 1))|t"
+}
+
+sources() {
+	sql 'SELECT name, committed_offset, delivered_offset, read, indexed, rejected, complete FROM acctflow.sources ORDER BY name'
+}
+
+@test "run kafka://: each partition is a source, to the end that was seen; again it goes on there" {
+	database
+	broker_start
+	broker topic t 4
+	updated 0 99 0
+	updated 0 9 1
+	updated 0 0 3
+	ran 0
+	same "$(sources)" 'kafka:main/t/0|99|99|100|100|0|t
+kafka:main/t/1|9|9|10|10|0|t
+kafka:main/t/2|||0|0|0|t
+kafka:main/t/3|0|0|1|1|0|t'
+	indexed 0 100
+	# Nothing new.
+	ran 0
+	hasnt '"event":"indexed"'
+	same "$(sql 'SELECT sum(read) FROM acctflow.sources')" 111
+	updated 100 104 0
+	updated 0 2 2
+	ran 0
+	same "$(grep -c '"event":"indexed"' <<<"$output")" 8
+	same "$(sources)" 'kafka:main/t/0|104|104|105|105|0|t
+kafka:main/t/1|9|9|10|10|0|t
+kafka:main/t/2|2|2|3|3|0|t
+kafka:main/t/3|0|0|1|1|0|t'
+	indexed 0 105
+	# Another cluster's topic of that name is another source.
+	ran 0 --cluster other
+	same "$(sql "SELECT name, read FROM acctflow.sources WHERE name LIKE 'kafka:other/t/0'")" 'kafka:other/t/0|105'
+}
+
+@test "run kafka://: what comes while it runs is indexed; TERM stops it, and the next run fires what is pending" {
+	database
+	broker_start
+	broker topic t 2
+	updated 0 4 0 3600000
+	running
+	retry 300 told '"event":"indexed"' 5
+	updated 5 9 0 3600000
+	updated 0 4 1
+	retry 300 told '"event":"indexed"' 15
+	kill -TERM "$started"
+	finished 0
+	err_has 'asked to stop: finishing what was read'
+	hasnt '"event":"fired"'
+	same "$(sql "SELECT count(*) FROM acctflow.callbacks WHERE state = 'pending'")" 7
+	# An hour later.
+	for table in latest history; do sql "UPDATE acctflow.$table SET ingested_at = ingested_at - interval '1 hour'"; done
+	ran 0
+	same "$(grep -c '"event":"fired"' <<<"$output")" 7
+	hasnt '"event":"indexed"'
+	indexed 0 10
+	indexed 1 5
+}
+
+@test "run kafka://: kafka-reader is killed, and nothing is lost or comes twice" {
+	database
+	broker_start
+	broker topic t 1
+	updated 0 9999
+	running --log-level info
+	for _ in 1 2 3; do
+		pid=$(child kafka-reader)
+		writer=$(child writer)
+		# In the middle: nobody takes what it has.
+		kill -STOP "$writer"
+		kill -KILL "$pid"
+		retry 300 gone "$pid"
+		kill -CONT "$writer" 2>/dev/null || :
+		another() { [[ $(awk '$1 == "kafka-reader" { print $2 }' "$ACCTFLOW_HOME/run/pipelines/0/pids" 2>/dev/null) != @(|"$pid") ]]; }
+		retry 300 another
+	done
+	all_there() { [[ $(sql 'SELECT count(*) FROM acctflow.account_updates') == 10000 ]]; }
+	retry 600 all_there
+	kill -TERM "$started"
+	finished 0
+	err_has 'kafka-reader['
+	err_has 'was killed by signal 9; starting again in'
+	indexed 0 10000
+	same "$(sql 'SELECT read, indexed, rejected, committed_offset = delivered_offset FROM acctflow.sources')" '10000|10000|0|t'
+}
+
+@test "run kafka://: messages that are gone are refused, the other partitions go on; --accept-gap is recorded" {
+	database
+	broker_start
+	broker topic t 2
+	updated 0 9 0
+	updated 0 9 1
+	ran 0
+	updated 10 19 0
+	updated 10 19 1
+	broker truncate t 0 15
+	ran 100
+	err_has 'offsets 10 to 14 of t/0 are gone: the partition begins at 15 now; --accept-gap goes on there'
+	indexed 0 10
+	indexed 1 20
+	ran 0 --accept-gap
+	err_has 'offsets 10 to 14 of t/0 are gone, which was accepted'
+	same "$(sources)" 'kafka:main/t/0|19|19|16|15|1|t
+kafka:main/t/1|19|19|20|20|0|t'
+	ok "$supervisor" rejected --format json
+	same "${#lines[@]}" 1
+	has '"offset":14'
+	has '\"gap\":{\"from\":10,\"to\":14}'
+	# That was it: neither the option nor the gap comes again.
+	updated 20 21 0
+	ran 0
+	same "$(grep -c '"event":"indexed"' <<<"$output")" 2
+	same "$(sql "SELECT count(*) FROM acctflow.account_updates WHERE source = 'kafka:main/t/0' AND version = source_offset + 1")" 17
+}
+
+@test "run kafka://: a topic that was made anew is refused, whatever it holds; --again reads it as #2" {
+	database
+	broker_start
+	broker topic t 1
+	updated 0 9
+	ran 0
+	# another N: another topic of that name, with other messages.
+	another() {
+		broker topic t 0
+		broker topic t 1
+		updated 1000 $((999 + $1))
+		broker_has t 0 "0 $1"
+	}
+	another 4
+	ran 100
+	err_has 'offsets 4 to 9 of t/0 were read before, and the partition ends at 4 now: it lost them, or the topic was made anew'
+	for n in 10 15; do
+		another $n
+		ran 100
+		err_has 'the input has changed: its record at offset 9 is not what it was when it was read before'
+	done
+	indexed 0 10
+	running
+	finished 100
+	err_has 'the input has changed'
+	indexed 0 10
+	ran 0 --again
+	same "$(sources)" 'kafka:main/t/0|9|9|10|10|0|f
+kafka:main/t/0#2|14|14|15|15|0|t'
+}
+
+@test "run kafka://: a new partition is seen" {
+	database
+	broker_start
+	broker topic t 1
+	updated 0 4
+	export ACCTFLOW_LIST_MS=300
+	running --log-level info
+	retry 300 told '"event":"indexed"' 5
+	broker topic t 3
+	updated 0 2 2
+	retry 300 told '"event":"indexed"' 8
+	updated 0 1 1
+	retry 300 told '"event":"indexed"' 10
+	kill -TERM "$started"
+	finished 0
+	err_has 'topic "t" has a new partition, 1'
+	err_has 'topic "t" has a new partition, 2'
+	indexed 1 2
+	indexed 2 3
+}
+
+@test "run kafka://: no broker at the start, and none for a while" {
+	database
+	broker_start
+	broker topic t 1
+	updated 0 4
+	broker down all
+	running
+	retry 300 warned 'no broker of .* answers: .*; waiting'
+	broker up all
+	retry 300 told '"event":"indexed"' 5
+	broker down all
+	twice() { (($(grep -c 'no broker of .* answers: .*; waiting' err) == 2)); }
+	retry 300 twice
+	broker up all
+	updated 5 9
+	retry 300 told '"event":"indexed"' 10
+	# Stopped while there is none: nothing is lost by that.
+	broker down all
+	thrice() { (($(grep -c 'no broker of .* answers: .*; waiting' err) == 3)); }
+	retry 300 thrice
+	kill -TERM "$started"
+	finished 0
+	indexed 0 10
+	# Nor while it waits for the first answer.
+	running
+	retry 300 warned 'no broker of'
+	kill -TERM "$started"
+	finished 0
+	hasnt '"event":"indexed"'
+}
+
+@test "run kafka://: a topic that does not exist, and options that do not go with Kafka" {
+	database
+	broker_start
+	broker topic t 1
+	fails 100 timeout -s KILL 300 "$supervisor" run "kafka://$brokers/none"
+	err_has 'topic "none" does not exist'
+	wrong() {
+		fails 100 timeout -s KILL 300 "$supervisor" run "${@:2}"
+		same "$stderr" "supervisor: $1"
+	}
+	address=kafka://h:1/t
+	for bad in kafka:// kafka://h:1 kafka://h:1/ kafka:///t kafka://h:1/t/0 kafka://me:secret@h:1/t 'kafka://h:1/t t'; do
+		wrong "input \"$bad\": kafka://HOST:PORT,…/TOPIC is wanted; a password belongs into a --properties file" "$bad"
+	done
+	wrong '--shards is not for Kafka: each partition is a pipeline of its own' --shards 2 $address
+	wrong '--source is not for Kafka: a partition is the source kafka:CLUSTER/TOPIC/PARTITION; see --cluster' --source s $address
+	wrong "input \"$address\" was given twice" $address $address
+	wrong '--cluster: expected letters, digits, dots, dashes and underscores, not "a/b"' --cluster a/b $address
+	wrong '--cluster: expected letters, digits, dots, dashes and underscores, not ""' --cluster '' $address
+}
+
+@test "run kafka://: --properties goes to kafka-reader" {
+	database
+	broker_start
+	broker topic t 1
+	updated 0 4
+	echo 'client.id=somebody' >properties
+	ran 0 --properties properties
+	indexed 0 5
+	echo 'sasl.password' >properties
+	ran 100 --properties properties
+	err_has '"properties" line 1: name=value is wanted'
+	ran 100 --properties nowhere
+	err_has 'could not open properties file "nowhere"'
+}
+
+@test "run kafka://: a map of one's own: key, tombstones, headers, and the message's time" {
+	database
+	broker_start
+	broker topic t 1
+	cat >map.yaml <<-'END'
+		id: /key
+		accountType: t
+		tokens: /payload/tokens
+		version: /offset
+		callbackTimeMs: null
+		data: /headers
+		trace: /headers/traceparent
+		arriveMs: /timestamp
+		deleted:
+		  from: /payload
+		  values: [null]
+		offset: /offset
+		partition:
+		  join: [/topic, /partition]
+		  separator: /
+	END
+	trace=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+	broker send t 0 1700000000123 k1 "traceparent=$trace;h=\\xff" '{"tokens":1}'
+	broker send t 0 1700000000124 k2 - '{"tokens":18446744073709551615}'
+	broker send t 0 1700000000999 k1 - -
+	broker send t 0 1700000001000 '\xff' - '{"tokens":1}'
+	broker send t 0 1700000001001 - - '{"tokens":1}'
+	ran 0 --map ./map.yaml --arrival recorded --clock virtual --epoch 1970-01-01T00:00:00Z
+	same "$(sql 'SELECT id, tokens, version FROM acctflow.accounts')" 'k2|18446744073709551615|1'
+	same "$(sql 'SELECT id, version, deleted FROM acctflow.account_updates ORDER BY id, version')" 'k1|0|f
+k1|2|t
+k2|1|f'
+	same "$(sql "SELECT count(*) FROM acctflow.rejects WHERE reason LIKE 'id: %(mapped from /key)'")" 2
+	has "\"trace\":\"$trace\""
+	has '"ingestedAt":"2023-11-14T22:13:20.123000Z"'
+	has '"ingestedAt":"2023-11-14T22:13:20.999000Z"'
+	ok "$supervisor" history k1 --format json
+	has "$trace"
+	has '{"traceparent":"'"$trace"'","h":{"base64":"/w=="}}'
+}
+
+@test "run kafka://: nothing is committed to Kafka but what Postgres has, where that is asked for" {
+	command -v kcat >/dev/null || skip 'there is no kcat'
+	database
+	broker_start
+	broker topic t 1
+	updated 0 9
+	# group_at: where the group stands, by who begins there.
+	group_at() {
+		timeout 60 kcat -b "$brokers" -G g -e -q -X auto.offset.reset=earliest -X enable.auto.commit=false -f '%o\n' t 2>/dev/null | head -n 1
+	}
+	running
+	retry 300 told '"event":"indexed"' 10
+	kill -TERM "$started"
+	finished 0
+	same "$(group_at)" 0
+	updated 10 19
+	export ACCTFLOW_GROUP=g
+	running
+	retry 300 told '"event":"indexed"' 10
+	reported() { [[ $(group_at) == 20 ]]; }
+	updated 20 20
+	retry 100 reported || :
+	kill -TERM "$started"
+	finished 0
+	[[ $(group_at) == 2[01] || ! $(group_at) ]]
+}
