@@ -779,6 +779,11 @@ kafka:main/t/1|19|19|20|20|0|t'
 	ran 0 --again
 	same "$(sources)" 'kafka:main/t/0|9|9|10|10|0|f
 kafka:main/t/0#2|14|14|15|15|0|t'
+	# It goes on there.
+	updated 2000 2001
+	ran 0
+	same "$(sources)" 'kafka:main/t/0|9|9|10|10|0|f
+kafka:main/t/0#2|16|16|17|17|0|t'
 }
 
 @test "run kafka://: a new partition is seen" {
@@ -837,7 +842,8 @@ kafka:main/t/0#2|14|14|15|15|0|t'
 	database
 	broker_start
 	broker topic t 1
-	fails 100 timeout -s KILL 300 "$supervisor" run "kafka://$brokers/none"
+	echo topic.metadata.propagation.max.ms=500 >quick
+	fails 100 timeout -s KILL 300 "$supervisor" run --properties quick "kafka://$brokers/none"
 	err_has 'topic "none" does not exist'
 	wrong() {
 		fails 100 timeout -s KILL 300 "$supervisor" run "${@:2}"
