@@ -166,7 +166,6 @@ client_partitions(struct client *c)
 		client_failed(c, error);
 		return 0;
 	}
-	client_answers(c);
 	return n;
 }
 
@@ -174,6 +173,15 @@ bool
 client_ends(struct client *c, int32_t partition, int64_t *low, int64_t *high)
 {
 	rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(c->rk, c->topic, partition, low, high, ASK_MS);
+	/* A partition without a leader is unknown, too, to this one: the metadata say whether it is there. */
+	if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	    error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+		int n = client_partitions(c);
+		if (n == 0)
+			return false;
+		if (n > partition)
+			error = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+	}
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		client_answers(c);
 	else

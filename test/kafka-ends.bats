@@ -52,3 +52,17 @@ teardown() {
 		timeout $((4 * ${PATIENCE:-5})) perl -e 'while (sysread STDIN, my $b, 65536) { print $b; select undef, undef, undef, 0.01 if ++$n % 8 == 0 }' >out
 	same "$(wc -l <out)" 60001
 }
+
+@test "kafka: a partition that has no leader for a while is waited for" {
+	cd "$BATS_TEST_TMPDIR"
+	broker_start
+	broker topic t 1
+	"$bin/generate" --updates 20 --lines >in
+	broker load t 0 in
+	broker leader t 0 -1
+	"$bin/kafka-reader" --until end "kafka://$brokers/t/0" >out 2>err 3>&- &
+	retry 100 grep -q 'Leader not available; waiting' err
+	broker leader t 0 1
+	wait $!
+	same "$(wc -l <out) $(grep -c warn err)" '21 1'
+}
