@@ -2,6 +2,7 @@
 # Where a partition of a topic ends, for who reads it to there.
 # shellcheck disable=SC2154 # helper and bats set them
 load helper
+load fakes
 load kafka
 
 teardown() {
@@ -65,4 +66,22 @@ teardown() {
 	broker leader t 0 1
 	wait $!
 	same "$(wc -l <out) $(grep -c warn err)" '21 1'
+}
+
+@test "kafka: with --until-end a topic is asked again, too, when nobody could tell its partitions" {
+	fakes=$BATS_TEST_TMPDIR/fakes
+	fake_all
+	printf 'KILL\n111\n' >"$fakes/deaths-list"
+	fake kafka-reader <<'END'
+case $* in
+*--list*)
+	"$state/die" list || exit
+	echo '0 0 5'
+	;;
+*) echo '{"event":"end","complete":true}' ;;
+esac
+END
+	ok timeout $((10 * ${PATIENCE:-5})) "$supervisor" run --until-end kafka://nowhere:1/t
+	[[ ! -s $fakes/deaths-list ]]
+	grep -- '--source kafka:main/t/0' "$fakes/reader.args"
 }
