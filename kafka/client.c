@@ -169,24 +169,35 @@ client_failed(struct client *c, rd_kafka_resp_err_t error)
 	}
 }
 
-int
-client_partitions(struct client *c)
+static bool
+is_unknown(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+/* The topic's number of partitions, or 0 and why. */
+static int
+partitions_ask(struct client *c, rd_kafka_resp_err_t *error)
 {
 	const struct rd_kafka_metadata *all;
 	int n = 0;
-	rd_kafka_resp_err_t error = rd_kafka_metadata(c->rk, 0, c->rkt, &all, ASK_MS);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		if (all->topic_cnt == 1) {
-			error = all->topics->err;
-			n = all->topics->partition_cnt;
-		}
-		rd_kafka_metadata_destroy(all);
-	}
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		client_failed(c, error);
+	*error = rd_kafka_metadata(c->rk, 0, c->rkt, &all, ASK_MS);
+	if (*error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
-	}
-	client_answers(c);
+	if (all->topic_cnt == 1 && (*error = all->topics->err) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		n = all->topics->partition_cnt;
+	rd_kafka_metadata_destroy(all);
+	return n;
+}
+
+int
+client_partitions(struct client *c)
+{
+	rd_kafka_resp_err_t error;
+	int n = partitions_ask(c, &error);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		client_failed(c, error);
 	return n;
 }
 
@@ -214,11 +225,11 @@ ends_begin(struct client *c, int32_t partition)
 	pthread_detach(thread);
 }
 
-bool
-client_ends(struct client *c, int32_t partition, int64_t *low, int64_t *high)
+/* Waits for the answer, 3 s at most. */
+static rd_kafka_resp_err_t
+ends_answer(struct client *c, int32_t partition)
 {
 	struct timespec until;
-	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += ASK_MS / 1000;
 	/* An answer to an earlier question may be old: what was read since can be behind it. */
@@ -228,10 +239,23 @@ client_ends(struct client *c, int32_t partition, int64_t *low, int64_t *high)
 		int late;
 		while ((late = sem_clockwait(&c->ends.answered, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
 			;
-		error = late ? RD_KAFKA_RESP_ERR__TIMED_OUT : c->ends.error;
 		c->ends.on = late;
 		if (late)
-			break;
+			return RD_KAFKA_RESP_ERR__TIMED_OUT;
+	}
+	return c->ends.error;
+}
+
+bool
+client_ends(struct client *c, int32_t partition, int64_t *low, int64_t *high)
+{
+	rd_kafka_resp_err_t error = ends_answer(c, partition);
+	/* A partition without a leader is unknown, too, to that question: the metadata say whether it is there. */
+	if (is_unknown(error)) {
+		int n = partitions_ask(c, &error);
+		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+			error = n > partition ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+					      : RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 	}
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		client_failed(c, error);

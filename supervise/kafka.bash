@@ -44,7 +44,7 @@ topic_listed() {
 		listed[t]=true unlisted=$((unlisted - 1))
 		(($2 == 0)) || { topic_missing=true && return; }
 	fi
-	[[ ! $stopping && ! ${opt["until-end"]-} ]] || return 0
+	[[ ! $stopping && ! (${listed[t]} && ${opt["until-end"]-}) ]] || return 0
 	if (($2 == 0)); then due_in "t$t.list" $LIST_MS; else restart_later "t$t.list"; fi
 }
 

@@ -2,6 +2,7 @@
 # Where a partition of a topic ends, for who reads it to there.
 # shellcheck disable=SC2154 # helper and bats set them
 load helper
+load fakes
 load kafka
 
 teardown() {
@@ -51,4 +52,36 @@ teardown() {
 	"$bin/kafka-reader" --until end "kafka://$brokers/t/0" |
 		timeout $((4 * ${PATIENCE:-5})) perl -e 'while (sysread STDIN, my $b, 65536) { print $b; select undef, undef, undef, 0.01 if ++$n % 8 == 0 }' >out
 	same "$(wc -l <out)" 60001
+}
+
+@test "kafka: a partition that has no leader for a while is waited for" {
+	cd "$BATS_TEST_TMPDIR"
+	broker_start
+	broker topic t 1
+	"$bin/generate" --updates 20 --lines >in
+	broker load t 0 in
+	broker leader t 0 -1
+	"$bin/kafka-reader" --until end "kafka://$brokers/t/0" >out 2>err 3>&- &
+	retry 100 grep -q 'Leader not available; waiting' err
+	broker leader t 0 1
+	wait $!
+	same "$(wc -l <out) $(grep -c warn err)" '21 1'
+}
+
+@test "kafka: with --until-end a topic is asked again, too, when nobody could tell its partitions" {
+	fakes=$BATS_TEST_TMPDIR/fakes
+	fake_all
+	printf 'KILL\n111\n' >"$fakes/deaths-list"
+	fake kafka-reader <<'END'
+case $* in
+*--list*)
+	"$state/die" list || exit
+	echo '0 0 5'
+	;;
+*) echo '{"event":"end","complete":true}' ;;
+esac
+END
+	ok timeout $((10 * ${PATIENCE:-5})) "$supervisor" run --until-end kafka://nowhere:1/t
+	[[ ! -s $fakes/deaths-list ]]
+	grep -- '--source kafka:main/t/0' "$fakes/reader.args"
 }
