@@ -9,9 +9,9 @@ topic=()  # its address, kafka://BROKERS/TOPIC
 listed=() # whether its partitions have been asked for with success
 seen=()   # how many of them have a pipeline
 
-unlisted=0        # topics that have not answered yet
-topic_missing=''  # whether one does not exist
-ends_before=()    # by input: with --until-end, the offset where its partition ended at the start
+unlisted=0       # topics that have not answered yet
+topic_missing='' # whether one does not exist
+ends_before=()   # by input: with --until-end, the offset where its partition ended at the start
 
 topic_add() {
 	[[ $1 =~ ^kafka://[^/@]+/[A-Za-z0-9._-]+$ ]] || misused "input \"$1\": kafka://HOST:PORT,…/TOPIC is wanted; a password belongs into a --properties file"
