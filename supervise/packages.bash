@@ -1,7 +1,7 @@
 # The Debian packages that acctflow is built and tested with.
 # shellcheck shell=bash disable=SC2154,SC2086 # set by the other parts
 
-# Those that are missing, a line each. pgbouncer serves one test only, which is left out where it is not there.
+# Those that are missing, a line each. pgbouncer and kcat serve some tests only, which are left out where they are not there.
 packages_missing() {
 	local want
 	for want in cc:gcc make:make pkg-config:pkg-config bats:bats psql:postgresql-client setpriv:util-linux \
@@ -21,6 +21,7 @@ packages_missing() {
 
 packages_wanted() {
 	[[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || printf 'pgbouncer\n'
+	command -v kcat >/dev/null || printf 'kcat\n'
 }
 
 # Debian's own cluster is neither wanted nor made: its tools read a file of theirs that says so while we install. Nor is a
@@ -45,7 +46,7 @@ verb_packages() {
 	log info "installing packages: ${missing[*]}"
 	packages_install "${missing[@]}" >&2 || fail $PERMANENT "could not install packages; try: $command"
 	# shellcheck disable=SC2046 # a word each
-	packages_install $(packages_wanted) >/dev/null 2>&1 || log info 'going on without pgbouncer; one test is left out'
+	packages_install $(packages_wanted) >/dev/null 2>&1 || log info "going on without $(packages_wanted | paste -s -d ' '); some tests are left out"
 	mapfile -t missing < <(packages_missing | sort -u)
 	((${#missing[@]} == 0)) || fail $PERMANENT "still missing after the installation: ${missing[*]}"
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 # Kafka: the broker that these tests use; kafka-reader alone, with reader, and under the supervisor; kcat in its place.
-# shellcheck disable=SC2030,SC2031,SC2154 # helper and bats set them
+# shellcheck disable=SC2030,SC2031,SC2154,SC2317 # helper and bats set them; functions for retry
 load helper
 load kafka
 load fakes
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
-	fakes=$BATS_TEST_TMPDIR/fakes started='' own=''
+	started=''
 }
 
 teardown() {
@@ -174,6 +174,7 @@ needs_kcat() {
 # --- kafka-reader alone
 
 # emits [OPTION...]: partition 0 of t. It may take long, but not for ever.
+# shellcheck disable=SC2120 # options of its own
 emits() {
 	timeout -s KILL $((30 * ${PATIENCE:-5})) kafka-reader "$@" "kafka://$brokers/t/0"
 }
@@ -387,6 +388,7 @@ shown_payloads() {
 	broker topic t 1
 	loaded 0 9
 	status=0
+	# shellcheck disable=SC2119
 	emits 2>err | head -n 1 >out || status=$?
 	same "${PIPESTATUS[0]}$status" 00
 	same "$(<err)" ''
@@ -413,7 +415,7 @@ shown_payloads() {
 	size='' times=0
 	settled() {
 		local now
-		now=$(awk '/^VmRSS/ { print $2 }' /proc/$started/status)
+		now=$(awk '/^VmRSS/ { print $2 }' "/proc/$started/status")
 		[[ $now == "$size" ]] && ((now > 10000)) || { size=$now times=0 && return 1; }
 		((++times >= 10))
 	}
@@ -516,14 +518,14 @@ offsets() {
 }
 
 @test "reader --resume: input that stops without an end is a crash, one that says so ends" {
-	envelope 5 >cut
+	envelope 5 >cut.in
 	{ envelope 5 && echo '{"event":"end","complete":true}'; } >whole
 	{ envelope 5 && echo '{"event":"end","complete":false}'; } >asked
 	: >empty
 	tail -n 1 whole >nothing
-	for input in cut empty; do
+	for input in cut.in empty; do
 		fails 111 reader --map kafka --resume --source s - <$input
-		err_has 'the program feeding this one died (its input stopped without an `end` event)'
+		err_has 'the program feeding this one died (its input stopped without an'
 		hasnt '"event":"end"'
 		# Without --resume, as behind kcat, that is how it ends.
 		ok reader --map kafka --source s - <$input
@@ -538,10 +540,10 @@ offsets() {
 	has '"read":0,'
 	has '"complete":true'
 	# --count is an end, too.
-	ok reader --map kafka --resume --source s --count 1 - <cut
+	ok reader --map kafka --resume --source s --count 1 - <cut.in
 	# What stands behind the end is not read.
-	{ cat whole && envelope 6; } >more
-	ok reader --map kafka --resume --source s - <more
+	{ cat whole && envelope 6; } >more.in
+	ok reader --map kafka --resume --source s - <more.in
 	same "$(offsets)" '5 '
 	for map in '' '--map debezium'; do
 		# shellcheck disable=SC2086 # a word each
@@ -916,29 +918,179 @@ k2|1|f'
 	has '{"traceparent":"'"$trace"'","h":{"base64":"/w=="}}'
 }
 
-@test "run kafka://: nothing is committed to Kafka but what Postgres has, where that is asked for" {
-	command -v kcat >/dev/null || skip 'there is no kcat'
+@test "run kafka://: nothing is committed to Kafka; where a group is named, what Postgres has, and no more" {
 	database
 	broker_start
 	broker topic t 1
+	committed() { broker committed t 0 && [[ $answer == "$1" ]]; }
+	# librdkafka would do so more often than ours.
+	printf 'auto.commit.interval.ms=10\n' >properties
 	updated 0 9
-	# group_at: where the group stands, by who begins there.
-	group_at() {
-		timeout 60 kcat -b "$brokers" -G g -e -q -X auto.offset.reset=earliest -X enable.auto.commit=false -f '%o\n' t 2>/dev/null | head -n 1
-	}
-	running
+	running --properties properties
 	retry 300 told '"event":"indexed"' 10
 	kill -TERM "$started"
 	finished 0
-	same "$(group_at)" 0
-	updated 10 19
+	committed none
 	export ACCTFLOW_GROUP=g
-	running
-	retry 300 told '"event":"indexed"' 10
-	reported() { [[ $(group_at) == 20 ]]; }
-	updated 20 20
-	retry 100 reported || :
+	running --properties properties
+	updated 10 19
+	retry 300 committed 'g 20'
+	# kafka-reader and reader have those, Postgres has not.
+	writer=$(child writer)
+	kill -STOP "$writer"
+	updated 20 29
+	lagging() { "$supervisor" status --format text | grep -q 'lag 10 records'; }
+	retry 100 lagging
+	committed 'g 20'
+	kill -CONT "$writer"
+	retry 300 committed 'g 30'
 	kill -TERM "$started"
 	finished 0
-	[[ $(group_at) == 2[01] || ! $(group_at) ]]
+	indexed 0 30
+	# It is for others to look at: we go on where Postgres is.
+	unset ACCTFLOW_GROUP
+	ran 0
+	hasnt '"event":"indexed"'
+}
+
+# get PATH: sets page, of the run's statusd.
+get() {
+	local web url
+	page=''
+	url=$(cat "$ACCTFLOW_HOME/run/statusd.url" 2>/dev/null) && url=${url#http://} url=${url%/} || return 1
+	{ exec {web}<>"/dev/tcp/${url%:*}/${url##*:}"; } 2>/dev/null || return 1
+	printf 'GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$1" >&"$web"
+	page=$(timeout 20 cat <&"$web" | tr -d '\r')
+	exec {web}>&-
+}
+
+# page_has PATH PATTERN: whether a line of it is that.
+page_has() {
+	get "$1" && grep -qE -- "$2" <<<"$page"
+}
+
+@test "run kafka://: the lag of each partition, while writer stands still; no broker is a reason not to be ready" {
+	database
+	export ACCTFLOW_LISTEN=127.0.0.1:0
+	broker_start
+	broker topic t 2
+	updated 0 4 0
+	updated 0 4 1
+	running
+	retry 300 told '"event":"indexed"' 10
+	label() { echo "\\{source=\"kafka:main/t/$1\",shard=\"0/1\"\\}"; }
+	for p in 0 1; do retry 300 page_has /metrics "^acctflow_lag_records$(label $p) 0$"; done
+	retry 300 page_has /readyz '^ok$'
+	frozen=''
+	for p in 0 1; do
+		grep -q '^kafka:main/t/0 ' "$ACCTFLOW_HOME/run/pipelines/$p/name" || continue
+		frozen=$(awk '$1 == "writer" { print $2 }' "$ACCTFLOW_HOME/run/pipelines/$p/pids")
+	done
+	kill -STOP "$frozen"
+	updated 5 20004 0
+	updated 5 9 1
+	retry 300 page_has /metrics "^acctflow_lag_records$(label 0) 20000$"
+	retry 300 page_has /metrics "^acctflow_lag_seconds$(label 0) ([1-9]|0\\.[0-9]*[1-9])"
+	retry 300 told '"event":"indexed"' 15
+	retry 300 page_has /metrics "^acctflow_lag_records$(label 1) 0$"
+	ok "$supervisor" status --format text
+	has 'lag 20,000 records'
+	[[ $output =~ kafka-reader\[[0-9]+\]:\ running,\ [0-9,]+\ messages\ behind ]]
+	kill -CONT "$frozen"
+	all_there() { [[ $(sql 'SELECT count(*) FROM acctflow.account_updates') == 20015 ]]; }
+	retry 600 all_there
+	retry 300 page_has /metrics "^acctflow_lag_records$(label 0) 0$"
+	broker down all
+	retry 600 page_has /readyz 'no Kafka broker has answered for '
+	broker up all
+	retry 300 page_has /readyz '^ok$'
+	kill -TERM "$started"
+	finished 0
+	indexed 0 20005
+}
+
+# --- kcat in its place
+
+# recipe: the one of doc/maps.md, for these brokers.
+recipe() {
+	awk '/^\*\*Kafka\.\*\*/ { on = 1 } on && /^    / { print; seen = 1 } seen && !/^    /  { exit }' "$root/doc/maps.md" |
+		sed "s|BROKERS|$brokers|; s|\./supervisor|$supervisor|"
+}
+
+# piped COMMAND: runs it in the background; kcat's pid is then in kcat.pid.
+piped() {
+	rm -f kcat.pid
+	bash -c "$1" >out 2>err 3>&- &
+	started=$!
+	retry 100 test -s kcat.pid
+}
+
+# piped_end: the run is stopped, kcat ended.
+piped_end() {
+	"$supervisor" stop
+	kill -KILL "$(<kcat.pid)"
+	wait "$started" || :
+	started=''
+}
+
+@test "doc/maps.md: its recipe for kcat, and how it goes on" {
+	needs_kcat
+	database
+	mkdir kcat.bin
+	printf '#!/bin/sh\necho $$ >"%s"\nexec %s "$@"\n' "$PWD/kcat.pid" "$(command -v kcat)" >kcat.bin/kcat
+	chmod +x kcat.bin/kcat
+	PATH=$PWD/kcat.bin:$PATH
+	broker_start
+	broker topic accounts 4
+	# fed FIRST LAST
+	fed() {
+		local i
+		for ((i = $1; i <= $2; i++)); do update "a$i" $((i + 1)); done >in
+		broker load accounts 3 in
+	}
+	update() { printf '{"id":"%s","accountType":"t","tokens":5,"callbackTimeMs":null,"version":%d}\n' "$1" "$2"; }
+	stands() { same "$(sql 'SELECT name, committed_offset, delivered_offset, read, indexed, rejected FROM acctflow.sources')" "kafka:bank/accounts/3|$1"; }
+	line=$(recipe)
+	[[ $line == *kcat*' -o 0 '*supervisor*' run '* ]]
+	fed 0 9
+	broker send accounts 3 0 - - -
+	piped "$line"
+	retry 300 told '"event":"indexed"' 10
+	retry 300 told '"event":"rejected"'
+	fed 11 12
+	retry 300 told '"event":"indexed"' 12
+	piped_end
+	stands '12|12|13|12|1'
+	# Behind what status shows.
+	fed 13 14
+	ok "$supervisor" status --format json
+	[[ $output =~ \"committed\":([0-9]+) ]]
+	piped "${line/ -o 0 / -o $((BASH_REMATCH[1] + 1)) }"
+	retry 300 told '"event":"indexed"' 2
+	piped_end
+	stands '14|14|15|14|1'
+	# Or from anywhere before that.
+	fed 15 15
+	piped "$line"
+	retry 300 told '"event":"indexed"' 1
+	piped_end
+	stands '15|15|16|15|1'
+	# Another partition's records are no part of it.
+	broker send accounts 2 0 - - '{"id":"x","accountType":"t","tokens":5,"callbackTimeMs":null,"version":1}'
+	piped "${line/ -p 3 / -p 2 }"
+	retry 300 warned 'which is not this source'
+	kill -KILL "$(<kcat.pid)"
+	wait "$started" || status=$?
+	same "$status" 100
+	started=''
+	stands '15|15|16|15|1'
+	# What is gone is an error of kcat's.
+	broker truncate accounts 3 16
+	piped "${line/ -o 0 / -o 2 }"
+	retry 300 warned 'Offset out of range'
+	kill -KILL "$(<kcat.pid)" 2>/dev/null || :
+	"$supervisor" stop
+	wait "$started" || :
+	started=''
+	stands '15|15|16|15|1'
 }

@@ -11,6 +11,7 @@
  *   skip T P N       the next message stands N offsets further on, as where a log was compacted
  *   truncate T P N   what is before offset N is gone
  *   end T P          answers with the first offset and the one behind the last
+ *   committed T P    answers with a group and the offset that it has committed, or `none`
  *   down N, up N     broker N, or all; no partition gets another leader by it
  *   rtt N MS         broker N, or all, answers so much later
  *   leader T P N     N is -1 for none
@@ -38,6 +39,12 @@ struct batch {
 	int64_t first, last;
 };
 
+struct committed_offset {
+	TAILQ_ENTRY(committed_offset) link;
+	const char *group;
+	int64_t offset;
+};
+
 struct partition {
 	TAILQ_ENTRY(partition) link;
 	int32_t id;
@@ -45,7 +52,7 @@ struct partition {
 	uint8_t update_start, update_end;
 	TAILQ_HEAD(batches, batch) batches;
 	size_t size, count, max_size, max_count;
-	TAILQ_HEAD(committed, batch) committed;
+	TAILQ_HEAD(committed, committed_offset) committed;
 	void *leader, **replicas;
 	int replica_count;
 	struct {
@@ -371,6 +378,17 @@ do_end(char **w)
 		say("%lld %lld", (long long)p->start, (long long)p->end);
 }
 
+static void
+do_committed(char **w)
+{
+	const struct partition *p = partition_find(w[1], w[2]);
+	const struct committed_offset *o = p ? TAILQ_FIRST(&p->committed) : NULL;
+	if (o)
+		say("%s %lld", o->group, (long long)o->offset);
+	else if (p)
+		say("none");
+}
+
 static int32_t
 broker_number(const char *word)
 {
@@ -425,6 +443,7 @@ static const struct {
     {"skip", 4, do_skip},
     {"truncate", 4, do_truncate},
     {"end", 3, do_end},
+    {"committed", 3, do_committed},
     {"down", 2, do_down},
     {"up", 2, do_up},
     {"rtt", 3, do_rtt},
