@@ -12,13 +12,14 @@ struct client {
 	const char *brokers, *topic;
 	int32_t partition;
 	const char *properties, *group; /* may be NULL */
+	int64_t missing;		/* since when the topic is not known; 0: it is */
 	/* The rest is its own. */
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *rkt;
-	bool answered;		   /* since this was cleared */
-	int64_t away;		   /* since when no broker answers; 0: one does */
-	int64_t missing, patience; /* since when the topic is not known, and how long that may be so; us */
-	char reason[512];	   /* that librdkafka gave last */
+	bool answered;	  /* since this was cleared */
+	int64_t away;	  /* since when no broker answers; 0: one does */
+	int64_t patience; /* how long a topic may be unknown, in us */
+	char reason[512]; /* that librdkafka gave last */
 	/* The question where a partition ends, which a thread asks: what, whether it still does, and its answer. */
 	struct {
 		int32_t partition;

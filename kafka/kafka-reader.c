@@ -184,6 +184,11 @@ look(struct kafka *k)
 		return;
 	if (client_ends(c, c->partition, &low, &k->high))
 		holds(k, k->next);
+	/* If it comes back it may be another, and may have grown beyond what was read: the next start compares. */
+	if (c->missing) {
+		output_flush(&k->out);
+		die(EXIT_TEMPORARY, "topic \"%s\" is gone, at least for a moment", c->topic);
+	}
 	c->answered = false;
 	group_report(k);
 	k->look_at = clock_now() + LOOK_US;

@@ -378,8 +378,8 @@ shown_payloads() {
 	loaded 0 0
 	retry 100 out_has 1
 	broker topic t 0
-	finished 100
-	err_has 'topic "t" does not exist'
+	finished 111
+	err_has 'topic "t" is gone, at least for a moment'
 	hasnt '"event":"end"'
 }
 
@@ -786,6 +786,22 @@ kafka:main/t/0#2|14|14|15|15|0|t'
 	ran 0
 	same "$(sources)" 'kafka:main/t/0|9|9|10|10|0|f
 kafka:main/t/0#2|16|16|17|17|0|t'
+}
+
+@test "run kafka://: a topic that is made anew while it is read is refused, too" {
+	database
+	broker_start
+	broker topic t 1
+	updated 0 9
+	running
+	retry 300 told '"event":"indexed"' 10
+	broker topic t 0
+	retry 300 grep -q 'is gone, at least for a moment' "$ACCTFLOW_HOME/log/acctflow.log"
+	broker topic t 1
+	updated 1000 1014
+	finished 100
+	err_has 'the input has changed: its record at offset 9 is not what it was'
+	indexed 0 10
 }
 
 @test "run kafka://: a new partition is seen" {
