@@ -95,7 +95,7 @@ rule_named(struct loading *l, const char *key)
 	struct map_rule r = {.separator = ":", .found = -1};
 	for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++)
 		if (strcmp(member_name[mapped[i]], key) == 0)
-			r.name = member_name[r.member = mapped[i]];
+			r.name = member_name[r.member = (int)mapped[i]];
 	for (int i = 0; i < 2; i++)
 		if (strcmp(others[i], key) == 0)
 			r.name = others[i], r.member = MAP_SKIP + i;
