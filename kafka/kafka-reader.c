@@ -151,8 +151,6 @@ take(struct kafka *k)
 		}
 		rd_kafka_message_destroy(m[i]);
 	}
-	metrics_set(METRIC_EMITTED, (uint64_t)k->next);
-	metrics_set(METRIC_BEHIND, k->high > k->position ? (uint64_t)(k->high - k->position) : 0);
 	k->done = k->limited && k->position >= (int64_t)k->until;
 	return n;
 }
@@ -194,6 +192,14 @@ look(struct kafka *k)
 	k->look_at = clock_now() + LOOK_US;
 }
 
+/* Shows how far it is, also where nothing fits into the pipe. */
+static void
+show(const struct kafka *k)
+{
+	metrics_set(METRIC_EMITTED, (uint64_t)k->next);
+	metrics_set(METRIC_BEHIND, k->high > k->position ? (uint64_t)(k->high - k->position) : 0);
+}
+
 /* Emits the partition until --until or a stop signal. Returns the exit code. */
 static int
 run(struct kafka *k)
@@ -210,6 +216,7 @@ run(struct kafka *k)
 		bool full = output_full(&k->out);
 		ssize_t n = full ? 0 : take(k);
 		look(k);
+		show(k);
 		struct pollfd p[] = {{.fd = full ? -1 : k->event, .events = POLLIN},
 		    {.fd = k->out.fd, .events = k->out.buf.len ? POLLOUT : 0}};
 		loop_wait(p, 2, n > 0 ? 0 : k->look_at);
