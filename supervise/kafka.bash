@@ -17,6 +17,7 @@ topic_add() {
 	[[ $1 =~ ^kafka://[^/@]+/[A-Za-z0-9._-]+$ ]] || misused "input \"$1\": kafka://HOST:PORT,…/TOPIC is wanted; a password belongs into a --properties file"
 	! one_of "$1" "${topic[@]}" || misused "input \"$1\" was given twice"
 	((shards == 1)) || misused '--shards is not for Kafka: each partition is a pipeline of its own'
+	[[ ! ${opt[follow]-} ]] || misused '--follow is for files: a partition is read on without it'
 	[[ ! ${opt[source]-}${ACCTFLOW_SOURCE-} ]] || misused '--source is not for Kafka: a partition is the source kafka:CLUSTER/TOPIC/PARTITION; see --cluster'
 	[[ ${opt[cluster]-main} =~ ^[A-Za-z0-9._-]+$ ]] || misused "--cluster: expected letters, digits, dots, dashes and underscores, not \"${opt[cluster]}\""
 	topic+=("$1") listed+=('') seen+=(0) unlisted=$((unlisted + 1))

@@ -872,6 +872,7 @@ kafka:main/t/0#2|16|16|17|17|0|t'
 		wrong "input \"$bad\": kafka://HOST:PORT,…/TOPIC is wanted; a password belongs into a --properties file" "$bad"
 	done
 	wrong '--shards is not for Kafka: each partition is a pipeline of its own' --shards 2 $address
+	wrong '--follow is for files: a partition is read on without it' --follow $address
 	wrong '--source is not for Kafka: a partition is the source kafka:CLUSTER/TOPIC/PARTITION; see --cluster' --source s $address
 	wrong "input \"$address\" was given twice" $address $address
 	wrong '--cluster: expected letters, digits, dots, dashes and underscores, not "a/b"' --cluster a/b $address
