@@ -187,6 +187,25 @@ event_end(struct buf *b, const struct event_end *e)
 	buf_char(b, '}');
 }
 
+static const char input_end[] = "{\"event\":\"end\",\"complete\":";
+
+void
+event_input_end(struct buf *b, bool complete)
+{
+	buf_text(b, input_end);
+	buf_text(b, complete ? "true}" : "false}");
+}
+
+bool
+event_is_input_end(struct slice line, bool *complete)
+{
+	size_t n = sizeof input_end - 1;
+	if (line.n <= n || memcmp(line.p, input_end, n) != 0)
+		return false;
+	*complete = line.p[n] == 't';
+	return true;
+}
+
 void
 event_rejected_begin(struct buf *b, struct slice source, int64_t offset, int64_t ingested_at)
 {

@@ -39,6 +39,10 @@ struct event_end {
 };
 void event_end(struct buf *b, const struct event_end *e);
 
+/* The last line of an input that reader has from another program of ours, and whether a line is that. */
+void event_input_end(struct buf *b, bool complete);
+bool event_is_input_end(struct slice line, bool *complete);
+
 /* offset -1: none. arrive_ms -1: none. Also in steps, like an update. */
 void event_rejected_begin(struct buf *b, struct slice source, int64_t offset, int64_t ingested_at);
 void event_rejected_body(struct buf *b, const struct reject *j);

@@ -2,6 +2,7 @@
  * knows: the partition is read from an offset that is given, and what is gone there is refused, not passed over. */
 #include "client.h"
 #include "envelope.h"
+#include "event.h"
 #include "json.h"
 #include "log.h"
 #include "loop.h"
@@ -227,7 +228,8 @@ run(struct kafka *k)
 		if (p[0].revents && read(k->event, &news, sizeof news) < 0 && errno != EAGAIN)
 			die(EXIT_TEMPORARY, "could not read an eventfd: %m");
 	}
-	buf_printf(&k->out.buf, "{\"event\":\"end\",\"complete\":%s}\n", k->done ? "true" : "false");
+	event_input_end(&k->out.buf, k->done);
+	buf_char(&k->out.buf, '\n');
 	if (output_flush(&k->out) != 0)
 		output_failed();
 	return EXIT_OK;

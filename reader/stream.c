@@ -175,12 +175,11 @@ text_add(struct stream *st, const struct held *h, int64_t stamp)
 static bool
 is_end(struct stream *st)
 {
-	static const char end[] = "{\"event\":\"end\",\"complete\":";
-	const struct slice raw = st->split.raw;
-	if (!is_positioned(st) || raw.n < sizeof end || memcmp(raw.p, end, sizeof end - 1) != 0)
+	bool complete;
+	if (!is_positioned(st) || !event_is_input_end(st->split.raw, &complete))
 		return false;
 	st->ended = true;
-	st->halted = raw.p[sizeof end - 1] == 'f';
+	st->halted = !complete;
 	return true;
 }
 

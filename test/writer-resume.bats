@@ -60,7 +60,8 @@ clock=
 epoch=
 fingerprint=
 check=
-startedAt='
+startedAt=
+again='
 	{
 		echo '{"event":"begin","source":"new","seed":18446744073709551615,"arrival":"gap","delayMs":"0:5","speed":"2.5","clock":"virtual","fingerprint":"1:0123456789abcdef","startedAt":"2001-02-03T04:05:06.000007Z"}'
 		placed new 0 a 1
@@ -81,7 +82,8 @@ speed=2.5
 clock=virtual
 epoch=2001-02-03T04:05:06.000007Z
 fingerprint=2:fedcba9876543210
-startedAt=2001-02-03T04:05:06.000007Z'
+startedAt=2001-02-03T04:05:06.000007Z
+again='
 	before=$token
 	writer ack <events >/dev/null
 	claim new
