@@ -142,38 +142,33 @@ missing(struct client *c)
 	c->missing = c->missing ? c->missing : now;
 }
 
-void
-client_failed(struct client *c, rd_kafka_resp_err_t error)
-{
-	switch (error) {
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-		missing(c);
-		break;
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-		die(EXIT_PERMANENT, "topic \"%s\": %s", c->topic, rd_kafka_err2str(error));
-	default:
-		rd_kafka_poll(c->rk, 0);
-		/* A broker that takes longer to answer than we wait is not away while its messages come. */
-		if (c->answered) {
-			client_answers(c);
-			return;
-		}
-		if (!c->away)
-			log_warn("no broker of %s answers: %s; waiting", c->brokers,
-			    *c->reason ? c->reason : rd_kafka_err2str(error));
-		c->away = c->away ? c->away : clock_now();
-		metrics_set(METRIC_RETRYING, (uint64_t)c->away);
-	}
-}
-
 static bool
 is_unknown(rd_kafka_resp_err_t error)
 {
 	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
 	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+void
+client_failed(struct client *c, rd_kafka_resp_err_t error)
+{
+	if (error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)
+		die(EXIT_PERMANENT, "topic \"%s\": %s", c->topic, rd_kafka_err2str(error));
+	if (is_unknown(error)) {
+		missing(c);
+		return;
+	}
+	rd_kafka_poll(c->rk, 0);
+	/* A broker that takes longer to answer than we wait is not away while its messages come. */
+	if (c->answered) {
+		client_answers(c);
+		return;
+	}
+	if (!c->away)
+		log_warn("no broker of %s answers: %s; waiting", c->brokers,
+		    *c->reason ? c->reason : rd_kafka_err2str(error));
+	c->away = c->away ? c->away : clock_now();
+	metrics_set(METRIC_RETRYING, (uint64_t)c->away);
 }
 
 /* The topic's number of partitions, or 0 and why. */

@@ -215,19 +215,16 @@ is_scalar(struct slice value)
 static struct slice
 rule_join(struct map *m, struct map_rule *r)
 {
-	struct buf text = {0};
+	r->parts.len = 0;
 	for (int i = 0; i < r->from_n; i++) {
 		const struct map_node *n = &m->node[r->from[i]];
-		if (!is_scalar(n->value)) {
-			buf_free(&text);
+		if (!is_scalar(n->value))
 			return (struct slice){0};
-		}
-		buf_text(&text, i ? r->separator : "");
-		buf_slice(&text, node_text(m, n));
+		buf_text(&r->parts, i ? r->separator : "");
+		buf_slice(&r->parts, node_text(m, n));
 	}
 	r->text.len = 0;
-	buf_json(&r->text, slice_buf(&text));
-	buf_free(&text);
+	buf_json(&r->text, slice_buf(&r->parts));
 	r->found = r->from[0];
 	return slice_buf(&r->text);
 }

@@ -31,8 +31,8 @@ struct map_rule {
 	struct slice constant, fallback; /* tokens; empty: none */
 	const char *value[MAP_VALUES];
 	int values_n;
-	struct buf text; /* of a value that was put together */
-	int found;	 /* the node that it came from; -1: none */
+	struct buf parts, text; /* of a value that was put together: its characters; the token */
+	int found;		/* the node that it came from; -1: none */
 };
 
 enum { MAP_SKIP = M_COUNT, MAP_PARTITION };

@@ -7,7 +7,7 @@ SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.shards, s.pipeli
        s.fingerprint, p.check_offset || ':' || CASE WHEN p.check_hash < 0 THEN p.check_hash + 18446744073709551616 ELSE p.check_hash END AS "check",
        to_char(i.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "startedAt",
        (SELECT max(substr(o.name, length(s.name) + 2)::integer) FROM acctflow.inputs o
-        WHERE starts_with(o.name, s.name || '#') AND substr(o.name, length(s.name) + 2) ~ '^[1-9][0-9]{0,8}$') AS again
+        WHERE o.name > s.name || '#' AND o.name < s.name || '$' AND substr(o.name, length(s.name) + 2) ~ '^[1-9][0-9]{0,8}$') AS again
 FROM acctflow.source_shards s
 JOIN acctflow.pipelines p ON p.pipeline = s.pipeline
 JOIN acctflow.inputs i ON i.name = s.name

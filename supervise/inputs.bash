@@ -47,6 +47,7 @@ inputs_read() {
 	# What is left of it may be finished from another folder.
 	[[ ${opt[map]-} != *[/.]* ]] || opt[map]=$(realpath -m -- "${opt[map]}")
 	for input; do
+		[[ $input ]] || misused 'an INPUT is empty: a file, - or kafka://HOST:PORT,…/TOPIC is wanted'
 		[[ $input != kafka://* ]] || { topic_add "$input" && continue; }
 		descriptor='' file=''
 		case $input in

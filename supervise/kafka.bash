@@ -9,7 +9,6 @@ topic=()  # its address, kafka://BROKERS/TOPIC
 listed=() # whether its partitions have been asked for with success
 seen=()   # how many of them have a pipeline
 
-unlisted=0       # topics that have not answered yet
 topic_missing='' # whether one does not exist
 ends_before=()   # by input: with --until-end, the offset where its partition ended at the start
 
@@ -19,9 +18,12 @@ topic_add() {
 	((shards == 1)) || misused '--shards is not for Kafka: each partition is a pipeline of its own'
 	[[ ! ${opt[follow]-} ]] || misused '--follow is for files: a partition is read on without it'
 	[[ ! ${opt[source]-}${ACCTFLOW_SOURCE-} ]] || misused '--source is not for Kafka: a partition is the source kafka:CLUSTER/TOPIC/PARTITION; see --cluster'
-	[[ ${opt[cluster]-main} =~ ^[A-Za-z0-9._-]+$ ]] || misused "--cluster: expected letters, digits, dots, dashes and underscores, not \"${opt[cluster]}\""
-	topic+=("$1") listed+=('') seen+=(0) unlisted=$((unlisted + 1))
+	[[ $cluster =~ ^[A-Za-z0-9._-]+$ ]] || misused "--cluster: expected letters, digits, dots, dashes and underscores, not \"$cluster\""
+	topic+=("$1") listed+=('') seen+=(0)
 }
+
+# Whether each has answered, or does not exist.
+topics_known() { ! one_of '' "${listed[@]}"; }
 
 # topic_list TOPIC: asks for its partitions. The answer waits until there is a broker; that there is none the pipelines say.
 topic_list() { child_list "t$1.list" "$kafka_reader" ${listed[$1]:+--log-level error} --list "${topic[$1]}"; }
@@ -33,7 +35,7 @@ topic_partition() {
 	((partition >= seen[t])) && [[ ! $stopping ]] || return 0
 	[[ ! ${listed[t]} ]] || log info "topic \"$name\" has a new partition, $partition"
 	seen[t]=$((partition + 1))
-	input_add kafka "${topic[t]}/$partition" "kafka:${opt[cluster]:-main}/$name/$partition" 0/1
+	input_add kafka "${topic[t]}/$partition" "kafka:$cluster/$name/$partition" 0/1
 	ends_before[${#source[@]} - 1]=${opt["until-end"]+$end}
 	claim_start "${pipelines[-1]}"
 }
@@ -42,7 +44,7 @@ topic_partition() {
 topic_listed() {
 	local t=$1 delay
 	if (($2 == 0 || $2 == PERMANENT)) && [[ ! ${listed[t]} ]]; then
-		listed[t]=true unlisted=$((unlisted - 1))
+		listed[t]=true
 		(($2 == 0)) || { topic_missing=true && return; }
 	fi
 	[[ ! $stopping && ! (${listed[t]} && ${opt["until-end"]-}) ]] || return 0

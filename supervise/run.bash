@@ -26,7 +26,7 @@ due_handle() {
 run_on() {
 	local k
 	for k in "${!owner[@]}"; do [[ ${state[k]} == 'done' ]] || return 0; done
-	((unlisted == 0)) || [[ $stopping ]] || return 0
+	topics_known || [[ $stopping ]] || return 0
 	[[ " ${!live[*]} " == *.copier\ * ]]
 }
 
@@ -146,6 +146,7 @@ summary_print() {
 
 # The options of run, and what each INPUT is.
 run_options() {
+	local name
 	shards=${opt[shards]:-${ACCTFLOW_SHARDS:-1}}
 	[[ $shards =~ ^0*[1-9][0-9]{0,3}$ ]] || misused "--shards: expected a whole number from 1, not \"$shards\""
 	shards=$((10#$shards))
@@ -155,14 +156,18 @@ run_options() {
 	[[ ! ${opt[format]-} ]] || out_format=(--format "${opt[format]}")
 	(($# < 2)) || [[ ! ${opt[source]-} ]] || misused '--source names one INPUT, and there are several'
 	(($# == 0)) || asked=true
+	cluster=${opt[cluster]-${ACCTFLOW_CLUSTER:-main}}
 	inputs_read "$@"
+	for name in cluster properties until-end accept-gap; do
+		[[ ! -v opt[$name] || ${#topic[@]} != 0 ]] || misused "--$name is for an INPUT kafka://HOST:PORT,…/TOPIC"
+	done
 }
 
 verb_run() {
 	local result=0 worst k run_began=${EPOCHREALTIME/./}
 	run_options "$@"
 	programs reader writer timerd
-	((unlisted == 0)) || programs kafka-reader
+	((${#topic[@]} == 0)) || programs kafka-reader
 	statusd=$(programs statusd 2>/dev/null && echo "$statusd") || log warn 'going on without statusd, which is not built'
 	lock_take
 	events_open

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2030,SC2031,SC2154,SC2317 # helper and bats set them; functions for retry
 load helper
 load kafka
+load http
 load fakes
 
 setup() {
@@ -877,6 +878,10 @@ kafka:main/t/0#2|16|16|17|17|0|t'
 	wrong "input \"$address\" was given twice" $address $address
 	wrong '--cluster: expected letters, digits, dots, dashes and underscores, not "a/b"' --cluster a/b $address
 	wrong '--cluster: expected letters, digits, dots, dashes and underscores, not ""' --cluster '' $address
+	for option in '--cluster c' '--properties quick' --until-end --accept-gap; do
+		# shellcheck disable=SC2086 # a word each
+		wrong "${option%% *} is for an INPUT kafka://HOST:PORT,…/TOPIC" $option "$root/data/challenge-input.json"
+	done
 }
 
 @test "run kafka://: --properties goes to kafka-reader" {
@@ -970,20 +975,9 @@ k2|1|f'
 	hasnt '"event":"indexed"'
 }
 
-# get PATH: sets page, of the run's statusd.
-get() {
-	local web url
-	page=''
-	url=$(cat "$ACCTFLOW_HOME/run/statusd.url" 2>/dev/null) && url=${url#http://} url=${url%/} || return 1
-	{ exec {web}<>"/dev/tcp/${url%:*}/${url##*:}"; } 2>/dev/null || return 1
-	printf 'GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$1" >&"$web"
-	page=$(timeout 20 cat <&"$web" | tr -d '\r')
-	exec {web}>&-
-}
-
 # page_has PATH PATTERN: whether a line of it is that.
 page_has() {
-	get "$1" && grep -qE -- "$2" <<<"$page"
+	port_read && get "$1" && grep -qE -- "$2" <<<"$page"
 }
 
 @test "run kafka://: the lag of each partition, while writer stands still; no broker is a reason not to be ready" {

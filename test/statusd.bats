@@ -3,6 +3,7 @@
 # of the totals.
 
 load helper
+load http
 
 setup() {
 	export ACCTFLOW_LISTEN=127.0.0.1:0
@@ -31,25 +32,6 @@ serve() {
 	"$bin/statusd" --home "$ACCTFLOW_HOME" "$@" 2>"$BATS_TEST_TMPDIR/statusd.err" 3>&- {hold}>&- &
 	statusd=$!
 	retry 100 port_read
-}
-
-port_read() {
-	[[ -s $ACCTFLOW_HOME/run/statusd.url ]] || return 1
-	port=$(sed 's/.*:\([0-9]*\).*/\1/' "$ACCTFLOW_HOME/run/statusd.url")
-}
-
-# get PATH [METHOD]: settles status, head and page.
-get() {
-	local web answer
-	status='' head='' page=''
-	{ exec {web}<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || return 0
-	# It may be refused before all of it is sent, which ends whoever sends it.
-	(printf '%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "${2:-GET}" "$1" >&"$web") 2>/dev/null || :
-	answer=$(timeout 20 cat <&"$web" | tr -d '\r')
-	exec {web}>&-
-	read -r _ status _ <<<"$answer"
-	head=${answer%%$'\n\n'*} page=''
-	[[ $answer != *$'\n\n'* ]] || page=${answer#*$'\n\n'}
 }
 
 # is STATUS PATH: whether that is the answer now.
@@ -583,4 +565,21 @@ lag_is() {
 	err_has '… and 1,205 more, the last: line 1225: '
 	ok bash -c 'timerd -l debug <"$1" >/dev/null' _ "$BATS_TEST_TMPDIR/in"
 	same "$(grep -c ' warn ' <<<"$stderr")" 1225
+}
+
+@test "a reader that begins far behind the first record, and has emitted none, is not behind" {
+	database
+	ok writer migrate
+	local metrics writer label='source="late",shard="0/1"'
+	metrics=$(cd "$root" && realpath "${BUILD:-build}/unit/metrics")
+	mkdir -p "$ACCTFLOW_HOME/run/pipelines/0"
+	echo 'late 0/1' >"$ACCTFLOW_HOME/run/pipelines/0/name"
+	serve
+	watched writer
+	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":null,"version":1}' >in
+	ACCTFLOW_METRICS=$ACCTFLOW_HOME/run/pipelines/0 reader --follow --from 1000 --arrival none in >/dev/null 2>&1 3>&- {hold}>&- {writer}>&- &
+	chain+=" $!"
+	retry 100 metric_is "up{$label,program=\"reader\"}" 1
+	retry 100 lag_is 0 0
+	exec {writer}>&-
 }

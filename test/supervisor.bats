@@ -111,6 +111,7 @@ nothing_left() {
 	wrong 'health takes no argument, and "x" was given' health x
 	wrong '--source names one INPUT, and there are several' run --source s "$sample" "$sample"
 	wrong "source \"$sample\" was given twice" run "$sample" "$sample"
+	wrong 'an INPUT is empty: a file, - or kafka://HOST:PORT,…/TOPIC is wanted' run ''
 	wrong '--format: expected one of auto|json|text, not "loud"' run --format loud "$sample"
 	wrong '--count: expected a whole number, not "x"' run --count x "$sample"
 	wrong '--shards: expected a whole number from 1, not "0"' run --shards 0 "$sample"

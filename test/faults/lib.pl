@@ -156,6 +156,7 @@ sub start {
 	my ($run, @arguments) = @_;
 	my $log = $run->{log} // "$run->{folder}/log";
 	push @{$run->{lives}}, -s $log // 0;
+	$run->{said_at} = -s "$run->{folder}/err" // 0;
 	my $pid = fork // die "faults: fork: $!\n";
 	return $pid if $pid;
 	$SIG{INT} = $SIG{TERM} = 'DEFAULT';
