@@ -1,7 +1,7 @@
--- Where a pipeline stands. Pending callbacks are counted only where that decides: for it all accounts are looked at, and a
--- pipeline that goes on is not to wait for that.
+-- Where a pipeline stands, of which so many callbacks are pending ($2; null where that was not asked).
 SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.shards, s.pipeline, p.token, s.committed_offset AS committed,
-       s.delivered_offset AS delivered, s.complete::text, s.broken::text, n.pending, coalesce(n.pending = 0, false)::text AS done,
+       s.delivered_offset AS delivered, s.complete::text, s.broken::text, $2::bigint AS pending,
+       ($2::bigint IS NOT DISTINCT FROM 0)::text AS done,
        i.seed, i.arrival, i.delay_ms AS "delayMs", i.speed, i.clock,
        CASE i.clock WHEN 'virtual' THEN to_char(i.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END AS epoch,
        s.fingerprint, p.check_offset || ':' || CASE WHEN p.check_hash < 0 THEN p.check_hash + 18446744073709551616 ELSE p.check_hash END AS "check",
@@ -11,9 +11,4 @@ SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.shards, s.pipeli
 FROM acctflow.source_shards s
 JOIN acctflow.pipelines p ON p.pipeline = s.pipeline
 JOIN acctflow.inputs i ON i.name = s.name
-CROSS JOIN LATERAL (SELECT CASE WHEN s.complete AND s.committed_offset IS NOT DISTINCT FROM s.delivered_offset
-                           THEN (SELECT count(*) FROM acctflow.latest a
-                                 WHERE a.pipeline = s.pipeline AND a.callback_time_ms IS NOT NULL
-                                   AND NOT EXISTS (SELECT FROM acctflow.outcomes o WHERE o.id = a.id AND o.version = a.version))
-                           END AS pending) n
 WHERE s.pipeline = $1::integer

@@ -30,11 +30,19 @@ export ACCTFLOW_LISTEN=none
 unset ACCTFLOW_DB ACCTFLOW_LOG_LEVEL ACCTFLOW_LOG_FORMAT ACCTFLOW_FORMAT ACCTFLOW_ANCHOR ACCTFLOW_CLOCK ACCTFLOW_EPOCH \
 	ACCTFLOW_METRICS NO_COLOR POSIXLY_CORRECT CDPATH "${!PG@}"
 
+# With ACCTFLOW_TEST_CITUS every test runs on a Citus, its tables distributed.
+if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then source "$root/test/citus.bash"; fi
+
 database() {
 	local name=t${BATS_SUITE_TEST_NUMBER}_$RANDOM
 	PGHOST=$SUITE_PGHOST PGPORT=${SUITE_PGPORT-5432} PGUSER=acctflow PGDATABASE=postgres
 	export PGHOST PGPORT PGUSER PGDATABASE
-	sql "CREATE DATABASE $name"
+	if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then
+		citus_database "$PGHOST" "$name"
+		PGDATABASE=$name writer migrate --distributed --shard-count 4 2>/dev/null
+	else
+		sql "CREATE DATABASE $name"
+	fi
 	PGDATABASE=$name
 }
 
@@ -42,7 +50,11 @@ database_drop() {
 	local name=${PGDATABASE-}
 	[[ $name == t*_* ]] || return 0
 	PGDATABASE=postgres
-	sql "DROP DATABASE IF EXISTS $name WITH (FORCE)"
+	if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then
+		citus_database_drop "$PGHOST" "$name"
+	else
+		sql "DROP DATABASE IF EXISTS $name WITH (FORCE)"
+	fi
 }
 
 teardown() {

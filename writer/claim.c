@@ -37,6 +37,7 @@ rows_print(struct pg *pg)
 int
 claim_main(const struct writer_options *o)
 {
+	enum { COMMITTED = 5, DELIVERED, COMPLETE };
 	struct source s = {.shard = o->shard};
 	if (!o->source)
 		die(EXIT_PERMANENT, "claim wants --source NAME");
@@ -45,7 +46,16 @@ claim_main(const struct writer_options *o)
 	enum pg_status status = source_claim(pg, &s, CLAIM_DELIVERY);
 	if (status != PG_OK)
 		failed(pg, status, "claim the source");
-	status = pg_exec(pg, sql_pipelines_show, PG_PARAMS(pg_i64_param(s.pipeline)));
+	const struct pg_param pipeline = pg_i64_param(s.pipeline);
+	status = pg_exec(pg, sql_pipelines_show, PG_PARAMS(pipeline, pg_null_param()));
+	if (status == PG_OK && slice_is(pg_text(pg, 0, 0, COMPLETE), "true") &&
+	    slice_same(pg_text(pg, 0, 0, COMMITTED), pg_text(pg, 0, 0, DELIVERED))) {
+		/* Only here it matters how many callbacks are pending, for which all accounts are looked at. */
+		status = pg_exec(pg, sql_pipelines_open, PG_PARAMS(pipeline));
+		if (status == PG_OK)
+			status = pg_exec(
+			    pg, sql_pipelines_show, PG_PARAMS(pipeline, pg_i64_param(pg_i64(pg, 0, 0, 0))));
+	}
 	if (status != PG_OK)
 		failed(pg, status, "read where the source stands");
 	rows_print(pg);

@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COPY_FROM = 256 }; /* items from which on their history is worth a COPY */
+enum {
+	COPY_FROM = 256, /* items from which on their history is worth a COPY */
+	LOOKUPS = 20,	 /* a transaction under way, looked up so often, is ended */
+};
 
 /* Gives the records their times: along a source these never go back, also behind what an earlier process committed. */
 static void
@@ -73,7 +76,7 @@ commit_start(struct commit *c, struct batch *b)
 {
 	size_t from = 0;
 	c->b = b;
-	c->replays = false;
+	c->replays = c->inserts = false;
 	c->range.b = b;
 	c->range.source = c->source->token >= 0 && b->source.len > 0 ? c->source : NULL;
 	times_set(c);
@@ -99,23 +102,41 @@ guard_start(struct commit *c)
 }
 
 static void
+pause_start(struct commit *c, int64_t us)
+{
+	c->state = COMMIT_PAUSE;
+	c->until = clock_now() + us;
+}
+
+static void
 lookup_start(struct commit *c)
 {
 	const struct pg_param xid = pg_text_param(slice_buf(&c->xid));
+	const struct source *s = c->range.source;
 	c->state = COMMIT_LOOKUP;
 	/* Its backend does not know yet that we are gone. */
-	if (c->lookups >= 20)
+	if (c->lookups >= LOOKUPS && s)
+		pg_queue(c->pg, sql_pipelines_holders_end,
+		    PG_PARAMS(pg_text_param(slice_buf(&s->name)), pg_i64_param(s->shard.index)));
+	else if (c->lookups >= LOOKUPS)
 		pg_queue(c->pg,
 		    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ($1::xid8)::xid",
 		    PG_PARAMS(xid));
-	/* A server that crashed may give the same number again, to a transaction of somebody else's: the row has ours.
-	 */
-	pg_queue(c->pg,
-	    "SELECT pg_xact_status($1::xid8), "
-	    "$2::integer < 0 OR EXISTS (SELECT FROM acctflow.pipelines WHERE pipeline = $2::integer AND xid = "
-	    "$1::xid8)",
-	    PG_PARAMS(xid, pg_i64_param(c->range.source ? c->range.source->pipeline : -1)));
+	if (s)
+		pg_queue(c->pg, sql_pipelines_committed, PG_PARAMS(pg_i64_param(s->pipeline), xid));
+	else
+		pg_queue(c->pg, "SELECT pg_xact_status($1::xid8)", PG_PARAMS(xid));
 	pg_start(c->pg);
+}
+
+/* The transaction is still under way. */
+static enum commit_status
+lookup_again(struct commit *c)
+{
+	if (c->lookups++ == 0)
+		log_warn("waiting for the transaction that was cut off");
+	pause_start(c, 100000);
+	return COMMIT_WAIT;
 }
 
 static void
@@ -124,13 +145,6 @@ replay_start(struct commit *c)
 	c->state = COMMIT_REPLAY;
 	replay_queue(c->pg, c->b, c->range.source);
 	pg_start(c->pg);
-}
-
-static void
-pause_start(struct commit *c, int64_t us)
-{
-	c->state = COMMIT_PAUSE;
-	c->until = clock_now() + us;
 }
 
 /* The connection is ready. */
@@ -216,6 +230,8 @@ range_failed(struct commit *c, enum pg_status status)
 	bool too_long = late && c->state != COMMIT_LOOKUP && c->range.to - c->range.from > 1;
 	if (c->state == COMMIT_READY || status == PG_FATAL)
 		return give_up(c, status);
+	if (c->state == COMMIT_LOOKUP && strcmp(state, "55P03") == 0)
+		return lookup_again(c);
 	if (c->state == COMMIT_LOOKUP && status == PG_DATA) {
 		/* A number that the server does not know: it crashed before it had written anything of it down. */
 		c->doubt = false;
@@ -225,6 +241,8 @@ range_failed(struct commit *c, enum pg_status status)
 	}
 	if (status == PG_DATA || too_long)
 		return range_halve(c);
+	/* Citus says XX000 of whatever a COPY to a shard met; an INSERT says what it was. */
+	c->inserts |= c->copied && strcmp(state, "XX000") == 0;
 	c->doubt = c->doubt || (c->state == COMMIT_WRITING && c->xid.len > 0);
 	metrics_add(METRIC_RETRIES, 1);
 	c->tries++;
@@ -268,7 +286,7 @@ static void
 range_decide(struct commit *c)
 {
 	verdict_decide(c->b, &c->knowns, c->range.from, c->range.to);
-	c->copied = c->range.to - c->range.from >= COPY_FROM;
+	c->copied = !c->inserts && c->range.to - c->range.from >= COPY_FROM;
 	if (!c->copied) {
 		writes_start(c);
 		return;
@@ -309,16 +327,13 @@ copy_go_on(struct commit *c)
 static enum commit_status
 lookup_done(struct commit *c)
 {
-	int last = c->lookups >= 20;
-	struct slice status = pg_null(c->pg, last, 0, 0) ? SLICE("") : pg_text(c->pg, last, 0, 0);
-	if (slice_is(status, "in progress")) {
-		if (c->lookups++ == 0)
-			log_warn("waiting for the transaction that was cut off");
-		pause_start(c, 100000);
-		return COMMIT_WAIT;
-	}
+	int last = c->lookups >= LOOKUPS;
+	bool answer = pg_rows(c->pg, last) > 0 && !pg_null(c->pg, last, 0, 0);
+	struct slice status = answer ? pg_text(c->pg, last, 0, 0) : SLICE("");
+	if (slice_is(status, "in progress"))
+		return lookup_again(c);
 	c->doubt = false;
-	if (slice_is(status, "committed") && *pg_text(c->pg, last, 0, 1).p == 't')
+	if (slice_is(status, "t") || slice_is(status, "committed"))
 		return range_done(c);
 	range_go_on(c);
 	return COMMIT_WAIT;

@@ -38,6 +38,7 @@ struct commit {
 	size_t end;	     /* of the items that are committed after one another from range.from on */
 	bool replays, doubt; /* COMMIT_REPLAY is to be done; COMMIT_LOOKUP is */
 	bool guards, copied; /* an account has a version to be written; history is there */
+	bool inserts;	     /* rather than to be copied it is inserted */
 	int64_t started, until;
 	unsigned tries, lookups;
 	struct buf xid;

@@ -1,5 +1,5 @@
-/* See schema.h. Migrations run in order, each once, all in one transaction under a transaction's advisory lock, so that
- * any number of programs may start on an empty database at once. */
+/* See schema.h. Migrations run in order, each once, then the views, all in one transaction under a transaction's advisory
+ * lock, so that any number of programs may start on an empty database at once. */
 #include "schema.h"
 
 #include "hash.h"
@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-static const char *const migrations[] = {sql_001_base};
+static const char *const migrations[] = {sql_001_tables};
 _Static_assert(sizeof migrations / sizeof *migrations == SCHEMA_VERSION, "a version for each migration");
 enum { PAUSE_US = 200000, LOCK_MS = 900 };
 
@@ -135,12 +135,14 @@ schema_lock(struct pg *pg)
 }
 
 /* Becomes the schema's owner for the rest of the transaction, so that all in it has one owner, whoever migrates; or
- * makes the schema. *roles: whether its owner is the one of sql/roles.sql. */
+ * makes the schema. *roles: whether its owner is the one of sql/roles.sql. Citus connects to its workers as whom we have
+ * become, and nobody may log in as that role: there its member makes all, and sql/roles.sql hands it over. */
 static enum pg_status
 schema_own(struct pg *pg, bool *roles)
 {
 	enum pg_status status = pg_exec(pg,
-	    "SELECT set_config('role', r.rolname, true), r.rolname = 'acctflow_owner'"
+	    "SELECT CASE WHEN current_setting('citus.shard_count', true) IS NULL THEN set_config('role', r.rolname, true) "
+	    "END, r.rolname = 'acctflow_owner'"
 	    " FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'acctflow'",
 	    NULL, 0);
 	if (status != PG_OK)
@@ -158,39 +160,102 @@ schema_apply(struct pg *pg, int version)
 				     PG_PARAMS(pg_i64_param(version), pg_i64_param(schema_hash(version))));
 }
 
-/* One attempt at all that is missing. *before: the version that was found. */
 static enum pg_status
-schema_attempt(struct pg *pg, int *before)
+schema_distributed(struct pg *pg, bool *distributed)
 {
-	bool roles = false;
+	enum pg_status status =
+	    pg_exec(pg, "SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass('acctflow.latest')", NULL, 0);
+	*distributed = status == PG_OK && pg_rows(pg, 0) > 0;
+	return status;
+}
+
+/* Exits where there is no Citus. A transaction that a worker prepared, and did not live to end, hides its rows until
+ * Citus looks for such. */
+static void
+schema_check_citus(struct pg *pg)
+{
+	enum pg_status status = pg_exec(pg,
+	    "SELECT to_regclass('pg_catalog.pg_dist_partition'), current_setting('citus.recover_2pc_interval', true),"
+	    " EXISTS (SELECT FROM pg_settings WHERE name = 'citus.recover_2pc_interval'"
+	    " AND (setting::bigint > 2000 OR setting::bigint < 0))",
+	    NULL, 0);
+	if (status != PG_OK)
+		schema_failed(pg, status, "look for Citus");
+	if (pg_null(pg, 0, 0, 0))
+		die(EXIT_PERMANENT, "there is no Citus in this database, which --distributed wants: CREATE EXTENSION citus");
+	if (*pg_text(pg, 0, 0, 2).p == 't')
+		log_warn("citus.recover_2pc_interval is %s: for so long may what was committed be invisible after the death "
+			 "of a worker; on each node: ALTER SYSTEM SET citus.recover_2pc_interval = '2s'; SELECT "
+			 "pg_reload_conf()",
+		    pg_text(pg, 0, 0, 1).p);
+}
+
+static enum pg_status
+schema_distribute(struct pg *pg, unsigned shards)
+{
+	struct buf sql = {0};
+	if (shards)
+		buf_printf(&sql, "SELECT set_config('citus.shard_count', '%u', true); ", shards);
+	buf_text(&sql, sql_distribute);
+	enum pg_status status = pg_script(pg, buf_cstr(&sql));
+	buf_free(&sql);
+	return status;
+}
+
+/* What is missing: migrations, the distribution if that is asked for; and the views, last. */
+struct schema_task {
+	bool distribute;
+	unsigned shards; /* 0: as many as Citus makes by itself */
+	int before;	 /* the version that was found */
+	bool done;	 /* nothing was missing */
+};
+
+/* One attempt. */
+static enum pg_status
+schema_attempt(struct pg *pg, struct schema_task *t)
+{
+	bool roles = false, distributed = !t->distribute;
 	enum pg_status status = schema_lock(pg);
 	if (status == PG_OK)
-		status = schema_read(pg, before);
+		status = schema_read(pg, &t->before);
+	if (status == PG_OK && t->distribute)
+		status = schema_distributed(pg, &distributed);
 	if (status != PG_OK)
 		return status;
-	schema_judge(*before);
+	schema_judge(t->before);
+	t->done = t->before == SCHEMA_VERSION && distributed;
+	if (t->done)
+		return pg_script(pg, "COMMIT");
 	status = schema_own(pg, &roles);
-	if (status == PG_OK && *before == SCHEMA_NONE)
+	if (status == PG_OK && t->before == SCHEMA_NONE)
 		status = pg_script(pg, "CREATE TABLE acctflow.migrations (version integer PRIMARY KEY,"
 				       " hash bigint NOT NULL, migrated_at timestamptz NOT NULL DEFAULT now())");
-	for (int version = *before + 1; status == PG_OK && version <= SCHEMA_VERSION; version++)
+	for (int version = t->before + 1; status == PG_OK && version <= SCHEMA_VERSION; version++)
 		status = schema_apply(pg, version);
-	if (status == PG_OK && roles && *before < SCHEMA_VERSION)
+	if (status == PG_OK)
+		status = pg_script(pg, sql_views_drop);
+	if (status == PG_OK && !distributed)
+		status = schema_distribute(pg, t->shards);
+	if (status == PG_OK)
+		status = pg_script(pg, sql_views);
+	if (status == PG_OK && roles)
 		status = pg_script(pg, sql_roles);
 	return status == PG_OK ? pg_script(pg, "COMMIT") : status;
 }
 
 void
-schema_migrate(struct pg *pg)
+schema_migrate(struct pg *pg, bool distribute, unsigned shards)
 {
+	struct schema_task t = {.distribute = distribute, .shards = shards};
 	schema_check_server(pg);
+	if (distribute)
+		schema_check_citus(pg);
 	enum pg_status status;
-	int version = schema_find(pg);
-	if (version == SCHEMA_VERSION)
+	if (schema_find(pg) == SCHEMA_VERSION && !distribute)
 		return;
 	/* What passes is tried again: another's lock, an idle transaction that the server ended. */
 	int64_t limit = clock_now() + pg_deadline();
-	while ((status = schema_attempt(pg, &version)) == PG_RETRY && strcmp(pg_sqlstate(pg), "55P03") != 0 &&
+	while ((status = schema_attempt(pg, &t)) == PG_RETRY && strcmp(pg_sqlstate(pg), "55P03") != 0 &&
 	       clock_now() < limit && !loop_stopping()) {
 		log_warn("could not migrate the schema, trying again: %s", pg_error(pg));
 		int64_t until = clock_now() + PAUSE_US;
@@ -202,6 +267,8 @@ schema_migrate(struct pg *pg)
 	}
 	if (status != PG_OK)
 		schema_failed(pg, status, "migrate the schema");
-	if (version < SCHEMA_VERSION)
-		log_info("migrated the schema from version %d to %d", version, SCHEMA_VERSION);
+	if (t.before < SCHEMA_VERSION)
+		log_info("migrated the schema from version %d to %d", t.before, SCHEMA_VERSION);
+	if (distribute)
+		log_info(t.done ? "the schema is distributed already" : "distributed the schema");
 }

@@ -2,7 +2,10 @@
 #include "source.h"
 
 #include "log.h"
+#include "loop.h"
+#include "pg_connect.h"
 #include "sql.h"
+#include "time.h"
 
 #include <string.h>
 
@@ -53,6 +56,38 @@ claim_take(struct pg *pg, struct source *s, unsigned how)
 	return pg_exec(pg, "COMMIT", NULL, 0);
 }
 
+/* Citus: on a node that died between preparing a transaction and its end, what was committed is invisible until Citus
+ * has looked for such. Waits until what is prepared now is over on all nodes. */
+static enum pg_status
+claim_settled(struct pg *pg)
+{
+	static const char sql[] =
+	    "SELECT bool_and(success), string_agg(nullif(result, ''), ' ')"
+	    " FROM run_command_on_all_nodes(format($$SELECT coalesce(string_agg(gid, ' '), '') FROM pg_prepared_xacts"
+	    " WHERE database = current_database() AND (%1$L::text IS NULL OR gid = ANY (string_to_array(%1$L, ' ')))$$,"
+	    " $1::text))";
+	struct buf gids = {0};
+	int64_t limit = clock_now() + pg_deadline();
+	enum pg_status status;
+	for (;;) {
+		status = pg_exec(pg, sql, PG_PARAMS(gids.len ? pg_text_param(slice_buf(&gids)) : pg_null_param()));
+		bool all = status == PG_OK && *pg_text(pg, 0, 0, 0).p == 't';
+		if (status != PG_OK || (all && pg_null(pg, 0, 0, 1)) || loop_stopping())
+			break;
+		if (clock_now() > limit)
+			die(EXIT_TEMPORARY, "%s for %lld s; see citus.recover_2pc_interval",
+			    all ? "transactions have been in doubt" : "not all nodes of Citus have answered",
+			    (long long)(pg_deadline() / 1000000));
+		if (all && !gids.len) {
+			buf_slice(&gids, pg_text(pg, 0, 0, 1));
+			log_info("waiting for transactions that are prepared: %s", buf_cstr(&gids));
+		}
+		loop_wait(NULL, 0, clock_now() + 100000);
+	}
+	buf_free(&gids);
+	return status;
+}
+
 enum pg_status
 source_claim(struct pg *pg, struct source *s, unsigned how)
 {
@@ -61,9 +96,11 @@ source_claim(struct pg *pg, struct source *s, unsigned how)
 	pg_queue(pg, sql_pipelines_add, PG_PARAMS(name, shard, pg_i64_param(s->shard.count)));
 	pg_queue(pg, sql_inputs_shards, PG_PARAMS(name));
 	pg_queue(pg, sql_pipelines_owner, PG_PARAMS(name, shard));
+	pg_queue(pg, "SELECT to_regproc('pg_catalog.run_command_on_all_nodes')", NULL, 0);
 	enum pg_status status = pg_run(pg);
 	if (status != PG_OK)
 		return status;
+	bool citus = !pg_null(pg, 3, 0, 0);
 	if (how & CLAIM_POLITE && pg_rows(pg, 2) > 0)
 		die(EXIT_PERMANENT,
 		    "another writer works on this source (database process %lld); wait for it, or name another with "
@@ -75,7 +112,8 @@ source_claim(struct pg *pg, struct source *s, unsigned how)
 		    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it "
 		    "anew with another",
 		    (int)s->name.len, s->name.p, (long long)shards, shards == 1 ? "" : "s", (unsigned)s->shard.count);
-	return claim_take(pg, s, how);
+	status = claim_take(pg, s, how);
+	return status == PG_OK && citus ? claim_settled(pg) : status;
 }
 
 enum pg_status

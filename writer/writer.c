@@ -23,6 +23,8 @@ static struct writer_options options = {
 static int
 migrate_main(const struct writer_options *o)
 {
+	if (o->shard_count && !o->distributed)
+		die(EXIT_PERMANENT, "--shard-count is for --distributed");
 	struct pg *pg = writer_open(o, "acctflow migrate", true);
 	log_info("the schema is at version %d", SCHEMA_VERSION);
 	pg_free(pg);
@@ -98,6 +100,10 @@ static const struct option_spec specs[] = {
 	.max = 100000, .verbs = BIT(RUN), .help = "most records in a batch (default: 60000)"},
     {.name = "strict", .type = OPTION_FLAG, .value = &options.strict, .verbs = BIT(RUN),
 	.help = "exit 1 if anything was rejected"},
+    {.name = "distributed", .type = OPTION_ACTION, .value = &options.distributed, .verbs = BIT(MIGRATE),
+	.help = "distribute the tables over the nodes of a Citus, by account"},
+    {.name = "shard-count", .type = OPTION_COUNT, .value = &options.shard_count, .argument = "N", .min = 1,
+	.max = 64000, .verbs = BIT(MIGRATE), .help = "with --distributed: Citus's shards (default: citus.shard_count)"},
     {.name = "output-lock", .type = OPTION_TEXT, .value = &options.output_lock, .argument = "FILE", .verbs = BIT(ACK),
 	.help = "several pipelines share standard output, by a lock on that file"},
     {.name = "pipelines", .type = OPTION_ACTION, .value = &options.pipelines, .verbs = BIT(PENDING),
@@ -166,7 +172,10 @@ writer_open(const struct writer_options *o, const char *application, bool migrat
 	pg = pg_new(application);
 	enum pg_status status = pg_connect(pg);
 	if (status == PG_OK) {
-		(migrates ? schema_migrate : schema_check)(pg);
+		if (migrates)
+			schema_migrate(pg, o->distributed, (unsigned)o->shard_count);
+		else
+			schema_check(pg);
 		return pg;
 	}
 	if (loop_stopping())

@@ -14,8 +14,8 @@ struct writer_options {
 	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock;
 	const char *verb, *operand; /* the operand is history's account id */
 	struct shard shard;
-	uint64_t batch, deadline, token, interval;
-	bool token_given, resume, strict, pipelines;
+	uint64_t batch, deadline, token, interval, shard_count;
+	bool token_given, resume, strict, pipelines, distributed;
 	int clock; /* 1: virtual */
 	int64_t epoch;
 	int format;

@@ -1,5 +1,5 @@
--- The relations of acctflow. What users query are views under the contract's names; the tables beneath name a pipeline,
--- one shard of one source, by a small integer. Keys start with the account id, so that the large tables can be
+-- The tables of acctflow. Users query views under the contract's names (views.sql); the tables beneath name a pipeline, one
+-- shard of one source, by a small integer. Keys start with the account id, so that the large tables can be
 -- distributed by it; ids compare by bytes, which is both faster and the same on every machine. Columns of fixed size come
 -- first: no space is lost between them.
 
@@ -105,65 +105,3 @@ CREATE TABLE acctflow.deliveries (
     owner_start      timestamptz,
     updated_at       timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
-
-CREATE VIEW acctflow.accounts AS
-SELECT a.id, a.account_type, a.tokens, a.version, a.data, a.callback_time_ms, a.ingested_at, p.source, a.source_offset
-FROM acctflow.latest a
-LEFT JOIN acctflow.pipelines p ON p.pipeline = a.pipeline
-WHERE NOT a.deleted;
-
-CREATE VIEW acctflow.account_updates AS
-SELECT u.id, u.version, u.account_type, u.tokens, u.data, u.callback_time_ms, u.ingested_at, u.applied, u.deleted,
-       p.source, u.source_offset, u.trace
-FROM acctflow.history u
-LEFT JOIN acctflow.pipelines p ON p.pipeline = u.pipeline;
-
--- Each version that was indexed with a callback has one outcome: the recorded one, else cancelled if superseded, else pending.
-CREATE VIEW acctflow.callbacks AS
-SELECT u.id, u.version,
-       coalesce(u.due_at, u.ingested_at + u.callback_time_ms * interval '1 millisecond') AS due_at,
-       CASE WHEN o.failed THEN 'failed' WHEN o.id IS NOT NULL THEN 'fired'
-            WHEN n.version IS NOT NULL THEN 'cancelled' ELSE 'pending' END AS state,
-       coalesce(o.settled_at, n.ingested_at) AS settled_at
-FROM acctflow.history u
-LEFT JOIN acctflow.outcomes o ON o.id = u.id AND o.version = u.version
-LEFT JOIN LATERAL (SELECT n.version, n.ingested_at
-                   FROM acctflow.history n
-                   WHERE n.id = u.id AND n.version > u.version AND n.applied
-                   ORDER BY n.version LIMIT 1) n ON true
-WHERE u.applied AND u.callback_time_ms IS NOT NULL;
-
-CREATE VIEW acctflow.rejected_updates AS
-SELECT p.source, r.source_offset, r.kind, r.reason, r.raw, r.raw_bytes, r.raw_encoding, r.rejected_at
-FROM acctflow.rejects r
-LEFT JOIN acctflow.pipelines p ON p.pipeline = r.pipeline;
-
-CREATE VIEW acctflow.source_shards AS
-SELECT p.source AS name, p.shard, i.shards, p.pipeline, p.committed_offset, d.delivered_offset,
-       p.indexed + p.stale + p.duplicate + p.conflict + p.skipped + p.rejected AS read,
-       p.indexed, p.stale, p.duplicate, p.conflict, p.skipped, p.rejected, p.without_callback,
-       greatest(p.updated_at, d.updated_at) AS updated_at, p.complete, p.broken, p.fingerprint
-FROM acctflow.pipelines p
-JOIN acctflow.inputs i ON i.name = p.source
-JOIN acctflow.deliveries d ON d.pipeline = p.pipeline;
-
--- Counts are sums. An offset is the least over the shards that are not complete, else the greatest; null where a shard
--- that is not complete has none yet.
-CREATE VIEW acctflow.sources AS
-SELECT i.name, s.committed_offset, s.delivered_offset, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.skipped,
-       s.rejected, s.without_callback, s.updated_at, s.complete, s.broken, i.shards, i.seed, i.arrival, i.delay_ms, i.speed,
-       i.clock, s.fingerprint, i.started_at
-FROM acctflow.inputs i
-JOIN (SELECT name,
-             CASE WHEN bool_and(complete) THEN max(committed_offset)
-                  WHEN count(*) FILTER (WHERE NOT complete AND committed_offset IS NULL) = 0
-                  THEN min(committed_offset) FILTER (WHERE NOT complete) END AS committed_offset,
-             CASE WHEN bool_and(complete) THEN max(delivered_offset)
-                  WHEN count(*) FILTER (WHERE NOT complete AND delivered_offset IS NULL) = 0
-                  THEN min(delivered_offset) FILTER (WHERE NOT complete) END AS delivered_offset,
-             sum(read)::bigint AS read, sum(indexed)::bigint AS indexed, sum(stale)::bigint AS stale,
-             sum(duplicate)::bigint AS duplicate, sum(conflict)::bigint AS conflict, sum(skipped)::bigint AS skipped,
-             sum(rejected)::bigint AS rejected, sum(without_callback)::bigint AS without_callback, max(updated_at) AS updated_at,
-             bool_and(complete) AND count(*) = max(shards) AS complete, bool_or(broken) AS broken,
-             min(fingerprint) AS fingerprint
-      FROM acctflow.source_shards GROUP BY name) s ON s.name = i.name;
