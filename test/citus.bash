@@ -1,15 +1,17 @@
-# Three Postgres servers that are one Citus: a coordinator and two workers. Sourced by helper.bash's suite, by cluster.bash
-# and by the harnesses, where ACCTFLOW_TEST_CITUS names the folder of a Postgres's programs that has the extension.
+# Three Postgres servers that are one Citus, a coordinator and two workers, made from the Postgres whose programs are in the
+# folder that ACCTFLOW_TEST_CITUS names; it must have the extension.
 #
-#   citus_make FOLDER        makes the servers below FOLDER and starts them; their sockets are in it, the coordinator's port
-#                            is 5432, the workers' are 5433 and 5434; superuser acctflow, everybody is trusted
+#   citus_make FOLDER     makes the servers below FOLDER and starts them. Their sockets are in it, the coordinator's port is
+#                         5432, the workers' are 5433 and 5434; the superuser is acctflow, everybody is trusted
 #   citus_up, citus_down FOLDER SERVER [MODE]   starts or stops one: coordinator, worker1, worker2
-#   citus_database FOLDER NAME     a database on all three, with the extension, the workers registered
+#   citus_database FOLDER NAME [TEMPLATE]   a database on all three, the workers registered with the coordinator
+#   citus_template FOLDER NAME   nobody may connect to it any more, so that databases can be copied from it
 #   citus_database_drop FOLDER NAME
-#   citus_remove FOLDER      ends the servers
+#   citus_remove FOLDER   ends the servers
 # shellcheck shell=bash
 
 CITUS_SERVERS=(coordinator worker1 worker2)
+CITUS_PORTS=(5432 5433 5434)
 
 citus_server() {
 	local as=()
@@ -24,6 +26,16 @@ citus_sql() {
 	psql -XqAt -v ON_ERROR_STOP=1 -h "$1" -p "$2" -U acctflow -d "$3" "${args[@]}"
 }
 
+# citus_all FOLDER DATABASE STATEMENT...: on all servers at once, not passed on from one to another.
+citus_all() {
+	local port started=() pid
+	for port in "${CITUS_PORTS[@]}"; do
+		citus_sql "$1" "$port" "$2" 'SET citus.enable_ddl_propagation = off' "${@:3}" &
+		started+=($!)
+	done
+	for pid in "${started[@]}"; do wait "$pid" || return; done
+}
+
 citus_up() {
 	citus_server pg_ctl -D "$1/$2" -l "$1/$2.log" -s -w start >/dev/null 3>&- 5>&- 6>&-
 }
@@ -33,47 +45,46 @@ citus_down() {
 }
 
 citus_make() {
-	local server port=5432
+	local i server
 	((EUID != 0)) || chown postgres: "$1"
-	for server in "${CITUS_SERVERS[@]}"; do
+	for i in "${!CITUS_SERVERS[@]}"; do
+		server=${CITUS_SERVERS[i]}
 		citus_server initdb -D "$1/$server" -U acctflow -E UTF8 --locale=C -A trust -N >/dev/null
 		cat >>"$1/$server/postgresql.conf" <<-END
 			listen_addresses = ''
-			port = $port
+			port = ${CITUS_PORTS[i]}
 			unix_socket_directories = '$1'
 			shared_preload_libraries = 'citus'
 			max_connections = 300
 			max_prepared_transactions = 300
-			wal_level = logical
 			fsync = off
 			full_page_writes = off
 			log_min_messages = error
 			autovacuum = off
 			citus.enable_statistics_collection = off
+			citus.recover_2pc_interval = '2s'
 			citus.node_conninfo = 'sslmode=disable'
 			citus.local_hostname = '$1'
-			${CITUS_SETTINGS-}
 		END
 		citus_up "$1" "$server"
-		port=$((port + 1))
 	done
 }
 
 citus_database() {
-	local port
-	for port in 5432 5433 5434; do
-		citus_sql "$1" "$port" postgres 'SET citus.enable_ddl_propagation = off' "CREATE DATABASE $2"
-		citus_sql "$1" "$port" "$2" 'CREATE EXTENSION citus'
-	done
+	citus_all "$1" postgres "CREATE DATABASE $2 ${3+TEMPLATE $3}" || return
+	[[ ! ${3-} ]] || return 0
+	citus_all "$1" "$2" 'CREATE EXTENSION citus' || return
 	citus_sql "$1" 5432 "$2" "SELECT citus_set_coordinator_host('$1', 5432)" \
 		"SELECT citus_add_node('$1', 5433)" "SELECT citus_add_node('$1', 5434)" >/dev/null
 }
 
+citus_template() {
+	citus_all "$1" postgres "ALTER DATABASE $2 ALLOW_CONNECTIONS false" \
+		"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = '$2'" >/dev/null
+}
+
 citus_database_drop() {
-	local port
-	for port in 5432 5433 5434; do
-		citus_sql "$1" "$port" postgres 'SET citus.enable_ddl_propagation = off' "DROP DATABASE IF EXISTS $2 WITH (FORCE)"
-	done
+	citus_all "$1" postgres "DROP DATABASE IF EXISTS $2 WITH (FORCE)"
 }
 
 citus_remove() {

@@ -1,6 +1,7 @@
 # What the bats files share. `load helper` gives:
 #
-#   database            a database of this test's own (PGHOST, PGUSER, PGDATABASE are set), dropped by teardown
+#   database [empty]    a database of this test's own (PGHOST, PGUSER, PGDATABASE are set), dropped by teardown; on Citus
+#                       its tables are there and distributed, unless it is to be empty
 #   sql STATEMENT       its result in it, unaligned, without headings
 #   ok COMMAND...       runs it; fails unless it exits 0
 #   fails CODE COMMAND...   runs it; fails unless it exits with CODE
@@ -33,13 +34,13 @@ unset ACCTFLOW_DB ACCTFLOW_LOG_LEVEL ACCTFLOW_LOG_FORMAT ACCTFLOW_FORMAT ACCTFLO
 # With ACCTFLOW_TEST_CITUS every test runs on a Citus, its tables distributed.
 if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then source "$root/test/citus.bash"; fi
 
+# database [empty]
 database() {
 	local name=t${BATS_SUITE_TEST_NUMBER}_$RANDOM
 	PGHOST=$SUITE_PGHOST PGPORT=${SUITE_PGPORT-5432} PGUSER=acctflow PGDATABASE=postgres
 	export PGHOST PGPORT PGUSER PGDATABASE
 	if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then
-		citus_database "$PGHOST" "$name"
-		PGDATABASE=$name writer migrate --distributed --shard-count 4 2>/dev/null
+		if [[ ${1-} ]]; then citus_database "$PGHOST" "$name"; else citus_database "$PGHOST" "$name" prepared; fi
 	else
 		sql "CREATE DATABASE $name"
 	fi

@@ -7,6 +7,13 @@ writer_end() {
 	[[ -z ${pid-} ]] || kill -9 "$pid" 2>/dev/null || true
 }
 
+# batches RELATION: how many rows each batch wrote to it. A shard of Citus has transactions of its own, but a batch has one time.
+batches() {
+	local by=xmin::text
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || by=ingested_at
+	sql "SELECT count(*) FROM acctflow.$1 GROUP BY $by ORDER BY 1"
+}
+
 # update ID VERSION [MORE]: one update as a line, MORE being further members.
 update() {
 	printf '{"id":"%s","accountType":"t","tokens":1,"callbackTimeMs":2,"version":%s%s}\n' "$1" "$2" "${3:+,$3}"

@@ -64,7 +64,7 @@ refuses() {
 	refuses 'unexpected operand "B"' history A B
 	refuses 'claim wants --source NAME' claim
 	refuses '"pasword"' --db 'host=x pasword=y'
-	[[ -z $(sql "SELECT to_regnamespace('acctflow')") ]]
+	[[ ${ACCTFLOW_TEST_CITUS-} || -z $(sql "SELECT to_regnamespace('acctflow')") ]]
 }
 
 @test "each event, to the byte, and rows to match" {
@@ -199,7 +199,7 @@ ignored a 3 duplicate 3
 ignored a 3 conflict 3 
 ignored a 1 duplicate 3 
 indexed a 4 - - '
-	same "$(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.history')" 1
+	same "$(batches history | wc -l)" 1
 	same "$(sql "SELECT version, state FROM acctflow.callbacks WHERE id = 'a' ORDER BY 1")" $'1|cancelled\n3|cancelled\n4|pending'
 }
 
@@ -215,7 +215,7 @@ indexed a 4 - - '
 		cmp rows.1 rows.$n
 	done
 	[[ $(wc -l <out.1) == 1302 ]]
-	[[ $(sql 'SELECT count(DISTINCT xmin::text) FROM acctflow.history') -lt 10 ]]
+	(($(batches history | wc -l) < 10))
 	for reason in stale duplicate conflict; do
 		grep -q "\"reason\":\"$reason\"" out.1
 	done
@@ -597,7 +597,7 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 	retry 100 emitted 202
 	exec 5>&-
 	ended 0
-	same "$(sql 'SELECT count(*) FROM acctflow.latest GROUP BY xmin::text ORDER BY 1')" $'1\n1\n200'
+	same "$(batches latest)" $'1\n1\n200'
 }
 
 @test "told to stop it finishes what was read" {
@@ -817,8 +817,7 @@ b|2000-01-01 00:00:00.002+00'
 @test "a schema that somebody took a piece out of: what the database says, exit 100" {
 	placed s 0 a 1 | writer >/dev/null
 	sql 'ALTER TABLE acctflow.outcomes RENAME TO elsewhere'
-	for verb in status pending 'claim --source s'; do
-		# shellcheck disable=SC2086 # verbs have operands
+	for verb in status pending; do
 		fails 100 writer $verb
 		err_has 'relation "acctflow.outcomes" does not exist'
 	done
@@ -855,6 +854,8 @@ b|2000-01-01 00:00:00.002+00'
 }
 
 @test "migrating: fresh, again, and many at once" {
+	database_drop
+	database empty
 	ok writer migrate
 	err_has 'migrated the schema from version 0 to'
 	version=$(sql 'SELECT max(version) FROM acctflow.migrations')
@@ -862,7 +863,7 @@ b|2000-01-01 00:00:00.002+00'
 	err_has "the schema is at version $version"
 	[[ $stderr != *migrated* ]]
 	database_drop
-	database
+	database empty
 	for i in {1..12}; do
 		update "a$i" 1 | writer >"out.$i" 2>"err.$i" &
 		pids[i]=$!
@@ -883,6 +884,8 @@ b|2000-01-01 00:00:00.002+00'
 }
 
 @test "a role that may not migrate is told the command" {
+	database_drop
+	database empty
 	sql "DROP ROLE IF EXISTS reader_only; CREATE ROLE reader_only LOGIN"
 	PGUSER=reader_only refuses 'may not migrate the schema' run
 	err_has 'writer migrate'

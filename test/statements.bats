@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# Every statement of sql/ on this server, be it a plain Postgres or a Citus (ACCTFLOW_TEST_CITUS), with the types of
+# parameters that the programs send. On Citus each must say what it says on a plain database.
+load helper
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	database
+	writer migrate 2>/dev/null
+}
+
+# statements_run: all of test/statements in this database, what each says behind its name.
+statements_run() {
+	local name types values n=0
+	while IFS='|' read -r name types values; do
+		[[ $name && $name != '#'* ]] || continue
+		name=${name// /} types=${types# } types=${types% }
+		echo "\\echo == $((++n)) $name"
+		echo "BEGIN; PREPARE q$n${types:+($types)} AS"
+		cat "$root/sql/$name.sql"
+		echo "; EXECUTE q$n${types:+(${values# })}; COMMIT;"
+	done <"$root/test/statements" >script
+	psql -Xq -A -t -v ON_ERROR_STOP=1 -f script
+}
+
+# What differs from run to run; rows come in any order.
+settled() { sed -E 's/[0-9]{10,}(\.[0-9]+)?/N/g; s/20[1-9][0-9]-..-..T[0-9:.]+Z/T/g' | awk '/^==/ { part = $0 } { print part " " $0 }' | sort; }
+
+@test "every statement runs, and says the same wherever it runs" {
+	statements_run >here || { cat here && false; }
+	if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then
+		distributed=$PGDATABASE
+		citus_sql "$PGHOST" 5432 postgres "CREATE DATABASE plain_$distributed"
+		PGDATABASE=plain_$distributed
+		writer migrate 2>/dev/null
+		statements_run >plain
+		PGDATABASE=$distributed
+		citus_sql "$PGHOST" 5432 postgres "DROP DATABASE plain_$distributed WITH (FORCE)"
+		same "$(settled <here)" "$(settled <plain)"
+	fi
+	same "$(grep -c '^==' here)" "$(grep -c '|' "$root/test/statements")"
+}
+
+@test "no statement is left out" {
+	for file in "$root"/sql/*.sql; do
+		name=${file##*/}
+		case ${name%.sql} in
+		[0-9]* | views* | roles | distribute | history_copy) ;; # scripts, and a COPY, which every larger batch runs
+		*) grep -q "^${name%.sql} |" "$root/test/statements" || { echo "not in test/statements: $name" && false; } ;;
+		esac
+	done
+}
+
+@test "an account's history is asked for on one shard" {
+	[[ ${ACCTFLOW_TEST_CITUS-} ]] || skip 'without Citus'
+	plan=$({
+		echo 'PREPARE q(text) AS EXPLAIN (COSTS off)'
+		cat "$root/sql/history.sql"
+		echo "; EXECUTE q('a');"
+	} | psql -Xq -A -t)
+	same "$(grep -c 'Distributed Subplan' <<<"$plan")/$(sed -n 's/.*Task Count: //p' <<<"$plan" | head -n 1)" 1/1
+}
