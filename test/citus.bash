@@ -5,7 +5,7 @@
 #                         5432, the workers' are 5433 and 5434; the superuser is acctflow, everybody is trusted
 #   citus_up, citus_down FOLDER SERVER [MODE]   starts or stops one: coordinator, worker1, worker2
 #   citus_database FOLDER NAME [TEMPLATE]   a database on all three, the workers registered with the coordinator
-#   citus_template FOLDER NAME   nobody may connect to it any more, so that databases can be copied from it
+#   citus_prepare FOLDER WRITER   the database `prepared`, its tables distributed, as a template
 #   citus_database_drop FOLDER NAME
 #   citus_remove FOLDER   ends the servers
 # shellcheck shell=bash
@@ -78,9 +78,11 @@ citus_database() {
 		"SELECT citus_add_node('$1', 5433)" "SELECT citus_add_node('$1', 5434)" >/dev/null
 }
 
-citus_template() {
-	citus_all "$1" postgres "ALTER DATABASE $2 ALLOW_CONNECTIONS false" \
-		"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = '$2'" >/dev/null
+citus_prepare() {
+	citus_database "$1" prepared
+	"$2" migrate --distributed --shard-count 4 --db "host=$1 user=acctflow dbname=prepared" 2>/dev/null
+	citus_all "$1" postgres 'ALTER DATABASE prepared ALLOW_CONNECTIONS false' \
+		"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = 'prepared'" >/dev/null
 }
 
 citus_database_drop() {

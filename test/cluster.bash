@@ -5,11 +5,11 @@
 #   server COMMAND...   one of Postgres's programs, as the user it may run as
 #   up, down [MODE]     starts it, stops it (immediate)
 #
-# Its socket is in CLUSTER, its superuser is acctflow.
-# shellcheck shell=bash disable=SC2034
+# Its socket is in CLUSTER, its superuser is acctflow. With ACCTFLOW_TEST_CITUS it is a Citus.
+# shellcheck shell=bash disable=SC2034,SC2154
 
 cluster_make() {
-	local initdb
+	local initdb server
 	# Its tests would take it from each other.
 	BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	# A short path, for the socket, that user postgres may enter.
@@ -18,6 +18,16 @@ cluster_make() {
 	CLUSTER_BIN=${initdb%/*}
 	export CLUSTER CLUSTER_BIN
 	((EUID != 0)) || chown postgres: "$CLUSTER"
+	if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then
+		citus_make "$CLUSTER"
+		citus_prepare "$CLUSTER" "$bin/writer"
+		cat >"$CLUSTER/pg_hba.conf"
+		for server in "${CITUS_SERVERS[@]}"; do
+			cp "$CLUSTER/pg_hba.conf" "$CLUSTER/$server/pg_hba.conf"
+			citus_server pg_ctl -D "$CLUSTER/$server" -s reload
+		done
+		return 0
+	fi
 	server initdb -D "$CLUSTER/data" -U acctflow -E UTF8 --locale=C -A trust >/dev/null
 	cat >>"$CLUSTER/data/postgresql.conf" <<-END
 		listen_addresses = ''
@@ -32,6 +42,7 @@ cluster_make() {
 }
 
 cluster_remove() {
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || { citus_remove "$CLUSTER" && return; }
 	down immediate
 	rm -rf -- "$CLUSTER"
 }

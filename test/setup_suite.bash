@@ -12,10 +12,7 @@ setup_suite() {
 		# shellcheck source=test/citus.bash
 		source "$root/test/citus.bash"
 		citus_make "$SUITE_HOME"
-		# Each test gets a copy of one, its tables distributed.
-		citus_database "$SUITE_HOME" prepared
-		"${BIN:-$root/bin}/writer" migrate --distributed --shard-count 4 --db "host=$SUITE_HOME user=acctflow dbname=prepared" 2>/dev/null
-		citus_template "$SUITE_HOME" prepared
+		citus_prepare "$SUITE_HOME" "${BIN:-$root/bin}/writer"
 		export SUITE_HOME SUITE_PGHOST=$SUITE_HOME
 		return 0
 	fi
