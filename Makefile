@@ -141,7 +141,7 @@ $(BUILD)/assets.h: $(ASSETS) Makefile
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
 
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
-units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker
+units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker $(BUILD)/delay
 .SECONDEXPANSION:
 unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/unit/$1.c))
 $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
@@ -168,6 +168,10 @@ $(BUILD)/documents: $(BUILD)/test/fuzz/documents.o $(COMMON)
 $(BUILD)/kafka-broker: $(BUILD)/test/kafka/broker.o $(COMMON)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) $(shell pkg-config --libs rdkafka)
 
+# A server that is far away, for test/bench.
+$(BUILD)/delay: $(BUILD)/test/bench/delay.o
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^
+
 fuzz: T ?= 60
 fuzz: packages
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang 'CFLAGS=$(FUZZ_CFLAGS)' HARDEN=-fPIE LINKHARDEN=-pie fuzzers
@@ -183,7 +187,7 @@ coverage: packages
 	$(COVERAGE) test/coverage
 
 bench: packages
-	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker
+	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker $(BUILD)/delay
 	@BIN=$(BIN) BUILD=$(BUILD) test/bench/run
 
 load: packages
