@@ -46,7 +46,7 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run demo test kafka bench load check coverage faults mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test kafka bench load check coverage faults failover mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -55,6 +55,7 @@ help:
 	@echo 'make build    the programs, in $(BIN)/        make clean      remove what was built'
 	@echo 'make bench    measure                      make check      formatters and static analysers'
 	@echo 'make load     RATE=2000 SECONDS=30: streams at that rate; latency, lag and memory, printed and plotted'
+	@echo 'make failover ROUNDS=10: kill a primary and promote its standby, so often synchronous, so often asynchronous'
 	@echo 'make coverage the tests once more, counted by line'
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and all of test/faults'
 	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
@@ -140,7 +141,7 @@ $(BUILD)/assets.h: $(ASSETS) Makefile
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
 
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
-units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker
+units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker $(BUILD)/delay
 .SECONDEXPANSION:
 unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/unit/$1.c))
 $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
@@ -167,6 +168,10 @@ $(BUILD)/documents: $(BUILD)/test/fuzz/documents.o $(COMMON)
 $(BUILD)/kafka-broker: $(BUILD)/test/kafka/broker.o $(COMMON)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) $(shell pkg-config --libs rdkafka)
 
+# A server that is far away, for test/bench.
+$(BUILD)/delay: $(BUILD)/test/bench/delay.o
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^
+
 fuzz: T ?= 60
 fuzz: packages
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang 'CFLAGS=$(FUZZ_CFLAGS)' HARDEN=-fPIE LINKHARDEN=-pie fuzzers
@@ -182,7 +187,7 @@ coverage: packages
 	$(COVERAGE) test/coverage
 
 bench: packages
-	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker
+	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker $(BUILD)/delay
 	@BIN=$(BIN) BUILD=$(BUILD) test/bench/run
 
 load: packages
@@ -194,6 +199,12 @@ faults: N ?= 200
 faults: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate
 	BIN=$(BIN) test/faults/run --kills $(N) $(if $(SEED),--seed $(SEED),--jobs 2)
+
+# Two servers, of which the first dies in mid-run, at random moments. SEED=N begins with that round.
+failover: ROUNDS ?= 10
+failover: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	BIN=$(BIN) test/failover/run --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 # Not part of the tests: what it needs comes from npm.
 kafka: packages
@@ -210,6 +221,7 @@ soak: packages
 	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker
 	BIN=$(BIN) test/faults/run --kills $(N) --jobs 2 --go-on
 	BIN=$(BIN) BUILD=$(BUILD) test/faults/run --only kafka --kills 1000 --jobs 2 --go-on
+	BIN=$(BIN) test/failover/run --rounds 10
 	BIN=$(BIN) test/faults/syscalls --jobs 2
 	BIN=$(BIN) test/faults/stopped --seconds 30 --updates 400000
 	BIN=$(BIN) test/faults/writers --updates 1000000 --accounts 100000

@@ -31,6 +31,22 @@ crowd true 1"
 	same "$(ls "$BENCH_DIR")" ''
 }
 
+@test "bench: a server that is far away, and an old snapshot that is held" {
+	DISTANCE_UPDATES=2000 ACCOUNTS=100 MINUTES=0.1 HORIZON_RATE=50 HORIZON_ACCOUNTS=10 ROWS='distance horizon' ok "$root/test/bench/run"
+	same "$(jq -r '.rows[] | "\(.name) \(.median > 0)"' "$BENCH_JSON")" "horizon true
+horizon-p50 true
+distance true
+distance-12 true
+distance-alone true
+distance-tls true
+distance-tls-12 true
+distance-alone-tls true"
+	# Two round trips, and no less.
+	jq -e '.rows[] | select(.name == "distance-alone") | .more["12000us"] >= 24' "$BENCH_JSON"
+	jq -e '.rows[] | select(.name == "horizon") | .more.held | length == 12' "$BENCH_JSON"
+	same "$(ls "$BENCH_DIR")" ''
+}
+
 @test "bench: a row that is not known, or a size that is none, is refused" {
 	ROWS=nonsense fails 100 "$root/test/bench/run"
 	err_has 'there is no row "nonsense"'

@@ -7,16 +7,18 @@ use Cwd qw(abs_path);
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
+use IO::Socket::INET ();
 use POSIX ();
 use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw($root $bin $dir dir_make setting note tool install pipeline pipelines spawn ended turns median quantile ratios
-    file_lines pg_start pg_settings pg_cpu db_fresh db_drop db_conninfo psql sql json_write table_print number);
+    file_lines pg_start pg_restart pg_folder port_free pg_settings pg_cpu db_fresh db_drop db_conninfo psql sql json_write table_print number);
 
 our $root = abs_path(dirname(__FILE__) . '/../..');
 our $bin = abs_path($ENV{BIN} // "$root/bin");
 our $dir;
 my ($main, $home, $socket, %children, %settings) = ($$);
+my $port = 5432;
 
 # The user's own settings are none of the benchmark's business.
 delete @ENV{grep { /^PG|^ACCTFLOW_/ } keys %ENV};
@@ -222,12 +224,37 @@ sub pg_start {
 	delete @ENV{qw(PGHOST PGPORT PGUSER)};
 	system("$root/supervisor", 'stop') == 0 or die "Postgres does not stop\n";
 	$start->();
-	open my $file, '<', "$home/postgres/postmaster.pid" or die "postmaster.pid: $!\n";
-	chomp($postmaster = <$file>);
+	postmaster_read();
 	psql('postgres', '-c', 'CREATE DATABASE ready');
 	# A writer that has nothing to write leaves the relations.
 	system("$bin/writer", '--log-level', 'warn', '--db', db_conninfo('ready'), 'migrate') == 0
 	    or die "writer migrate failed\n";
+}
+
+sub postmaster_read {
+	open my $file, '<', "$home/postgres/postmaster.pid" or die "postmaster.pid: $!\n";
+	chomp($postmaster = <$file>);
+}
+
+# Where it has its files, and user postgres may look.
+sub pg_folder { return abs_path("$home/postgres") }
+
+# Starts it anew, on that port, with settings of a row's own.
+sub pg_restart {
+	($port, my %with) = @_;
+	my @as = $> == 0 ? qw(runuser -u postgres --) : ();
+	my $options = join ' ', map { "-c $_=$with{$_}" } sort keys %with;
+	system('sh', '-c', 'cd / && exec "$@" >/dev/null', 'sh', @as, tool('pg_ctl'), '-D', pg_folder(), '-l', '/dev/null', qw(-s -w -m fast),
+		'-o', "-p $port $options", 'restart') == 0
+	    or die "Postgres does not start with $options\n";
+	$ENV{PGPORT} = $port;
+	postmaster_read();
+}
+
+# A port that nobody listens on now.
+sub port_free {
+	my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "no free port: $!\n";
+	return $socket->sockport;
 }
 
 sub pg_settings {
@@ -250,7 +277,7 @@ sub pg_cpu {
 	return $sum / $hertz;
 }
 
-sub db_conninfo { return "host=$socket port=5432 user=acctflow dbname=$_[0]" }
+sub db_conninfo { return "host=$socket port=$port user=acctflow dbname=$_[0]" }
 
 # A new database with empty relations; what was written before is on disk before its clock starts.
 sub db_fresh {

@@ -26,15 +26,20 @@ delete @ENV{grep { /^(PG|ACCTFLOW_)/ } keys %ENV};
 # only makes the time of a commit longer, so that more strikes meet it.
 sub open_work {
 	my ($fsync) = @_;
-	$owner = $$;
-	$work = tempdir('/tmp/acctflow-faults.XXXXXX');
-	chmod 0755, $work;
-	$home = "$work/home";
+	place_make();
 	postgres_start() or die "faults: the private Postgres does not start\n";
 	$socket = "$home/postgres/socket";
 	sql('postgres', 'ALTER SYSTEM SET log_min_messages = panic');
 	sql('postgres', 'ALTER SYSTEM SET fsync = off') unless $fsync;
 	sql('postgres', 'SELECT pg_reload_conf()');
+}
+
+# The work folder alone, which goes when we do.
+sub place_make {
+	$owner = $$;
+	$work = tempdir('/tmp/acctflow-faults.XXXXXX');
+	chmod 0755, $work;
+	$home = "$work/home";
 	$SIG{INT} = $SIG{TERM} = sub { exit 130 };
 }
 

@@ -7,14 +7,14 @@ use Time::HiRes qw(time sleep);
 
 # Feeds a pipeline one update at a time, when what was emitted before has come out. Returns latencies in ms.
 sub alone_run {
-	my ($n) = @_;
+	my ($n, $conninfo) = @_;
 	db_fresh('a');
 	pipe my $reader_in, my $feed or die "pipe: $!\n";
 	pipe my $writer_in, my $reader_out or die "pipe: $!\n";
 	pipe my $events, my $writer_out or die "pipe: $!\n";
 	my @pids = (
 		spawn($reader_in, $reader_out, "$bin/reader", '--arrival', 'none', '--source', 'alone', '-'),
-		spawn($writer_in, $writer_out, "$bin/writer", '--db', db_conninfo('a')));
+		spawn($writer_in, $writer_out, "$bin/writer", '--db', $conninfo // db_conninfo('a')));
 	close $_ for $reader_in, $reader_out, $writer_in, $writer_out;
 	my ($got, @ms) = ('');
 	for my $i (-20 .. $n - 1) {

@@ -7,15 +7,16 @@ use List::Util qw(max sum);
 use POSIX ();
 use Time::HiRes qw(time);
 
-# load_run(JSON, N, DATABASE, SHARDS): reader | writer, so many at once, each on a shard: what it cost, in seconds and bytes.
+# load_run(JSON, N, DATABASE, SHARDS[, CONNINFO]): reader | writer, so many at once, each on a shard: what it cost, in seconds and
+# bytes.
 sub load_run {
-	my ($json, $n, $database, $shards) = @_;
+	my ($json, $n, $database, $shards, $conninfo) = @_;
 	db_fresh($database);
 	my ($before, $lsn) = (pg_cpu(), sql($database, 'SELECT pg_current_wal_insert_lsn()'));
 	my @out = map { "$dir/events.$_" } 0 .. $shards - 1;
 	my $r = pipelines(map { {out => $out[$_], stages => [
 		["$bin/reader", qw(--arrival none --source bench), $shards > 1 ? ('--shard', "$_/$shards") : (), $json],
-		["$bin/writer", '--db', db_conninfo($database)]]} } 0 .. $shards - 1);
+		["$bin/writer", '--db', $conninfo // db_conninfo($database)]]} } 0 .. $shards - 1);
 	$r->{pg} = pg_cpu() - $before;
 	$r->{wal} = sql($database, "SELECT pg_current_wal_insert_lsn() - '$lsn'");
 	outcomes_check($n, @out);
