@@ -54,9 +54,9 @@ settled() { sed -E 's/[0-9]{10,}(\.[0-9]+)?/N/g; s/20[1-9][0-9]-..-..T[0-9:.]+Z/
 @test "an account's history is asked for on one shard" {
 	[[ ${ACCTFLOW_TEST_CITUS-} ]] || skip 'without Citus'
 	plan=$({
-		echo 'PREPARE q(text) AS EXPLAIN (COSTS off)'
+		echo 'PREPARE q(text) AS'
 		cat "$root/sql/history.sql"
-		echo "; EXECUTE q('a');"
+		echo "; EXPLAIN (COSTS off) EXECUTE q('a');"
 	} | psql -Xq -A -t)
 	same "$(grep -c 'Distributed Subplan' <<<"$plan")/$(sed -n 's/.*Task Count: //p' <<<"$plan" | head -n 1)" 1/1
 }
