@@ -106,6 +106,25 @@ CREATE TABLE acctflow.deliveries (
     updated_at       timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
+-- A fleet: a row for each living run of a supervisor. A machine's leases end with its row; one that was expelled finds none
+-- and joins under a new name.
+CREATE TABLE acctflow.machines (
+    machine   text COLLATE "C" PRIMARY KEY,
+    until     timestamptz NOT NULL,          -- of all its leases: a renewal is one row, however many they are
+    joined_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+-- Who works on which pipeline. Whatever changes either table has locked all rows of machines.
+CREATE TABLE acctflow.leases (
+    source     text COLLATE "C" NOT NULL,
+    shard      integer NOT NULL,
+    machine    text COLLATE "C",             -- null: free
+    wanted_by  text COLLATE "C",             -- it is handed over to that machine
+    changed_at timestamptz NOT NULL,         -- when its machine changed
+    done_at    timestamptz,                  -- for the machines that had joined before
+    lag        bigint,                       -- messages that Kafka has behind the last one read
+    PRIMARY KEY (source, shard)
+) WITH (fillfactor = 50);
+
 CREATE VIEW acctflow.accounts AS
 SELECT a.id, a.account_type, a.tokens, a.version, a.data, a.callback_time_ms, a.ingested_at, p.source, a.source_offset
 FROM acctflow.latest a
@@ -167,3 +186,13 @@ JOIN (SELECT name,
              bool_and(complete) AND count(*) = max(shards) AS complete, bool_or(broken) AS broken,
              min(fingerprint) AS fingerprint
       FROM acctflow.source_shards GROUP BY name) s ON s.name = i.name;
+
+-- A row a lease. Its token and offsets are there once the source was begun.
+CREATE VIEW acctflow.fleet AS
+SELECT l.source, l.shard, i.shards, l.machine AS owner, p.token, m.until, l.wanted_by, l.changed_at, l.done_at,
+       p.committed_offset, d.delivered_offset, l.lag
+FROM acctflow.leases l
+LEFT JOIN acctflow.machines m ON m.machine = l.machine
+LEFT JOIN acctflow.inputs i ON i.name = l.source
+LEFT JOIN acctflow.pipelines p ON p.source = l.source AND p.shard = l.shard
+LEFT JOIN acctflow.deliveries d ON d.pipeline = p.pipeline;

@@ -119,6 +119,7 @@ child_line() {
 	case $1 in
 	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
 	s.pending) pending_lines+=$2$'\n' ;;
+	s.lease) answer[${2%% *}]=${2#* } ;;
 	t*.list) topic_partition "${1//[!0-9]/}" "$2" ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;
 	esac
@@ -168,6 +169,7 @@ due_reached() {
 	s.page) page_name ;;
 	s.statusd) statusd_start ;;
 	s.revive) db_revive ;;
+	s.lease) lease_renew ;;
 	s.pending) ;; # pending_find waits for it
 	i*.trim) trim_start "${group#i}" ;;
 	i*.hold) copier_hold "${group#i}" ;;
