@@ -147,6 +147,8 @@ children_look() {
 	[[ -r /proc/$$/task/$$/children ]] || coming=true
 	[[ $coming ]] || read -ra pids <"/proc/$$/task/$$/children" || :
 	for pid in "${pids[@]}"; do [[ $known == *" $pid "* ]] || coming=true; done
+	# What one reported that has ended since may not have been read yet.
+	! read -r -t 0 -u "$events" || coming=true
 	for id in "${!live[@]}"; do
 		[[ $coming || ${live[$id]} || -v wrapper[$id] ]] || printf '%s ended 137 \n' "$id" >&"$events"
 	done

@@ -3,8 +3,8 @@
 # pipeline.bash there is `away`: another machine works on it, or nobody does yet.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-readonly LEASE_MS=1000    # between two renewals
-readonly LEASE_US=6000000 # so long a lease holds, as writer/lease.c says
+readonly RENEW_MS=1000                         # between two renewals
+readonly LEASE_MS=${ACCTFLOW_LEASE_MS:-6000} # so long a lease holds, as writer/lease.c says; tests prolong it
 
 fleet='' machine=''      # whether there is one; our name in it, a new one after we were expelled
 joined='' incarnation=0  # whether that name was answered to; how many we had
@@ -55,13 +55,13 @@ pipeline_enter() {
 # Renews the leases. One that hangs is killed, and no other is begun meanwhile.
 lease_renew() {
 	local k lines='' join=(--join)
-	due_in s.lease $LEASE_MS
+	due_in s.lease $RENEW_MS
 	if [[ -v live[s.lease] ]]; then
-		((${EPOCHREALTIME/./} - lease_begun < LEASE_US)) || child_signal KILL s.lease
+		((${EPOCHREALTIME/./} - lease_begun < LEASE_MS * 1000)) || child_signal KILL s.lease
 		return
 	fi
 	# Without a lease ack holds callbacks back, and a stop would wait for it.
-	if [[ $stopping ]] && ((${EPOCHREALTIME/./} - renewed > LEASE_US)); then
+	if [[ $stopping ]] && ((${EPOCHREALTIME/./} - renewed > LEASE_MS * 1000)); then
 		for k in "${!owner[@]}"; do child_signal TERM "$k.ack"; done
 	fi
 	answer=() lease_begun=${EPOCHREALTIME/./}
