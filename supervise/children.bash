@@ -119,7 +119,7 @@ child_line() {
 	case $1 in
 	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
 	s.pending) pending_lines+=$2$'\n' ;;
-	s.lease) answer[${2%% *}]=${2#* } ;;
+	s.renew) lease_line $2 ;;
 	t*.list) topic_partition "${1//[!0-9]/}" "$2" ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;
 	esac
@@ -171,7 +171,8 @@ due_reached() {
 	s.page) page_name ;;
 	s.statusd) statusd_start ;;
 	s.revive) db_revive ;;
-	s.lease) lease_renew ;;
+	s.lease) lease_tell ;;
+	s.renew) lease_start ;;
 	s.pending) ;; # pending_find waits for it
 	i*.trim) trim_start "${group#i}" ;;
 	i*.hold) copier_hold "${group#i}" ;;

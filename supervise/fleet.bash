@@ -3,23 +3,24 @@
 # pipeline.bash there is `away`: another machine works on it, or nobody does yet.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-readonly RENEW_MS=1000                         # between two renewals
 readonly LEASE_MS=${ACCTFLOW_LEASE_MS:-6000} # so long a lease holds, as writer/lease.c says; tests prolong it
 
-fleet='' machine=''      # whether there is one; our name in it, a new one after we were expelled
-joined='' incarnation=0  # whether that name was answered to; how many we had
-machine_args=()          # for claim
-lease_args=()            # for ack
-lease_begun=0 renewed=0  # when the renewal that runs began, and the last one that succeeded, in us
-lease_silent='' held=''  # whether the last one failed; how many leases we have
-declare -A answer=()     # what `writer lease` said, by pipeline
-told=()                  # what it was told: w wanted, l left, d done, r refused
+fleet='' machine=''       # whether there is one; our name in it, a new one after we were expelled
+joined='' incarnation=0   # whether that name was answered to; how many we had
+machine_args=()           # for claim
+lease_args=()             # for ack
+list='' list_number=0     # what `writer lease` is told, and its number
+renewed=0 lease_silent='' # when the leases were renewed last, in us; whether that fails
+held=''                   # how many we have
+declare -A answer=()      # what `writer lease` said, by pipeline
+told=()                   # what it was told: w wanted, l left, d done, r refused
 # Why a pipeline leaves us, or what is to be told of it:
 #   asked  another machine wants it, and its programs are to end   lost     it is another's, and they are killed
 #   left   they have ended                                         doubt    one of them says that it is another's;
 #   done   as it says                                              doubted  that was told
 #   refused  it cannot be worked on here
 leaving=()
+parting='' # whether we leave the fleet
 
 fleet_options() {
 	local i name
@@ -42,9 +43,11 @@ fleet_join() {
 	joined=''
 	machine_args=(--machine "$machine")
 	lease_args=(--lease "$run/lease.$((++incarnation))")
+	answer=()
 	rm -f -- "${lease_args[1]}"
 	state_write '>' "$run/machine" "$machine"
-	due_in s.lease 0
+	lease_tell
+	lease_start
 }
 
 # pipeline_enter K: begins with it; in a fleet once it is ours.
@@ -52,54 +55,76 @@ pipeline_enter() {
 	if [[ $fleet ]]; then state[$1]=away && due_in s.lease 0; else claim_start "$1"; fi
 }
 
-# Renews the leases. One that hangs is killed, and no other is begun meanwhile.
-lease_renew() {
-	local k lines='' join=(--join)
-	due_in s.lease $RENEW_MS
-	if [[ -v live[s.lease] ]]; then
-		((${EPOCHREALTIME/./} - lease_begun < LEASE_MS * 1000)) || child_signal KILL s.lease
-		return
-	fi
+# Tells `writer lease` what has changed. It renews by itself, so that a lease does not end because we have much to do.
+lease_tell() {
+	local k lines='' again=''
+	due_in s.lease 1000
 	# Without a lease ack holds callbacks back, and a stop would wait for it.
 	if [[ $stopping ]] && ((${EPOCHREALTIME/./} - renewed > LEASE_MS * 1000)); then
 		for k in "${!owner[@]}"; do child_signal TERM "$k.ack"; done
 	fi
-	answer=() lease_begun=${EPOCHREALTIME/./}
 	for k in "${!owner[@]}"; do
 		told[k]=w
 		case ${leaving[k]} in
 		left) told[k]=l ;;
 		'done') told[k]=d ;;
 		refused) told[k]=r ;;
-		doubt) leaving[k]=doubted ;;
+		doubt) leaving[k]=doubted again=true ;;
 		esac
 		[[ ! $stopping || ${state[k]} != away ]] || told[k]=l
-		lines+="$k ${told[k]} ${shard[k]} ${base[owner[k]]}"$'\n'
+		lines+=$'\n'"$k ${told[k]} ${shard[k]} ${base[owner[k]]}"
 	done
+	[[ $lines != "$list" || $again ]] || return 0
+	list=$lines
+	state_write '>' "$run/lease.list" "$((++list_number))$lines"
+}
+
+# What it prints is an event of ours.
+lease_start() {
+	local join=(--join)
 	[[ ! $joined ]] || join=()
 	[[ ! $lease_silent ]] || join+=(--log-level error)
-	live[s.lease]=''
-	wrap s.lease list "$writer" lease "${machine_args[@]}" "${lease_args[@]}" "${join[@]}" <<<"$lines" >/dev/null &
+	[[ -e $run/lease.list ]] || state_write '>' "$run/lease.list" 0
+	live[s.renew]=''
+	child s.renew "$writer" lease "${machine_args[@]}" "${lease_args[@]}" --list "$run/lease.list" --prefix 's.renew line ' "${join[@]}" \
+		</dev/null >&"$events" &
+}
+
+# lease_line WORD...: what it says. All answers are there once it has renewed by the newest list.
+lease_line() {
+	local k had=$held
+	case $1 in
+	renewed)
+		[[ ! $lease_silent ]] || log info 'the leases are renewed again'
+		joined=true renewed=${EPOCHREALTIME/./} lease_silent=''
+		(($2 == list_number)) || return 0
+		held=0
+		for k in "${!told[@]}"; do lease_apply "$k" ${answer[$k]-}; done
+		[[ $held == "$had" ]] || state_write '>' "$run/leases" "$held"
+		;;
+	failed) lease_fails ;;
+	*) answer[$1]=${2-} ;;
+	esac
+}
+
+lease_fails() {
+	[[ $lease_silent ]] || log warn 'could not renew the leases; unless that changes soon other machines take over'
+	lease_silent=true
 }
 
 # lease_ended STATUS
 lease_ended() {
-	local k had=$held
-	if (($1)); then
-		[[ $lease_silent ]] || log warn 'could not renew the leases; unless that changes soon other machines take over'
-		lease_silent=true
-		[[ $1 != "$PERMANENT" || $stopping ]] || { result=$PERMANENT stopping='the leases cannot be kept' && run_stop; }
-		return
-	fi
-	[[ ! $lease_silent ]] || log info 'the leases are renewed again'
-	lease_silent='' held=0
+	local delay
+	[[ ! $parting ]] || return 0
 	if [[ -v answer[expelled] ]]; then
 		fleet_expelled
+	elif (($1 == PERMANENT)) && [[ ! $stopping ]]; then
+		result=$PERMANENT stopping='the leases cannot be kept'
+		run_stop
 	else
-		joined=true renewed=$lease_begun
-		for k in "${!told[@]}"; do lease_apply "$k" ${answer[$k]-}; done
+		lease_fails
+		restart_later s.renew
 	fi
-	[[ $held == "$had" ]] || state_write '>' "$run/leases" "$held"
 }
 
 fleet_expelled() {
@@ -109,7 +134,7 @@ fleet_expelled() {
 	fleet_join
 }
 
-# lease_apply K ANSWER [OWNER]
+# lease_apply K ANSWER
 lease_apply() {
 	local k=$1
 	[[ ${leaving[k]} != left || ${told[k]} != l ]] || leaving[k]=''
@@ -200,7 +225,8 @@ fleet_finish() {
 # Others take over at once.
 fleet_leave() {
 	local status
-	services_end s.lease
+	parting=true
+	services_end s.renew
 	[[ ! $machine ]] || call "$writer" lease --leave "${machine_args[@]}" </dev/null
 	rm -f -- "$run/machine" "$run/leases" "$run"/lease.*
 }

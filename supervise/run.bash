@@ -68,7 +68,7 @@ service_ended() {
 		restart_note statusd "$2"
 		log warn "statusd[$last_pid] $how; starting again in $delay ms"
 		;;
-	lease) lease_ended "$2" ;;
+	renew) lease_ended "$2" ;;
 	watch) db_revive ;;
 	revive) db_revived "$2" ;;
 	esac
@@ -182,7 +182,7 @@ verb_run() {
 	events_open
 	traps_set
 	logs_start
-	rm -rf -- "$run/pipelines" "$run/restarts" "$run/output.lock" "$run/anchor" "$run/machine" "$run/leases"
+	rm -rf -- "$run/pipelines" "$run/restarts" "$run/output.lock" "$run/anchor" "$run/machine" "$run"/lease*
 	db_acquire
 	db_watch
 	statusd_start
