@@ -14,10 +14,10 @@ renewed=0 lease_silent='' # when the leases were renewed last, in us; whether th
 held=''                   # how many we have
 declare -A answer=()      # what `writer lease` said, by pipeline
 told=()                   # what it was told: w wanted, l left, d done, r refused
-# Why a pipeline leaves us, or what is to be told of it:
+# Why a pipeline leaves us, or what is to be reported of it:
 #   asked  another machine wants it, and its programs are to end   lost     it is another's, and they are killed
 #   left   they have ended                                         doubt    one of them says that it is another's;
-#   done   as it says                                              doubted  that was told
+#   done   as it says                                              doubted  that was reported
 #   refused  it cannot be worked on here
 leaving=()
 parting='' # whether we leave the fleet
@@ -55,7 +55,7 @@ pipeline_enter() {
 	if [[ $fleet ]]; then state[$1]=away && due_in s.lease 0; else claim_start "$1"; fi
 }
 
-# Tells `writer lease` what has changed. It renews by itself, so that a lease does not end because we have much to do.
+# Writes down for `writer lease` what has changed. It renews by itself, so that a lease does not end because we have much to do.
 lease_tell() {
 	local k lines='' again=''
 	due_in s.lease 1000
