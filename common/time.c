@@ -34,7 +34,7 @@ anchor_measure(void)
 }
 
 int64_t
-clock_now(void)
+clock_anchor(void)
 {
 	static int64_t anchor;
 	static bool known;
@@ -47,7 +47,19 @@ clock_now(void)
 			anchor = anchor_measure();
 		known = true;
 	}
-	return clock_read(CLOCK_BOOTTIME) + anchor;
+	return anchor;
+}
+
+int64_t
+clock_now(void)
+{
+	return clock_read(CLOCK_BOOTTIME) + clock_anchor();
+}
+
+int64_t
+clock_boot(void)
+{
+	return clock_read(CLOCK_BOOTTIME);
 }
 
 int64_t

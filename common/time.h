@@ -14,6 +14,10 @@ enum { TIME_TEXT = 28 }; /* "2000-01-01T00:00:00.000000Z" and its NUL */
 /* Now, on the anchored clock. Never goes back. */
 int64_t clock_now(void);
 
+/* Its distance from the boot clock, and the boot clock itself, by which leases end. */
+int64_t clock_anchor(void);
+int64_t clock_boot(void);
+
 /* Now, on the wall clock: for log lines only. */
 int64_t clock_wall(void);
 

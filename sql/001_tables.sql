@@ -105,3 +105,22 @@ CREATE TABLE acctflow.deliveries (
     owner_start      timestamptz,
     updated_at       timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
+
+-- A fleet: a row for each living run of a supervisor. A machine's leases end with its row; one that was expelled finds none
+-- and joins under a new name.
+CREATE TABLE acctflow.machines (
+    machine   text COLLATE "C" PRIMARY KEY,
+    until     timestamptz NOT NULL,          -- of all its leases: a renewal is one row, however many they are
+    joined_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+-- Who works on which pipeline. Whatever changes either table has locked all rows of machines.
+CREATE TABLE acctflow.leases (
+    source     text COLLATE "C" NOT NULL,
+    shard      integer NOT NULL,
+    machine    text COLLATE "C",             -- null: free
+    wanted_by  text COLLATE "C",             -- it is handed over to that machine
+    changed_at timestamptz NOT NULL,         -- when its machine changed
+    done_at    timestamptz,                  -- for the machines that had joined before
+    lag        bigint,                       -- messages that Kafka has behind the last one read
+    PRIMARY KEY (source, shard)
+) WITH (fillfactor = 50);

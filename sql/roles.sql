@@ -45,3 +45,6 @@ GRANT INSERT (source, shard),
             rejected, without_callback, ingested_at, updated_at, xid, complete, broken, fingerprint)
     ON acctflow.pipelines TO acctflow_writer;
 GRANT INSERT (pipeline), UPDATE (token, owner_pid, owner_start, delivered_offset, updated_at) ON acctflow.deliveries TO acctflow_writer;
+-- A fleet's machines and leases.
+GRANT INSERT (machine, until, joined_at), UPDATE (until), DELETE ON acctflow.machines TO acctflow_writer;
+GRANT INSERT (source, shard, changed_at), UPDATE (machine, wanted_by, changed_at, done_at, lag) ON acctflow.leases TO acctflow_writer;

@@ -60,3 +60,13 @@ JOIN (SELECT name,
              bool_and(complete) AND count(*) = max(shards) AS complete, bool_or(broken) AS broken,
              min(fingerprint) AS fingerprint
       FROM acctflow.source_shards GROUP BY name) s ON s.name = i.name;
+
+-- A row a lease. Its token and offsets are there once the source was begun.
+CREATE VIEW acctflow.fleet AS
+SELECT l.source, l.shard, i.shards, l.machine AS owner, p.token, m.until, l.wanted_by, l.changed_at, l.done_at,
+       p.committed_offset, d.delivered_offset, l.lag
+FROM acctflow.leases l
+LEFT JOIN acctflow.machines m ON m.machine = l.machine
+LEFT JOIN acctflow.inputs i ON i.name = l.source
+LEFT JOIN acctflow.pipelines p ON p.source = l.source AND p.shard = l.shard
+LEFT JOIN acctflow.deliveries d ON d.pipeline = p.pipeline;

@@ -14,5 +14,12 @@ SELECT coalesce(sum(s.read), 0)::bigint AS read, coalesce(sum(s.indexed), 0)::bi
                                   'committedOffset', n.committed_offset, 'deliveredOffset', n.delivered_offset, 'complete', n.complete,
                                   'updatedAt', to_char(n.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
                                   ORDER BY n.updated_at DESC)
-                 FROM newest n)::text, '[]') AS sources
+                 FROM newest n)::text, '[]') AS sources,
+       (SELECT count(*) FROM acctflow.machines) AS machines,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('source', f.source, 'shard', f.shard || '/' || f.shards, 'owner', f.owner, 'token', f.token,
+                                  'until', to_char(f.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                                  'committedOffset', f.committed_offset, 'deliveredOffset', f.delivered_offset, 'lag', f.lag)
+                                  ORDER BY f.owner, f.source, f.shard)
+                 FROM (SELECT * FROM acctflow.fleet ORDER BY owner, source, shard LIMIT 1000) f
+                 WHERE EXISTS (SELECT FROM acctflow.machines))::text, '[]') AS fleet
 FROM acctflow.source_shards s

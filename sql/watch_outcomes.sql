@@ -1,7 +1,8 @@
 -- The outcomes of the callbacks, and when those are due that are pending: a pass over the accounts, asked the more rarely
--- the longer it takes. One statement, one snapshot: all counts are of the same moment. $1 is now.
+-- the longer it takes. One statement, one snapshot: all counts are of the same moment. Due or not is by the database's
+-- clock, as for a run.
 WITH pending AS (
-    SELECT extract(epoch FROM coalesce(u.due_at, a.ingested_at + a.callback_time_ms * interval '1 millisecond') - $1::timestamptz) AS due
+    SELECT extract(epoch FROM coalesce(u.due_at, a.ingested_at + a.callback_time_ms * interval '1 millisecond') - now()) AS due
     FROM acctflow.latest a
     JOIN acctflow.history u ON u.id = a.id AND u.version = a.version
     WHERE a.callback_time_ms IS NOT NULL

@@ -14,10 +14,10 @@
 enum { BLOCK_BYTES = 4 << 20, READ_BYTES = 64 << 10, PATIENCE_US = 4000000 };
 
 const char *const db_numbers[DB_NUMBERS] = {"read", "indexed", "stale", "duplicate", "conflict", "skipped", "rejected",
-    "fired", "failed", "cancelled", "pending", "overdue", "schema", "schema.wanted", "rejected.id",
+    "fired", "failed", "cancelled", "pending", "overdue", "schema", "schema.wanted", "machines", "rejected.id",
     "rejected.accountType", "rejected.tokens", "rejected.callbackTimeMs", "rejected.version", "rejected.arriveMs",
     "rejected.json", "rejected.refused", "rejected.other"};
-const char *const db_texts[DB_TEXTS] = {"error", "sources", "pendingByDue", "richest", "rejects"};
+const char *const db_texts[DB_TEXTS] = {"error", "sources", "pendingByDue", "richest", "rejects", "fleet"};
 
 static _Noreturn void
 writer_run(const char *writer, int out)

@@ -146,6 +146,12 @@ const TABLES = {
 			plain('Read', row => share_text(row.progress)), plain('Left', row => duration(row.progress.left)),
 			number('Lag', row => row.lagRecords), plain('Waiting', row => row.lagRecords < 0 ? '–' : duration(row.lagSeconds))],
 	},
+	fleet: {
+		none: 'No machine.',
+		columns: [foreign('Machine', row => row.owner ?? '–'), foreign('Source', row => row.source), plain('Shard', row => row.shard ?? '–'),
+			number('Token', row => row.token), time('Until', row => row.until), number('Committed', row => row.committedOffset),
+			number('Delivered', row => row.deliveredOffset), number('Lag', row => row.lag)],
+	},
 	sources: {
 		none: 'None yet.',
 		columns: [foreign('Source', row => row.name), number('Read', row => row.read), number('Indexed', row => row.indexed),
@@ -469,6 +475,7 @@ function answer_show(answer) {
 	list_fill($('stages'), stages_of(answer), stage_make, stage_fill);
 	for (const plot of PLOTS) plot_fill(plot, answer.series ?? {}, now);
 	$('pipelines-section').hidden = (answer.pipelines ?? []).length < 2;
+	$('fleet-section').hidden = !(answer.fleet ?? []).length;
 
 	const due = answer.pendingByDue ?? [], all = due.reduce((sum, row) => sum + row.count, 0);
 	table_fill('due', all ? due.map(row => ({
@@ -476,7 +483,7 @@ function answer_show(answer) {
 	})) : [], now);
 	const totals = answer.totals ?? {};
 	table_fill('totals', TOTALS.map(([name, label]) => [label, totals[name]]), now);
-	for (const name of ['pipelines', 'richest', 'restarts', 'rejects', 'sources']) table_fill(name, answer[name] ?? [], now);
+	for (const name of ['pipelines', 'fleet', 'richest', 'restarts', 'rejects', 'sources']) table_fill(name, answer[name] ?? [], now);
 }
 
 // statusd ends with the run: after an answer that said so nothing is wrong.

@@ -25,6 +25,21 @@ enum {
 const char *const program_names[PROGRAMS] = {"kafka-reader", "reader", "writer", "timerd", "ack"};
 const char *const program_states[] = {"stopped", "stalled", "running"};
 
+/* The number in a file of the run; `none` where there is no such file. */
+static int64_t
+number_look(const struct pipelines *ps, const char *name, int64_t none)
+{
+	char path[PATH_BYTES];
+	long long n;
+	snprintf(path, sizeof path, "%s/run/%s", ps->home, name);
+	FILE *f = fopen(path, "re");
+	if (f && fscanf(f, "%lld", &n) == 1)
+		none = n;
+	if (f)
+		fclose(f);
+	return none;
+}
+
 static void
 restarts_look(struct pipelines *ps)
 {
@@ -35,7 +50,7 @@ restarts_look(struct pipelines *ps)
 	ps->restarts = 0;
 	while (f && fgets(line, sizeof line, f)) {
 		char *rest;
-		r.at = strtoll(line, &rest, 10);
+		r.at = strtoll(line, &rest, 10) + ps->shift;
 		if (sscanf(rest, "%31s %31[^\n]", r.program, r.cause) != 2)
 			continue;
 		if ((ps->restarts & (ps->restarts - 1)) == 0) /* full at each power of two */
@@ -195,10 +210,13 @@ pipelines_look(struct pipelines *ps)
 {
 	struct dirent **entry = NULL;
 	char path[PATH_BYTES], folder[PATH_BYTES + 300];
-	int64_t now = clock_now();
-	if (now - ps->now < LOOK_US)
+	if (clock_now() + ps->shift - ps->now < LOOK_US)
 		return;
-	ps->now = now;
+	int64_t shift = number_look(ps, "anchor", clock_anchor()) - clock_anchor();
+	ps->disk_at = shift == ps->shift ? ps->disk_at : 0;
+	ps->shift = shift;
+	ps->leases = number_look(ps, "leases", -1);
+	int64_t now = ps->now = clock_now() + ps->shift;
 	snprintf(path, sizeof path, "%s/run/pipelines", ps->home);
 	int n = scandir(path, &entry, is_pipeline, versionsort);
 	ps->n = n > 0 ? (size_t)n : 0;

@@ -34,7 +34,7 @@ struct pipeline {
 };
 
 struct restart {
-	int64_t at;
+	int64_t at; /* by the run's clock, as all times here */
 	char program[32], cause[32];
 	size_t same; /* how many restarts are like this one, which is the first of them; else 0 */
 };
@@ -42,6 +42,8 @@ struct restart {
 struct pipelines {
 	const char *home;
 	int64_t now, disk_at; /* when all this was looked at */
+	int64_t shift;	      /* what the run's clock, which goes by the database's, is ahead of ours */
+	int64_t leases;	      /* that this machine of a fleet has; -1: there is none */
 	struct pipeline *all;
 	struct restart *restart; /* of this run, the oldest first */
 	size_t n, restarts;

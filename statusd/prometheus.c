@@ -123,6 +123,7 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 {
 	static const char *const shown[][3] = {{"batches_total", "counter", "Batches committed."},
 	    {"database_retries_total", "counter", "Database work that was tried again."},
+	    {"held_callbacks_total", "counter", "Callbacks that waited for the machine's leases to be renewed."},
 	    {"oldest_due_seconds", "gauge", "By how much the oldest pending callback is overdue."},
 	    {"lag_records", "gauge", "Records read, or still in Kafka, that the database has not committed."},
 	    {"lag_seconds", "gauge", "How long the oldest of them has been waiting."}};
@@ -134,6 +135,7 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 			const _Atomic uint64_t *w = p->program[WRITER].metrics.value,
 					       *a = p->program[ACK].metrics.value;
 			const double v[] = {(double)w[METRIC_BATCHES], (double)(w[METRIC_RETRIES] + a[METRIC_RETRIES]),
+			    (double)a[METRIC_HELD],
 			    p->overdue, (double)p->lag_records, p->lag_records < 0 ? -1 : p->lag_seconds};
 			if (v[s] >= 0)
 				prometheus_sample(b, shown[s][0], "", p, "", v[s]);
@@ -158,6 +160,10 @@ prometheus_write(const struct pipelines *ps, const struct database *db, bool rea
 	prometheus_database(db->number, b);
 	prometheus_restarts(ps, b);
 	prometheus_pipelines(ps, b);
+	if (ps->leases >= 0)
+		prometheus_gauge(b, "leases_held", "Pipelines that this machine of a fleet works on.", (double)ps->leases);
+	if (db->number[DB_MACHINES] > 0)
+		prometheus_gauge(b, "fleet_machines", "Machines that share pipelines.", (double)db->number[DB_MACHINES]);
 	prometheus_gauge(b, "spool_bytes", "Disk used for spooled input.", (double)ps->spool_bytes);
 	prometheus_gauge(b, "disk_free_bytes", "Room on the disk of the state folder.", (double)ps->disk_free);
 	for (int h = 0; h < HISTOGRAM_COUNT; h++)

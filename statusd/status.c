@@ -148,7 +148,7 @@ status_json(const struct pipelines *ps, const struct database *db, const struct 
 	reasons_write(b, why, true);
 	buf_printf(b,
 	    "],\"database\":{\"reachable\":%s,\"schema\":%" PRIi64 ",\"answeredAt\":%" PRIi64 "},\"pipelines\":[",
-	    json_bool(db->text[DB_ERROR].len == 0), db->number[DB_SCHEMA], db->answered);
+	    json_bool(db->text[DB_ERROR].len == 0), db->number[DB_SCHEMA], db->answered ? db->answered + ps->shift : 0);
 	for (size_t i = 0; i < ps->n; i++) {
 		buf_text(b, i ? "," : "");
 		json_pipeline(b, &ps->all[i]);

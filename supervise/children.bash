@@ -119,6 +119,7 @@ child_line() {
 	case $1 in
 	i*.sources) spool_trim "${1//[!0-9]/}" "$2" ;;
 	s.pending) pending_lines+=$2$'\n' ;;
+	s.renew) lease_line $2 ;;
 	t*.list) topic_partition "${1//[!0-9]/}" "$2" ;;
 	*) claim[${1%%.*}.${2%%=*}]=${2#*=} ;;
 	esac
@@ -146,6 +147,8 @@ children_look() {
 	[[ -r /proc/$$/task/$$/children ]] || coming=true
 	[[ $coming ]] || read -ra pids <"/proc/$$/task/$$/children" || :
 	for pid in "${pids[@]}"; do [[ $known == *" $pid "* ]] || coming=true; done
+	# What one reported that has ended since may not have been read yet.
+	! read -r -t 0 -u "$events" || coming=true
 	for id in "${!live[@]}"; do
 		[[ $coming || ${live[$id]} || -v wrapper[$id] ]] || printf '%s ended 137 \n' "$id" >&"$events"
 	done
@@ -168,6 +171,8 @@ due_reached() {
 	s.page) page_name ;;
 	s.statusd) statusd_start ;;
 	s.revive) db_revive ;;
+	s.lease) lease_tell ;;
+	s.renew) lease_start ;;
 	s.pending) ;; # pending_find waits for it
 	i*.trim) trim_start "${group#i}" ;;
 	i*.hold) copier_hold "${group#i}" ;;

@@ -35,10 +35,23 @@ input_add() {
 # Whether its callbacks are not waited for: what is left of earlier runs does not hold up what is new.
 nowait() { [[ $asked && ${kind[$1]} == left ]]; }
 
-# input_ripe INPUT [STATE]: whether all of its pipelines are in that state.
+# input_ripe INPUT: whether all of its pipelines are done. input_waits INPUT: whether all that are not another machine's
+# wait for it; sets ours, those that wait.
 input_ripe() {
 	local k
-	for k in ${pipelines[$1]}; do [[ ${state[k]} == "${2-done}" ]] || return 1; done
+	for k in ${pipelines[$1]}; do [[ ${state[k]} == 'done' ]] || return 1; done
+}
+input_waits() {
+	local k
+	ours=()
+	for k in ${pipelines[$1]}; do
+		case ${state[k]} in
+		waiting) ours+=("$k") ;;
+		away | 'done') [[ $fleet ]] || return 1 ;;
+		*) return 1 ;;
+		esac
+	done
+	((${#ours[@]}))
 }
 
 # inputs_read INPUT...: what each is, before anything is started.
@@ -92,7 +105,8 @@ same_setting() {
 	esac
 }
 
-# settings_keep INPUT K: what a source was begun with holds until it is done. All shards draw from one seed.
+# settings_keep INPUT K: what a source was begun with holds until it is done. All shards draw from one seed, and all machines
+# of a fleet.
 settings_keep() {
 	local i=$1 name old new
 	clash[i]=''
@@ -101,21 +115,22 @@ settings_keep() {
 		keep[$i.$name]=${old:-$new}
 		[[ ! $old || ! $new ]] || same_setting "$name" "$new" "$old" || clash[i]="--$name $old, not $new"
 	done
+	if [[ $fleet && ! ${keep[$i.seed]} ]]; then keep[$i.seed]=$(cksum <<<"${source[i]}") keep[$i.seed]=${keep[$i.seed]%% *}; fi
 	keep[$i.seed]=${keep[$i.seed]:-$((SRANDOM << 20 ^ SRANDOM))}
 }
 
 # input_look INPUT: once all of its pipelines are claimed: whether there is anything to do, and whether it may be done as
 # asked. What is copied goes on behind what was read.
 input_look() {
-	local i=$1 k finished=true print=''
+	local i=$1 k finished=true print='' ours
 	broken[i]=''
-	input_ripe "$i" waiting || return 0
-	for k in ${pipelines[i]}; do
+	input_waits "$i" || return 0
+	for k in "${ours[@]}"; do
 		print=${print:-${claim[$k.fingerprint]-}}
 		[[ ${claim[$k.done]-} == true ]] || finished=''
 		[[ ${claim[$k.broken]-} != true ]] || broken[i]=true
 	done
-	settings_keep "$i" "${pipelines[i]%% *}"
+	settings_keep "$i" "${ours[0]}"
 	if [[ ${opt[again]-} && ${kind[i]} != left ]] && [[ ${number[i]} == 1 || $finished${clash[i]}${refused[i]} ]]; then
 		input_rename "$i"
 		return
@@ -155,7 +170,10 @@ input_rename() {
 input_end() {
 	local k
 	[[ ! ${3-} ]] || log error "$3"
-	for k in ${pipelines[$1]}; do pipeline_finish "$k" "$2"; done
+	for k in ${pipelines[$1]}; do
+		# What another machine has is not done because ours is.
+		[[ ${state[k]} == away && $2 == 0 && ! $stopping ]] || pipeline_finish "$k" "$2"
+	done
 }
 
 input_done() {
@@ -213,7 +231,7 @@ input_begin() {
 		[[ ${kind[i]} == left ]] || copier_start "$i"
 		;;
 	esac
-	for k in ${pipelines[i]}; do pipeline_start "$k"; done
+	for k in ${pipelines[i]}; do [[ ${state[k]} != waiting ]] || pipeline_start "$k"; done
 }
 
 # input_finish INPUT: all of its pipelines are done. Its copier may still read, as where --count is reached.

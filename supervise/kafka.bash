@@ -37,7 +37,7 @@ topic_partition() {
 	seen[t]=$((partition + 1))
 	input_add kafka "${topic[t]}/$partition" "kafka:$cluster/$name/$partition" 0/1
 	ends_before[${#source[@]} - 1]=${opt["until-end"]+$end}
-	claim_start "${pipelines[-1]}"
+	pipeline_enter "${pipelines[-1]}"
 }
 
 # topic_listed TOPIC STATUS

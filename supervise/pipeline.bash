@@ -23,7 +23,7 @@ db_silent=''        # since when claims fail
 pipeline_add() {
 	local k=${#owner[@]}
 	pipelines[$1]+="${pipelines[$1]+ }$k"
-	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' closed[k]='' failing[k]='' cause[k]='' step[k]=0 heard[k]=''
+	owner[k]=$1 shard[k]=$2 state[k]='' result[k]=0 chain[k]='' before[k]='' idle[k]=0 began[k]=0 verdict[k]='' closed[k]='' failing[k]='' cause[k]='' step[k]=0 heard[k]='' leaving[k]=''
 }
 
 # round_begin K STATE NAME...: the names of the programs that are started next.
@@ -39,7 +39,7 @@ claim_start() {
 	local k=$1 name
 	for name in "${!claim[@]}"; do [[ $name != "$k".* ]] || unset "claim[$name]"; done
 	round_begin "$k" claiming claim
-	child_list "$k.claim" "$writer" claim --source "${source[owner[k]]}" --shard "${shard[k]}"
+	child_list "$k.claim" "$writer" claim --source "${source[owner[k]]}" --shard "${shard[k]}" "${machine_args[@]}"
 }
 
 # claim_judge K STATUS
@@ -50,6 +50,7 @@ claim_judge() {
 	cause[k]="$2 claim writer claim[$last_pid] $how"
 	if (($2 == 0)) && [[ ${claim[$k.token]-} ]]; then
 		cause[k]='' known=true
+		anchor_keep "${claim[$k.anchor]-}"
 		[[ ! $db_silent ]] || { seconds_since "$db_silent" && log info "the database answers again after $seconds s"; }
 		db_silent=''
 		if [[ ${looked[i]} ]]; then
@@ -135,7 +136,7 @@ pipeline_reads() {
 pipeline_start() {
 	local k=$1 i=${owner[$1]} name args clock=() timer=(--resume) own ack in kafka=
 	own=(--token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
-	ack=("$writer" ack --resume "${own[@]}" --output-lock "$run/output.lock" "${out_format[@]}")
+	ack=("$writer" ack --resume "${own[@]}" --output-lock "$run/output.lock" "${out_format[@]}" "${lease_args[@]}")
 	for name in clock epoch; do
 		[[ -z ${keep[$i.$name]-} ]] || clock+=("--$name" "${keep[$i.$name]}")
 	done
@@ -170,7 +171,7 @@ pipeline_started() {
 		[[ -z ${live[$k.$name]-} ]] || pids+="${pids:+$'\n'}$name ${live[$k.$name]}"
 	done
 	[[ ${state[k]} != running ]] || state_write '>' "$run/pipelines/$k/pids" "$pids"
-	[[ ! $stopping && ! ${failing[k]} ]] || pipeline_stop "$k"
+	[[ ! $stopping${failing[k]}${leaving[k]} ]] || pipeline_stop "$k"
 }
 
 # pipeline_first K: sets first_name, of the programs that live the one nearest the head. Fails where none does.
@@ -204,7 +205,7 @@ pipeline_ended() {
 		[[ ! -v due[$k] || ${failing[k]} ]] || closed[k]=true
 		unset "due[$k]"
 		round_judge "$k"
-	elif [[ ${failing[k]} || $stopping ]]; then
+	elif [[ $stopping${failing[k]}${leaving[k]} ]]; then
 		[[ -v due[$k] || ! ${failing[k]}$closing ]] || due_in "$k" 2000
 		pipeline_stop "$k"
 	elif [[ ! -v due[$k] ]] && pipeline_gap "$k"; then
@@ -249,6 +250,7 @@ round_judge() {
 	local k=$1 i=${owner[$1]} worst
 	rm -f -- "$run/pipelines/$k/pids" || :
 	[[ ${verdict[k]} != strict ]] || { worse "${result[k]}" 1 && result[k]=$worst; }
+	! fleet_round "$k" || return 0
 	case ${verdict[k]} in
 	permanent)
 		pipeline_complain "$k" ''
@@ -287,7 +289,7 @@ pipeline_due() {
 	local k=$1 early name first_name
 	if [[ ${state[k]} == pausing ]]; then
 		claim_start "$k"
-	elif [[ $stopping && ! ${failing[k]} && ${heard[k]} != timerd ]] && pipeline_first "$k" && [[ $first_name == timerd ]]; then
+	elif [[ $stopping${leaving[k]} && ! ${failing[k]} && ${heard[k]} != timerd ]] && pipeline_first "$k" && [[ $first_name == timerd ]]; then
 		heard[k]=timerd
 		child_signal TERM "$k.timerd"
 		[[ ! $closing ]] || due_in "$k" 2000
@@ -315,8 +317,9 @@ pipeline_due() {
 # that waits, and that is asked when nothing more comes to it; a while later where the head was asked as it ended.
 pipeline_stop() {
 	local k=$1 first_name
+	[[ ${leaving[k]} != lost ]] || pipeline_kill "$k"
 	case ${state[k]} in
-	pausing | waiting) pipeline_finish "$k" 0 ;;
+	pausing | waiting | away) pipeline_finish "$k" 0 ;;
 	running | claiming)
 		[[ -v due[$k] || ! $closing ]] || due_in "$k" 2000
 		pipeline_first "$k" && [[ ${live[$k.$first_name]} && ${heard[k]} != "$first_name" ]] && ((step[k] == 0)) || return 0
@@ -331,13 +334,6 @@ pipeline_stop() {
 	esac
 }
 
-# worse A B: sets worst, of two exit codes the one that the run has: 100 before 111 before 1 before 0.
-worse() {
-	for worst in $PERMANENT $TEMPORARY 1 0; do
-		[[ $1 != "$worst" && $2 != "$worst" ]] || return 0
-	done
-}
-
 # pipeline_finish K RESULT
 pipeline_finish() {
 	local worst
@@ -346,5 +342,6 @@ pipeline_finish() {
 	unset "due[$1]"
 	worse "${result[$1]}" "$2"
 	result[$1]=$worst
+	[[ ! $fleet ]] || fleet_finish "$1"
 	! input_ripe "${owner[$1]}" || input_finish "${owner[$1]}"
 }

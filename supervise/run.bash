@@ -23,6 +23,13 @@ due_handle() {
 	event_wait "$next"
 }
 
+# worse A B: sets worst, of two exit codes the one that the run has: 100 before 111 before 1 before 0.
+worse() {
+	for worst in $PERMANENT $TEMPORARY 1 0; do
+		[[ $1 != "$worst" && $2 != "$worst" ]] || return 0
+	done
+}
+
 run_on() {
 	local k
 	for k in "${!owner[@]}"; do [[ ${state[k]} == 'done' ]] || return 0; done
@@ -61,6 +68,7 @@ service_ended() {
 		restart_note statusd "$2"
 		log warn "statusd[$last_pid] $how; starting again in $delay ms"
 		;;
+	renew) lease_ended "$2" ;;
 	watch) db_revive ;;
 	revive) db_revived "$2" ;;
 	esac
@@ -161,6 +169,7 @@ run_options() {
 	for name in cluster properties until-end accept-gap; do
 		[[ ! -v opt[$name] || ${#topic[@]} != 0 ]] || misused "--$name is for an INPUT kafka://HOST:PORT,…/TOPIC"
 	done
+	fleet_options
 }
 
 verb_run() {
@@ -173,22 +182,23 @@ verb_run() {
 	events_open
 	traps_set
 	logs_start
-	rm -rf -- "$run/pipelines" "$run/restarts" "$run/output.lock"
+	rm -rf -- "$run/pipelines" "$run/restarts" "$run/output.lock" "$run/anchor" "$run/machine" "$run"/lease*
 	db_acquire
 	db_watch
-	anchor_set
 	statusd_start
 	meter_start
 	[[ $asked && ! " ${kind[*]} " == *' spool '* ]] || spools_left
 	children_look
 	[[ $asked ]] || pending_find
 	if [[ ! $stopping ]]; then
-		for k in "${!owner[@]}"; do claim_start "$k"; done
+		[[ ! $fleet ]] || fleet_join
+		for k in "${!owner[@]}"; do pipeline_enter "$k"; done
 		for k in "${!topic[@]}"; do topic_list "$k"; done
 		while run_on; do due_handle; done
 	fi
 	for k in "${!owner[@]}"; do worse "$result" "${result[k]}" && result=$worst; done
 	[[ ! $topic_missing ]] || result=$PERMANENT
+	[[ ! $fleet ]] || fleet_leave
 	services_end s.meter
 	[[ ! $known && $asked ]] || summary_print
 	exit "$result"

@@ -130,20 +130,10 @@ lock_held() {
 	((status == 75))
 }
 
-# One anchor for all programs of all rounds. /proc/uptime counts hundredths: read when it ticks, it is exact, but for what
-# comes in between; that only makes the anchor later. The least one holds, once two agree within 2 ms: on a busy machine a
-# try may be late by a time slice.
-anchor_set() {
-	local uptime ticked now this best='' least='' try
-	[[ -z ${ACCTFLOW_ANCHOR-} ]] || return 0
-	for try in {1..20}; do
-		read -r uptime _ </proc/uptime
-		while read -r ticked _ </proc/uptime && [[ $ticked == "$uptime" ]]; do :; done
-		now=$EPOCHREALTIME
-		this=$((${now/./} - ${ticked%.*} * 1000000 - 10#${ticked#*.} * 10000))
-		least=$best
-		((try > 1 && this > best)) || best=$this
-		((try == 1 || (this > least ? this - least : least - this) > 2000)) || break
-	done
-	export ACCTFLOW_ANCHOR=$best
+# anchor_keep US: one anchor for all programs of all rounds, the database's distance from the boot clock as the first claim
+# found it. statusd, which runs already, finds it in a file.
+anchor_keep() {
+	[[ $1 && ! ${ACCTFLOW_ANCHOR-} ]] || return 0
+	export ACCTFLOW_ANCHOR=$1
+	state_write '>' "$run/anchor" "$1"
 }

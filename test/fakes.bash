@@ -76,6 +76,7 @@ claim*)
 	"$state/die" claim || exit
 	printf 'source=s\ntoken=%d\n' $(($(cat "$state/token" 2>/dev/null) + 1)) | tee "$state/claim"
 	sed -n 's/token=//p' "$state/claim" >"$state/token"
+	echo "anchor=1$(<"$state/token")"
 	cat "$state/claim.more" 2>/dev/null
 	[[ ! -e $state/done ]] || echo done=true
 	;;

@@ -285,11 +285,14 @@ each() {
 	same "$(each acctflow | grep -v ' ok$')" ''
 	same "$(each pipeline | grep -v ' ok$')" ''
 	same "$(each report | grep -v ' 42501$')" 'deliveries_token ok
+fleet ok
 history ok
 history_before ok
 history_known ok
 inputs_shards ok
 latest_versions ok
+leases_held ok
+leases_read ok
 pending ok
 pipelines_find ok
 pipelines_holders_end ok

@@ -4,6 +4,7 @@
  * that belongs to it, or a crash between the two would lose the second one. */
 #include "ack.h"
 
+#include "lease.h"
 #include "lines.h"
 #include "log.h"
 #include "metrics.h"
@@ -25,6 +26,8 @@ enum {
 	PAUSE_US = 2000,    /* between loads, so that a small one waits for company */
 	BUSY_PAUSE_US = 50000,
 	PIPE_BYTES = 1 << 20,
+	AT_ONCE = 4096, /* bytes of lines with a callback that are written at once, so that a pipe with room takes them all */
+	HOLD_US = 50000,
 };
 
 /* What is recorded together. */
@@ -52,6 +55,8 @@ struct ack {
 	unsigned tries, last_reads;
 	bool claimed, waiting; /* waiting: for a pause between two tries */
 	bool blocked;	       /* a line waits until all before it is recorded */
+	lease_end *lease;      /* when our leases end; NULL: never */
+	bool leased, held;     /* it was looked at since the last flush; a callback waits, as they have ended */
 	bool ended, stopped, real_clock;
 };
 
@@ -148,13 +153,44 @@ offset_of(const struct record *r, enum member m)
 	return record_has(r, M_SOURCE) && record_integer(r, m, VERSION_MAX, &v) == 0 ? (int64_t)v : -1;
 }
 
-/* Notes what a passed event means. Returns false where it has to wait until all before it is recorded. */
+static void
+ack_flush(struct ack *a)
+{
+	a->leased = false;
+	if (a->out.buf.len && output_flush(&a->out) != 0)
+		output_failed();
+}
+
+/* Another machine may emit this callback, once our leases have ended: whether we still may, also after all waiting for
+ * room. What is appended until the next flush is written at once. */
+static bool
+lease_allows(struct ack *a)
+{
+	if (a->leased)
+		return true;
+	ack_flush(a);
+	if (output_ready(&a->out) != 0)
+		output_failed();
+	a->leased = clock_boot() < *a->lease;
+	if (!a->leased && !a->held)
+		metrics_add(METRIC_HELD, 1);
+	if (!a->leased && output_release(&a->out) != 0)
+		output_failed();
+	a->held = !a->leased;
+	return a->leased;
+}
+
+/* Notes what an event means that is passed on. Returns false where it has to wait: until all before it is recorded, or
+ * until our leases are renewed. */
 static bool
 event_note(struct ack *a, struct slice line)
 {
 	struct record *r = &a->record;
 	if (record_parse_line(line, r) != 0)
 		return true;
+	bool failed = record_is(r, M_EVENT, "failed"), outcome = failed || record_is(r, M_EVENT, "fired");
+	if (outcome && a->lease && !lease_allows(a))
+		return false;
 	if (!record_is(r, M_EVENT, "cancelled"))
 		open_close(a);
 	if (!source_follow(a))
@@ -165,8 +201,8 @@ event_note(struct ack *a, struct slice line)
 	} else if (record_is(r, M_EVENT, "ignored") || record_is(r, M_EVENT, "rejected")) {
 		a->open = offset_of(r, M_OFFSET);
 		open_close(a);
-	} else if (record_is(r, M_EVENT, "fired") || record_is(r, M_EVENT, "failed")) {
-		outcome_note(a, record_is(r, M_EVENT, "failed"));
+	} else if (outcome) {
+		outcome_note(a, failed);
 	} else if (record_is(r, M_EVENT, "begin")) {
 		a->ended = false;
 		a->real_clock = !record_is(r, M_CLOCK, "virtual");
@@ -197,16 +233,17 @@ lines_pass(struct ack *a)
 			    "dropped a line of %llu bytes: longer than any event", (unsigned long long)a->in.total);
 			continue;
 		}
+		if (a->leased && a->out.buf.len + line.n > AT_ONCE)
+			ack_flush(a);
 		if (!event_note(a, line)) {
 			a->in = before;
-			a->blocked = true;
+			a->blocked = !a->held;
 			break;
 		}
 		display_record(&a->out.buf, a->style, line);
 		a->next->events++;
 	}
-	if (a->out.buf.len && output_flush(&a->out) != 0)
-		output_failed();
+	ack_flush(a);
 }
 
 /* Queues and starts the one transaction of the load. */
@@ -318,14 +355,17 @@ load_turn(struct ack *a, struct pg_wait *wait)
 static void
 wait_turn(struct ack *a, const struct pg_wait *wait)
 {
-	bool full = a->next->events >= MOST_HELD || a->blocked;
+	bool full = a->next->events >= MOST_HELD || a->blocked || a->held;
 	bool reads = !a->in.eof && !a->stopped && !full;
 	struct pollfd fds[] = {
 	    {.fd = reads ? STDIN_FILENO : -1, .events = POLLIN},
 	    {.fd = a->recording ? wait->fd : -1, .events = wait->events},
 	};
-	int64_t until = a->recording ? wait->until : load_empty(a->next) ? -1 : a->until;
+	int64_t until = a->recording ? wait->until : load_empty(a->next) ? -1 : a->until, soon = clock_now() + HOLD_US;
+	if (a->held && (until < 0 || until > soon))
+		until = soon;
 	loop_wait(fds, 2, reads && loop_stopping() ? 0 : until);
+	a->stopped |= a->held && loop_stopping();
 	if (reads && loop_stopping() && (!fds[0].revents || a->last_reads++ >= STOP_READS))
 		a->stopped = true;
 	else if (fds[0].revents && lines_read(&a->in) < 0 && errno != EAGAIN)
@@ -386,6 +426,8 @@ ack_main(const struct writer_options *o)
 		a.source.token = (int64_t)o->token;
 		log_source(o->source);
 	}
+	if (o->lease && (a.lease = lease_map(o->lease)) == NULL)
+		die(EXIT_PERMANENT, "could not map \"%s\": %m", o->lease);
 	output_open(&a.out, STDOUT_FILENO);
 	if (o->output_lock && output_share(&a.out, o->output_lock) != 0)
 		die(EXIT_PERMANENT, "could not open \"%s\": %m", o->output_lock);

@@ -175,6 +175,7 @@ query_main(const struct writer_options *o)
 	    {
 		{"status", "Sources, by shard", sql_status, "source", o->source},
 		{"sources", "Sources", sql_sources, "source", o->source},
+		{"fleet", "Fleet, by machine", sql_fleet, "source", o->source},
 		{"richest", "Highest-token account of each type", sql_richest, "account of type", o->type},
 		{"history", "Versions", sql_history, "account", o->operand},
 		{"rejected", "Rejected records", sql_rejected, "source", o->source},

@@ -36,6 +36,9 @@ claim_take(struct pg *pg, struct source *s, unsigned how)
 		pg_queue(pg, sql_deliveries_lock, PG_PARAMS(name, shard));
 		pg_queue(pg, sql_pipelines_take,
 		    PG_PARAMS(name, shard, pg_bool_param(how & CLAIM_OWN), pg_i64_param(s->shard.count)));
+		/* Behind the locks: whoever had the lease before us and claimed is seen. */
+		if (s->machine)
+			pg_queue(pg, sql_leases_held, PG_PARAMS(name, shard, pg_text_param(slice_of(s->machine))));
 		status = pg_run(pg);
 		if (status != PG_RETRY || strcmp(pg_sqlstate(pg), "55P03") != 0 || attempt == 3)
 			break;
@@ -46,6 +49,8 @@ claim_take(struct pg *pg, struct source *s, unsigned how)
 		if (status != PG_OK)
 			break;
 	}
+	if (status == PG_OK && s->machine && pg_rows(pg, 4) == 0)
+		die(EXIT_TEMPORARY, "another machine has the lease of this source by now");
 	if (status != PG_OK)
 		return status;
 	if (pg_rows(pg, 3) > 0) {

@@ -15,6 +15,7 @@ struct source {
 	int64_t committed;   /* -1: none */
 	int64_t delivered;   /* -1: none */
 	int64_t ingested_at; /* of the last committed record; INT64_MIN: none */
+	const char *machine; /* of a fleet, which must have the lease; else NULL */
 };
 
 enum source_claim {
@@ -25,7 +26,7 @@ enum source_claim {
 
 /* Adds the source where it is new, and takes the shard over: waits for a transaction of the old holder, ends its
  * backend after two seconds, raises the token, and only then reads the offsets. Exits 100 where the source has another
- * number of shards, or, under CLAIM_POLITE, a holder that lives. */
+ * number of shards, or, under CLAIM_POLITE, a holder that lives; 111 where s->machine does not have the lease. */
 enum pg_status source_claim(struct pg *pg, struct source *s, unsigned how);
 
 /* Reads the claim that was made for us under s->token, which is -1 afterwards where it is no longer ours. */

@@ -25,7 +25,7 @@ enum {
 };
 #define TIMEOUT_S "30"
 
-/* The statements that are asked from time to time; the first has a parameter, the time. */
+/* The statements that are asked from time to time. */
 static struct question {
 	const char *sql;
 	uint64_t mark; /* that it was asked at */
@@ -53,10 +53,10 @@ watch_block_end(struct watch *w, int64_t within)
 /* Runs a statement and emits its only row, each column as a line. The limit is not for the session: behind a proxy that
  * is another program's next. */
 static enum pg_status
-watch_run(struct watch *w, const char *sql, const struct pg_param *p, size_t n)
+watch_run(struct watch *w, const char *sql)
 {
 	pg_queue(w->db, "SELECT set_config('statement_timeout', '" TIMEOUT_S "s', true)", NULL, 0);
-	pg_queue(w->db, sql, p, n);
+	pg_queue(w->db, sql, NULL, 0);
 	enum pg_status status = pg_run(w->db);
 	for (int c = 0; status == PG_OK && c < pg_columns(w->db, 1); c++) {
 		buf_printf(&w->out.buf, "%s=", pg_column(w->db, 1, c));
@@ -70,7 +70,6 @@ watch_run(struct watch *w, const char *sql, const struct pg_param *p, size_t n)
 static enum pg_status
 watch_ask(struct watch *w, struct question *q)
 {
-	char now[TIME_TEXT];
 	bool first = q == questions;
 	int64_t start = clock_now(), since = start - q->asked;
 	if (since < (w->busy ? SHARE_BUSY : SHARE_RESTING) * q->took || since < w->interval - w->interval / 4)
@@ -78,9 +77,7 @@ watch_ask(struct watch *w, struct question *q)
 	if (q->mark == w->mark && since < AT_LEAST_US && !(w->pending && first))
 		return PG_OK;
 	watch_block_end(w, 30 * INT64_C(1000000));
-	time_format(start, now);
-	const struct pg_param p = pg_text_param(slice_of(now));
-	enum pg_status status = watch_run(w, q->sql, &p, first);
+	enum pg_status status = watch_run(w, q->sql);
 	q->mark = w->mark;
 	q->asked = start;
 	q->took = clock_now() - start;
@@ -106,7 +103,7 @@ watch_look(struct watch *w)
 	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", version > 0 ? version : 0, SCHEMA_VERSION);
 	if (version != SCHEMA_VERSION)
 		return PG_OK;
-	status = watch_run(w, sql_watch, NULL, 0);
+	status = watch_run(w, sql_watch);
 	uint64_t mark = HASH_FNV1A;
 	for (int c = 0; status == PG_OK && c < CHANGED_COLUMNS; c++)
 		mark = hash_fnv1a(hash_fnv1a(mark, pg_text(w->db, 1, 0, c)), SLICE(" "));

@@ -4,6 +4,7 @@
 
 #include "ack.h"
 #include "claim.h"
+#include "lease.h"
 #include "log.h"
 #include "pg_connect.h"
 #include "query.h"
@@ -44,10 +45,10 @@ roles_main(const struct writer_options *o)
 }
 
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
-enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, PENDING, CLAIM };
+enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, PENDING, CLAIM, LEASE, FLEET };
 #define BIT(verb) (1u << (verb))
 #define PIPELINE_BITS (BIT(RUN) | BIT(ACK) | BIT(PENDING) | BIT(CLAIM))
-#define SOURCE_BITS (PIPELINE_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(REJECTED))
+#define SOURCE_BITS (PIPELINE_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(REJECTED) | BIT(FLEET))
 
 static const struct option_verb verbs[] = {
     [RUN] = {"run", NULL, "updates in, events out (default)"},
@@ -61,6 +62,8 @@ static const struct option_verb verbs[] = {
     [REJECTED] = {"rejected", NULL, "rejected records, and why"},
     [PENDING] = {"pending", NULL, "callbacks that are pending, as events"},
     [CLAIM] = {"claim", NULL, "take a source's shard over from whoever holds it, and print where it stands"},
+    [LEASE] = {"lease", NULL, "keep a machine's leases, and share out the pipelines of a fleet"},
+    [FLEET] = {"fleet", NULL, "which machine works on which pipeline"},
     {0},
 };
 
@@ -76,6 +79,8 @@ static int (*const mains[])(const struct writer_options *) = {
     [REJECTED] = query_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
+    [LEASE] = lease_main,
+    [FLEET] = query_main,
 };
 
 /* clang-format off */
@@ -106,6 +111,19 @@ static const struct option_spec specs[] = {
 	.max = 64000, .verbs = BIT(MIGRATE), .help = "with --distributed: Citus's shards (default: citus.shard_count)"},
     {.name = "output-lock", .type = OPTION_TEXT, .value = &options.output_lock, .argument = "FILE", .verbs = BIT(ACK),
 	.help = "several pipelines share standard output, by a lock on that file"},
+    {.name = "lease", .type = OPTION_TEXT, .value = &options.lease, .argument = "FILE", .verbs = BIT(ACK) | BIT(LEASE),
+	.help = "when the machine's leases end: lease writes it, ack emits no callback after it"},
+    {.name = "machine", .type = OPTION_TEXT, .value = &options.machine, .argument = "NAME",
+	.verbs = BIT(CLAIM) | BIT(LEASE), .help = "the machine; claim takes over only what it has the lease of"},
+    {.name = "list", .type = OPTION_TEXT, .value = &options.list, .argument = "FILE", .verbs = BIT(LEASE),
+	.help = "the pipelines that the machine could run; read for each renewal, and at once where it is replaced"},
+    {.name = "prefix", .type = OPTION_TEXT, .value = &options.prefix, .argument = "TEXT", .verbs = BIT(LEASE),
+	.help = "printed before each line"},
+    {.name = "once", .type = OPTION_ACTION, .value = &options.once, .verbs = BIT(LEASE), .help = "renew once, and end"},
+    {.name = "join", .type = OPTION_ACTION, .value = &options.join, .verbs = BIT(LEASE),
+	.help = "join the fleet where the machine is not in it yet"},
+    {.name = "leave", .type = OPTION_ACTION, .value = &options.leave, .verbs = BIT(LEASE),
+	.help = "leave it: others take over at once"},
     {.name = "pipelines", .type = OPTION_ACTION, .value = &options.pipelines, .verbs = BIT(PENDING),
 	.help = "list the pipelines that have callbacks pending and that nobody works for"},
     {.name = "type", .letter = 't', .type = OPTION_TEXT, .value = &options.type, .argument = "TYPE",

@@ -11,11 +11,11 @@
 enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what is waiting, 1 MiB as a pipe holds */
 
 struct writer_options {
-	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock;
+	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock, *lease, *machine, *list, *prefix;
 	const char *verb, *operand; /* the operand is history's account id */
 	struct shard shard;
 	uint64_t batch, deadline, token, interval, shard_count;
-	bool token_given, resume, strict, pipelines, distributed;
+	bool token_given, resume, strict, pipelines, distributed, join, leave, once;
 	int clock; /* 1: virtual */
 	int64_t epoch;
 	int format;

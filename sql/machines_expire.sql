@@ -1,0 +1,2 @@
+-- Expels those whose time is over.
+DELETE FROM acctflow.machines WHERE until < now()

@@ -1,0 +1,1 @@
+DELETE FROM acctflow.machines WHERE machine = $1
