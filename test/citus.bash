@@ -86,7 +86,13 @@ citus_prepare() {
 }
 
 citus_database_drop() {
-	citus_all "$1" postgres "DROP DATABASE IF EXISTS $2 WITH (FORCE)"
+	local try
+	# What Citus runs by itself connects again.
+	for try in {1..20}; do
+		! citus_all "$1" postgres "DROP DATABASE IF EXISTS $2 WITH (FORCE)" 2>/dev/null || return 0
+		sleep 0.$try
+	done
+	return 1
 }
 
 citus_remove() {

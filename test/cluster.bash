@@ -1,6 +1,7 @@
 # A Postgres of one bats file's own, which it may kill, or have listen and ask as it likes, on top of helper.bash.
 #
 #   cluster_make        in setup_file: makes it in CLUSTER and starts it; standard input is its pg_hba.conf
+#   cluster_database NAME   makes a database in it
 #   cluster_remove      in teardown_file
 #   server COMMAND...   one of Postgres's programs, as the user it may run as
 #   up, down [MODE]     starts it, stops it (immediate)
@@ -39,6 +40,14 @@ cluster_make() {
 	END
 	cat >"$CLUSTER/data/pg_hba.conf"
 	up
+}
+
+cluster_database() {
+	if [[ ${ACCTFLOW_TEST_CITUS-} ]]; then
+		citus_database "$CLUSTER" "$1" prepared
+	else
+		psql -Xqh "$CLUSTER" -U acctflow -d postgres -c "CREATE DATABASE $1"
+	fi
 }
 
 cluster_remove() {

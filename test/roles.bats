@@ -7,10 +7,11 @@ load cluster
 
 setup_file() {
 	cluster_make <<<'local all all trust'
-	psql -Xqh "$CLUSTER" -U acctflow -d postgres -c 'CREATE ROLE outsider LOGIN' -c 'CREATE DATABASE first'
+	cluster_database first
+	psql -Xqh "$CLUSTER" -U acctflow -d first -c 'CREATE ROLE outsider LOGIN'
 	PGHOST=$CLUSTER PGUSER=acctflow PGDATABASE=first writer migrate
 	writer roles | psql -Xqh "$CLUSTER" -U acctflow -d first
-	psql -Xqh "$CLUSTER" -U acctflow -d postgres -c 'CREATE ROLE pipeline LOGIN IN ROLE acctflow_writer' \
+	psql -Xqh "$CLUSTER" -U acctflow -d first -c 'CREATE ROLE pipeline LOGIN IN ROLE acctflow_writer' \
 		-c 'CREATE ROLE report LOGIN IN ROLE acctflow_reader' -c 'CREATE ROLE keeper LOGIN IN ROLE acctflow_owner'
 }
 
