@@ -304,7 +304,7 @@ on_exit() {
 	child_signal KILL s.statusd
 	while [[ ! ${!live[*]} =~ ^(s\.keeper)?$ ]] && ((SECONDS < until)); do event_wait 0.5; done
 	if [[ $locked ]]; then
-		rm -f -- "$run"/pipelines/*/pids && : >"$run/lock"
+		rm -f -- "$run"/pipelines/*/pids "$run/anchor" "$run/machine" "$run"/lease* && : >"$run/lock"
 	fi
 	db_release
 	logs_end

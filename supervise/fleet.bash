@@ -228,5 +228,4 @@ fleet_leave() {
 	parting=true
 	services_end s.renew
 	[[ ! $machine ]] || call "$writer" lease --leave "${machine_args[@]}" </dev/null
-	rm -f -- "$run/machine" "$run/leases" "$run"/lease.*
 }

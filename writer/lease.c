@@ -245,7 +245,7 @@ lease_decide(struct lease *l)
 		have++;
 }
 
-static void
+static void __attribute__((format(printf, 2, 3)))
 lease_print(struct lease *l, const char *format, ...)
 {
 	va_list args;
