@@ -135,8 +135,8 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 			const _Atomic uint64_t *w = p->program[WRITER].metrics.value,
 					       *a = p->program[ACK].metrics.value;
 			const double v[] = {(double)w[METRIC_BATCHES], (double)(w[METRIC_RETRIES] + a[METRIC_RETRIES]),
-			    (double)a[METRIC_HELD],
-			    p->overdue, (double)p->lag_records, p->lag_records < 0 ? -1 : p->lag_seconds};
+			    (double)a[METRIC_HELD], p->overdue, (double)p->lag_records,
+			    p->lag_records < 0 ? -1 : p->lag_seconds};
 			if (v[s] >= 0)
 				prometheus_sample(b, shown[s][0], "", p, "", v[s]);
 		}
@@ -161,9 +161,11 @@ prometheus_write(const struct pipelines *ps, const struct database *db, bool rea
 	prometheus_restarts(ps, b);
 	prometheus_pipelines(ps, b);
 	if (ps->leases >= 0)
-		prometheus_gauge(b, "leases_held", "Pipelines that this machine of a fleet works on.", (double)ps->leases);
+		prometheus_gauge(
+		    b, "leases_held", "Pipelines that this machine of a fleet works on.", (double)ps->leases);
 	if (db->number[DB_MACHINES] > 0)
-		prometheus_gauge(b, "fleet_machines", "Machines that share pipelines.", (double)db->number[DB_MACHINES]);
+		prometheus_gauge(
+		    b, "fleet_machines", "Machines that share pipelines.", (double)db->number[DB_MACHINES]);
 	prometheus_gauge(b, "spool_bytes", "Disk used for spooled input.", (double)ps->spool_bytes);
 	prometheus_gauge(b, "disk_free_bytes", "Room on the disk of the state folder.", (double)ps->disk_free);
 	for (int h = 0; h < HISTOGRAM_COUNT; h++)

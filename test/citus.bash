@@ -56,6 +56,7 @@ citus_make() {
 			unix_socket_directories = '$1'
 			shared_preload_libraries = 'citus'
 			max_connections = 300
+			max_worker_processes = 100
 			max_prepared_transactions = 300
 			fsync = off
 			full_page_writes = off
@@ -90,7 +91,7 @@ citus_database_drop() {
 	# What Citus runs by itself connects again.
 	for try in {1..20}; do
 		! citus_all "$1" postgres "DROP DATABASE IF EXISTS $2 WITH (FORCE)" 2>/dev/null || return 0
-		sleep 0.$try
+		sleep "0.$try"
 	done
 	return 1
 }

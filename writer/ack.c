@@ -26,7 +26,8 @@ enum {
 	PAUSE_US = 2000,    /* between loads, so that a small one waits for company */
 	BUSY_PAUSE_US = 50000,
 	PIPE_BYTES = 1 << 20,
-	AT_ONCE = 4096, /* bytes of lines with a callback that are written at once, so that a pipe with room takes them all */
+	AT_ONCE =
+	    4096, /* bytes of lines with a callback that are written at once, so that a pipe with room takes them all */
 	HOLD_US = 50000,
 };
 

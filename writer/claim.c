@@ -78,8 +78,8 @@ claim_main(const struct writer_options *o)
 		/* Only here it matters how many callbacks are pending, for which all accounts are looked at. */
 		status = pg_exec(pg, sql_pipelines_open, PG_PARAMS(pipeline));
 		if (status == PG_OK)
-			status = pg_exec(
-			    pg, sql_pipelines_show, PG_PARAMS(pipeline, pg_i64_param(pg_i64(pg, 0, 0, 0))));
+			status =
+			    pg_exec(pg, sql_pipelines_show, PG_PARAMS(pipeline, pg_i64_param(pg_i64(pg, 0, 0, 0))));
 	}
 	if (status != PG_OK)
 		failed(pg, status, "read where the source stands");

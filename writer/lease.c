@@ -1,7 +1,7 @@
 /* See lease.h. Each renewal is one transaction. It begins by locking all machines, so that one machine decides at a
- * time, and it is sent in parts, the next one once the answer to the last is there: a process that was cut off or frozen
- * meanwhile changes nothing. The rules: a machine takes what is free up to its share, or has been free for long; one
- * that has less than its share asks for pipelines of those who have most, and they stop them and hand them over. */
+ * time, and it is sent in parts, the next one once the answer to the last is there: a process that was cut off or
+ * frozen meanwhile changes nothing. The rules: a machine takes what is free up to its share, or has been free for long;
+ * one that has less than its share asks for pipelines of those who have most, and they stop them and hand them over. */
 #include "lease.h"
 
 #include "lines.h"
@@ -75,8 +75,8 @@ lease_map(const char *path)
 	return file_map(path, false);
 }
 
-/* Reads the list anew: its number in the first line, then lines "NUMBER STATE I/N SOURCE". The slices stay in the buffer.
- * What is known of a pipeline is forgotten, but for what was printed of it. */
+/* Reads the list anew: its number in the first line, then lines "NUMBER STATE I/N SOURCE". The slices stay in the
+ * buffer. What is known of a pipeline is forgotten, but for what was printed of it. */
 static void
 list_read(struct lease *l, const char *path)
 {
@@ -103,7 +103,8 @@ list_read(struct lease *l, const char *path)
 		buf_slice(&text, line);
 		if (sscanf(buf_cstr(&text), "%ld %c %23s %n", &item->number, &item->state, shard, &at) != 3 || !at ||
 		    (size_t)at >= line.n || shard_read(slice_of(shard), &item->shard) != 0)
-			die(EXIT_PERMANENT, "lease wants lines \"NUMBER STATE I/N SOURCE\", not \"%s\"", buf_cstr(&text));
+			die(EXIT_PERMANENT, "lease wants lines \"NUMBER STATE I/N SOURCE\", not \"%s\"",
+			    buf_cstr(&text));
 		item->source = (struct slice){line.p + at, line.n - (size_t)at};
 		item->act = 0;
 		buf_free(&text);
@@ -128,7 +129,8 @@ lease_run(struct lease *l)
 	return l->status == PG_OK ? last : -1;
 }
 
-/* Queues a statement about the items of that state, or to which that is done; 0: about all. Nothing, where there are none. */
+/* Queues a statement about the items of that state, or to which that is done; 0: about all. Nothing, where there are
+ * none. */
 static void
 items_queue(struct lease *l, const char *sql, char which)
 {
@@ -245,8 +247,7 @@ lease_decide(struct lease *l)
 		have++;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-lease_print(struct lease *l, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) lease_print(struct lease *l, const char *format, ...)
 {
 	va_list args;
 	char text[256];
@@ -265,7 +266,10 @@ items_print(struct lease *l)
 {
 	for (struct item *i = l->item; i < l->item + l->n; i++) {
 		bool mine = is(i->owner, l->machine.bytes);
-		const char *answer = mine ? i->wanted_by.p ? "asked" : "mine" : i->owner.p ? "other" : i->done ? "done" : "free";
+		const char *answer = mine	  ? i->wanted_by.p ? "asked" : "mine"
+				     : i->owner.p ? "other"
+				     : i->done	  ? "done"
+						  : "free";
 		if (answer != i->printed || i->state != i->printed_state)
 			lease_print(l, "%ld %s", i->number, answer);
 		i->printed = answer;
@@ -282,7 +286,8 @@ machines_lock(struct lease *l)
 	lease_queue(l, PG_BEGIN, NULL, 0);
 	/* Whoever is cut off in between keeps nobody waiting for long. */
 	lease_queue(l,
-	    "SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '1s', true)",
+	    "SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '1s', "
+	    "true)",
 	    NULL, 0);
 	lease_queue(l, sql_machines_lock, NULL, 0);
 	int last = lease_run(l);
@@ -387,7 +392,8 @@ lease_main(const struct writer_options *o)
 			break;
 		}
 		if (l.status != PG_OK && (l.status != PG_RETRY || o->once || o->leave))
-			die(l.status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not renew the leases: %s", pg_error(l.pg));
+			die(l.status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "could not renew the leases: %s",
+			    pg_error(l.pg));
 		if (l.status != PG_OK && !failed)
 			log_warn("could not renew the leases, trying again: %s", pg_error(l.pg));
 		failed = l.status != PG_OK;

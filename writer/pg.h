@@ -38,7 +38,8 @@ void pg_ready(struct pg *pg);
 /* Fixes for the rest of a transaction the search_path; that nothing is compiled first, which takes longer than it
  * saves; and that plans do not depend on the parameters, as making such a plan begins with copies of arrays of a
  * megabyte. Citus, which is there where its settings are, needs the parameters to find a shard, and connects to its
- * workers anew in each transaction unless it may keep connections. pg_queue sees to it by itself, pg_script does not. */
+ * workers anew in each transaction unless it may keep connections. pg_queue sees to it by itself, pg_script does not.
+ */
 #define PG_PATH                                                                                                        \
 	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', "      \
 	"true), pg_catalog.set_config('plan_cache_mode', CASE WHEN "                                                   \

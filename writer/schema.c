@@ -1,5 +1,5 @@
-/* See schema.h. Migrations run in order, each once, then the views, all in one transaction under a transaction's advisory
- * lock, so that any number of programs may start on an empty database at once. */
+/* See schema.h. Migrations run in order, each once, then the views, all in one transaction under a transaction's
+ * advisory lock, so that any number of programs may start on an empty database at once. */
 #include "schema.h"
 
 #include "hash.h"
@@ -135,13 +135,14 @@ schema_lock(struct pg *pg)
 }
 
 /* Becomes the schema's owner for the rest of the transaction, so that all in it has one owner, whoever migrates; or
- * makes the schema. *roles: whether its owner is the one of sql/roles.sql. Citus connects to its workers as whom we have
- * become, and nobody may log in as that role: there its member makes all, and sql/roles.sql hands it over. */
+ * makes the schema. *roles: whether its owner is the one of sql/roles.sql. Citus connects to its workers as whom we
+ * have become, and nobody may log in as that role: there its member makes all, and sql/roles.sql hands it over. */
 static enum pg_status
 schema_own(struct pg *pg, bool *roles)
 {
 	enum pg_status status = pg_exec(pg,
-	    "SELECT CASE WHEN current_setting('citus.shard_count', true) IS NULL THEN set_config('role', r.rolname, true) "
+	    "SELECT CASE WHEN current_setting('citus.shard_count', true) IS NULL THEN set_config('role', r.rolname, "
+	    "true) "
 	    "END, r.rolname = 'acctflow_owner'"
 	    " FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'acctflow'",
 	    NULL, 0);
@@ -182,11 +183,13 @@ schema_check_citus(struct pg *pg)
 	if (status != PG_OK)
 		schema_failed(pg, status, "look for Citus");
 	if (pg_null(pg, 0, 0, 0))
-		die(EXIT_PERMANENT, "there is no Citus in this database, which --distributed wants: CREATE EXTENSION citus");
+		die(EXIT_PERMANENT,
+		    "there is no Citus in this database, which --distributed wants: CREATE EXTENSION citus");
 	if (*pg_text(pg, 0, 0, 2).p == 't')
-		log_warn("citus.recover_2pc_interval is %s: for so long may what was committed be invisible after the death "
-			 "of a worker; on each node: ALTER SYSTEM SET citus.recover_2pc_interval = '2s'; SELECT "
-			 "pg_reload_conf()",
+		log_warn(
+		    "citus.recover_2pc_interval is %s: for so long may what was committed be invisible after the death "
+		    "of a worker; on each node: ALTER SYSTEM SET citus.recover_2pc_interval = '2s'; SELECT "
+		    "pg_reload_conf()",
 		    pg_text(pg, 0, 0, 1).p);
 }
 

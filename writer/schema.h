@@ -11,10 +11,9 @@ enum { SCHEMA_VERSION = 1, SCHEMA_NONE = 0, SCHEMA_FOREIGN = -1 };
 /* Reads the database's version. */
 enum pg_status schema_read(struct pg *pg, int *version);
 
-/* Checks server and schema, and migrates where that is needed and allowed. With `distribute` the tables become Citus's, in
- * so many shards (0: its own number). Exits 100 where the server is too old, not
- * UTF-8, the schema newer or another's, or migrating is not allowed, naming what to do; 111 where what passes did not
- * pass within the deadline. */
+/* Checks server and schema, and migrates where that is needed and allowed. With `distribute` the tables become Citus's,
+ * in so many shards (0: its own number). Exits 100 where the server is too old, not UTF-8, the schema newer or
+ * another's, or migrating is not allowed, naming what to do; 111 where what passes did not pass within the deadline. */
 void schema_migrate(struct pg *pg, bool distribute, unsigned shards);
 
 /* The same for who only looks: exits where the schema is not there, or not this version's. */

@@ -11,7 +11,8 @@
 enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what is waiting, 1 MiB as a pipe holds */
 
 struct writer_options {
-	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock, *lease, *machine, *list, *prefix;
+	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock, *lease, *machine,
+	    *list, *prefix;
 	const char *verb, *operand; /* the operand is history's account id */
 	struct shard shard;
 	uint64_t batch, deadline, token, interval, shard_count;
