@@ -120,13 +120,18 @@ claimed_twice() {
 	same "$again" 0
 }
 
-@test "the machine that is killed: others take over, with what is pending" {
+# two_share UPDATES: two machines have a pipeline each.
+two_share() {
 	ACCTFLOW_LEASE_MS=10000
-	input 6000 3000
+	input "$1" 3000
 	machine 0 --shards 2 --delay-ms 0:10
 	retry 300 has_leases 0 2
 	machine 1 --shards 2 --delay-ms 0:10
 	retry 300 has_leases 1 1
+}
+
+@test "the machine that is killed: others take over, with what is pending" {
+	two_share 6000
 	seen=$(sql 'SELECT coalesce(sum(read), 0) FROM acctflow.sources')
 	retry 300 committed $((seen + 100))
 	strike 0 KILL
@@ -143,12 +148,7 @@ claimed_twice() {
 }
 
 @test "the machine that is frozen: expelled, it records nothing and emits no callback, and joins anew" {
-	ACCTFLOW_LEASE_MS=10000
-	input 21000 3000
-	machine 0 --shards 2 --delay-ms 0:10
-	retry 300 has_leases 0 2
-	machine 1 --shards 2 --delay-ms 0:10
-	retry 300 has_leases 1 1
+	two_share 21000
 	fires() { grep -q '"event":"fired"' out0; }
 	retry 600 fires
 	name=$(<0/run/machine)

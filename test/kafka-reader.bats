@@ -6,14 +6,11 @@ load fakes
 load kafka
 
 setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-	started=''
+	kafka_begin
 }
 
 teardown() {
-	[[ ! $started ]] || kill -KILL "$started" 2>/dev/null || :
-	broker_stop
-	exec 5>&-
+	kafka_end
 }
 
 # --- kafka-reader alone

@@ -7,14 +7,11 @@ load http
 load fakes
 
 setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-	started=''
+	kafka_begin
 }
 
 teardown() {
-	[[ ! $started ]] || kill -KILL "$started" 2>/dev/null || :
-	broker_stop
-	exec 5>&-
+	kafka_end
 	database_drop
 }
 

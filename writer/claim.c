@@ -7,6 +7,7 @@
 #include "time.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,11 +37,13 @@ rows_print(struct pg *pg)
 	buf_free(&out.buf);
 }
 
-/* Prints the distance from the boot clock to the database's, by the quickest of some questions. All programs of a run
- * live by it, so that machines agree. */
+/* Prints the distance from the boot clock to the database's, by the quickest of some questions, where the caller has
+ * none yet. All programs of a run live by it, so that machines agree. */
 static void
 anchor_print(struct pg *pg)
 {
+	if (getenv("ACCTFLOW_ANCHOR"))
+		return;
 	int64_t best = 0, spread = INT64_MAX;
 	for (int i = 0; i < 4; i++) {
 		int64_t before = clock_boot();
