@@ -29,12 +29,11 @@ const char *const program_states[] = {"stopped", "stalled", "running"};
 static int64_t
 number_look(const struct pipelines *ps, const char *name, int64_t none)
 {
-	char path[PATH_BYTES];
-	long long n;
+	char path[PATH_BYTES], line[32];
 	snprintf(path, sizeof path, "%s/run/%s", ps->home, name);
 	FILE *f = fopen(path, "re");
-	if (f && fscanf(f, "%lld", &n) == 1)
-		none = n;
+	if (f && fgets(line, sizeof line, f))
+		none = strtoll(line, NULL, 10);
 	if (f)
 		fclose(f);
 	return none;

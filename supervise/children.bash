@@ -9,6 +9,7 @@ stopping=''           # why nothing new is to begin
 closing='' ending=''  # whether nobody reads the output any more; whether we are about to exit
 called=''             # pid of the one that is waited for in the foreground
 signals=0 stopped=0   # how many asked for a stop, and when the first did
+building=0 late=0     # whether a pipeline is being started; the signal that came meanwhile
 pending_lines=''      # what `writer pending --pipelines` printed
 locked=''             # whether we hold the supervisor's lock
 db_away=''            # since when the private Postgres is away
@@ -312,8 +313,9 @@ on_exit() {
 }
 
 traps_set() {
-	trap 'on_signal 2' INT
-	trap 'on_signal 15' TERM
-	trap 'on_signal 1' HUP
+	# A simple command of a trap that runs between two parts of a pipeline would have bash wait for the parts begun so far.
+	trap '((building ? (late = 2) : 0)) || on_signal 2' INT
+	trap '((building ? (late = 15) : 0)) || on_signal 15' TERM
+	trap '((building ? (late = 1) : 0)) || on_signal 1' HUP
 	trap on_exit EXIT
 }

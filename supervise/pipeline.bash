@@ -144,6 +144,7 @@ pipeline_start() {
 	[[ -d $run/pipelines/$k ]] || mkdir -p -- "$run/pipelines/$k" 2>/dev/null || :
 	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
 	export ACCTFLOW_METRICS=$run/pipelines/$k
+	building=1 late=0
 	if [[ ${kind[i]} == pending ]]; then
 		round_begin "$k" running pending timerd ack
 		child "$k.pending" "$writer" pending "${own[@]}" --format json </dev/null |
@@ -161,6 +162,8 @@ pipeline_start() {
 			child "$k.ack" "${ack[@]}" &
 		exec {in}<&-
 	fi
+	building=0
+	((late == 0)) || on_signal $late
 	unset ACCTFLOW_METRICS
 }
 

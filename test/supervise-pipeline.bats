@@ -84,6 +84,33 @@ began() {
 	done
 }
 
+@test "a stop that comes between the starts of a pipeline's programs" {
+	local real=$supervisor calls before
+	command -v strace >/dev/null || skip 'no strace'
+	slow_reader
+	supervisor=$BATS_TEST_TMPDIR/traced
+	# traced OPTION...: run with its process traced, whose pid stays the same.
+	traced() {
+		printf '#!/bin/sh\nexec strace -qq -D -o "%s" -e signal=none %s "%s" "$@"\n' "$BATS_TEST_TMPDIR/trace" "$*" "$real" >"$supervisor"
+		chmod +x "$supervisor"
+		rm -f "$fakes/done" "$BATS_TEST_TMPDIR"/{out,err}
+		start --source s "$input"
+	}
+	traced -e trace=clone,clone3,pipe,pipe2,wait4
+	retry 300 began 1
+	kill -TERM "$started"
+	finished 0
+	calls=$(sed 's/[3(].*//; s/pipe2/pipe/' "$BATS_TEST_TMPDIR/trace" | tr '\n' ' ')
+	before=${calls%%pipe clone pipe clone pipe clone clone*}
+	[[ $before != "$calls" ]]
+	before=$(grep -o clone <<<"$before" | wc -l)
+	for n in 1 2 3; do
+		traced -e trace=clone,clone3 -e "inject=clone,clone3:signal=TERM:when=$((before + n))"
+		finished 0
+		err_has 'asked to stop'
+	done
+}
+
 @test "one stop that arrives twice is one; asked again later it ends at once" {
 	slow_reader
 	start --source s "$input"

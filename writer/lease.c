@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,7 +82,6 @@ static void
 list_read(struct lease *l, const char *path)
 {
 	struct slice line;
-	char shard[24];
 	size_t n = 0;
 	l->in.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (l->in.fd < 0)
@@ -94,18 +94,21 @@ list_read(struct lease *l, const char *path)
 	l->list = lines_next(&l->in, &line) == LINE_OK ? strtol(line.p, NULL, 10) : 0;
 	while (lines_next(&l->in, &line) == LINE_OK) {
 		struct buf text = {0};
-		int at = 0;
 		if (n == l->n) {
 			l->item = mem_grow(l->item, (n + 1) * sizeof *l->item);
 			l->item[l->n++] = (struct item){0};
 		}
 		struct item *item = &l->item[n++];
 		buf_slice(&text, line);
-		if (sscanf(buf_cstr(&text), "%ld %c %23s %n", &item->number, &item->state, shard, &at) != 3 || !at ||
-		    (size_t)at >= line.n || shard_read(slice_of(shard), &item->shard) != 0)
-			die(EXIT_PERMANENT, "lease wants lines \"NUMBER STATE I/N SOURCE\", not \"%s\"",
-			    buf_cstr(&text));
-		item->source = (struct slice){line.p + at, line.n - (size_t)at};
+		buf_cstr(&text);
+		char *rest = text.p, *number = strsep(&rest, " "), *state = strsep(&rest, " ");
+		char *shard = strsep(&rest, " ");
+		if (!rest || shard_read(slice_of(shard), &item->shard) != 0)
+			die(EXIT_PERMANENT, "lease wants lines \"NUMBER STATE I/N SOURCE\", not \"%.*s\"", (int)line.n,
+			    line.p);
+		item->number = strtol(number, NULL, 10);
+		item->state = *state;
+		item->source = (struct slice){line.p + (rest - text.p), line.n - (size_t)(rest - text.p)};
 		item->act = 0;
 		buf_free(&text);
 	}
