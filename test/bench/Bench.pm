@@ -12,7 +12,7 @@ use POSIX ();
 use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw($root $bin $dir dir_make setting note tool install pipeline pipelines spawn ended turns median quantile ratios
-    file_lines pg_start pg_restart pg_folder port_free pg_settings pg_cpu db_fresh db_drop db_conninfo psql sql json_write table_print number);
+    file_lines pg_start pg_restart pg_folder postmaster_of port_free pg_settings pg_cpu db_fresh db_drop db_conninfo psql sql json_write table_print number);
 
 our $root = abs_path(dirname(__FILE__) . '/../..');
 our $bin = abs_path($ENV{BIN} // "$root/bin");
@@ -224,16 +224,19 @@ sub pg_start {
 	delete @ENV{qw(PGHOST PGPORT PGUSER)};
 	system("$root/supervisor", 'stop') == 0 or die "Postgres does not stop\n";
 	$start->();
-	postmaster_read();
+	$postmaster = postmaster_of("$home/postgres");
 	psql('postgres', '-c', 'CREATE DATABASE ready');
 	# A writer that has nothing to write leaves the relations.
 	system("$bin/writer", '--log-level', 'warn', '--db', db_conninfo('ready'), 'migrate') == 0
 	    or die "writer migrate failed\n";
 }
 
-sub postmaster_read {
-	open my $file, '<', "$home/postgres/postmaster.pid" or die "postmaster.pid: $!\n";
-	chomp($postmaster = <$file>);
+# The pid of the postmaster that has that folder.
+sub postmaster_of {
+	my ($folder) = @_;
+	open my $file, '<', "$folder/postmaster.pid" or die "$folder/postmaster.pid: $!\n";
+	chomp(my $pid = <$file>);
+	return $pid;
 }
 
 # Where it has its files, and user postgres may look.
@@ -248,7 +251,7 @@ sub pg_restart {
 		'-o', "-p $port $options", 'restart') == 0
 	    or die "Postgres does not start with $options\n";
 	$ENV{PGPORT} = $port;
-	postmaster_read();
+	$postmaster = postmaster_of("$home/postgres");
 }
 
 # A port that nobody listens on now.
@@ -262,8 +265,10 @@ sub pg_settings {
 	return map { $_ => sql('postgres', "SHOW $_") } @names;
 }
 
-# All processor time Postgres took so far, in seconds: the postmaster's, its dead and its living children's.
+# pg_cpu [PID]: all processor time a Postgres took so far, ours by default, in seconds: the postmaster's, its dead and its
+# living children's.
 sub pg_cpu {
+	my $of = shift // $postmaster;
 	my $hertz = POSIX::sysconf(&POSIX::_SC_CLK_TCK);
 	my $sum = 0;
 	sleep 0.1; # for those that end just now
@@ -271,8 +276,8 @@ sub pg_cpu {
 		open my $file, '<', $path or next;
 		my ($pid, $rest) = (<$file> // '') =~ /^(\d+) \(.*\) (.*)/s or next;
 		my @field = split ' ', $rest;
-		next if $pid != $postmaster && $field[1] != $postmaster;
-		$sum += $field[11] + $field[12] + ($pid == $postmaster ? $field[13] + $field[14] : 0);
+		next if $pid != $of && $field[1] != $of;
+		$sum += $field[11] + $field[12] + ($pid == $of ? $field[13] + $field[14] : 0);
 	}
 	return $sum / $hertz;
 }
@@ -327,7 +332,7 @@ sub table_print {
 	for my $line (@lines) {
 		for my $i (0 .. $#$line) {
 			my $n = length $line->[$i];
-			$width[$i] = $n if $n > ($width[$i] // 0);
+			$width[$i] = $n if $n >= ($width[$i] // 0);
 		}
 	}
 	for my $line (@lines) {

@@ -5,14 +5,14 @@ use warnings;
 use Bench;
 use Exporter qw(import);
 
-our @EXPORT = qw(%size @rows %left_out row samples generated updates_file tab_separated outcomes_check);
+our @EXPORT = qw(%size @pgsettings @rows %left_out row samples generated updates_file tab_separated outcomes_check);
 
 our %size = (
 	RUNS => 5, UPDATES => 1_000_000, ACCOUNTS => 100_000, ROW_UPDATES => 1500, LATENCY_UPDATES => 200, READER_MB => 200,
 	JQ_MB => 10, MEMORY_MB => 400, PENDING => 1_000_000, LATENESS_S => 3, CROWD => 100_000, SCALE_UPDATES => 50_000,
-	KAFKA_UPDATES => 400_000, DISTANCE_UPDATES => 300_000, MINUTES => 2, HORIZON_RATE => 300, HORIZON_ACCOUNTS => 10_000,
+	KAFKA_UPDATES => 400_000, DISTANCE_UPDATES => 300_000, CITUS_UPDATES => 300_000, MINUTES => 2, HORIZON_RATE => 300, HORIZON_ACCOUNTS => 10_000,
 );
-our (@rows, %left_out);
+our (@pgsettings, @rows, %left_out);
 
 # row NAME => …: what was measured. ours and theirs are samples, in turn; ratio is ours to theirs pair by pair, or theirs
 # to ours where `faster` is set; reach: [of, op, value] each, of the ratio or of ours.

@@ -7,19 +7,25 @@ use List::Util qw(max sum);
 use POSIX ();
 use Time::HiRes qw(time);
 
-# load_run(JSON, N, DATABASE, SHARDS[, CONNINFO]): reader | writer, so many at once, each on a shard: what it cost, in seconds and
-# bytes.
+# shards_run(JSON, N, SHARDS, CONNINFO): reader | writer, so many at once, each on a shard.
+sub shards_run {
+	my ($json, $n, $shards, $conninfo) = @_;
+	my @out = map { "$dir/events.$_" } 0 .. $shards - 1;
+	my $r = pipelines(map { {out => $out[$_], stages => [
+		["$bin/reader", qw(--arrival none --source bench), $shards > 1 ? ('--shard', "$_/$shards") : (), $json],
+		["$bin/writer", '--db', $conninfo]]} } 0 .. $shards - 1);
+	outcomes_check($n, @out);
+	return $r;
+}
+
+# load_run(JSON, N, DATABASE, SHARDS[, CONNINFO]): that on an empty database: what it cost, in seconds and bytes.
 sub load_run {
 	my ($json, $n, $database, $shards, $conninfo) = @_;
 	db_fresh($database);
 	my ($before, $lsn) = (pg_cpu(), sql($database, 'SELECT pg_current_wal_insert_lsn()'));
-	my @out = map { "$dir/events.$_" } 0 .. $shards - 1;
-	my $r = pipelines(map { {out => $out[$_], stages => [
-		["$bin/reader", qw(--arrival none --source bench), $shards > 1 ? ('--shard', "$_/$shards") : (), $json],
-		["$bin/writer", '--db', $conninfo // db_conninfo($database)]]} } 0 .. $shards - 1);
+	my $r = shards_run($json, $n, $shards, $conninfo // db_conninfo($database));
 	$r->{pg} = pg_cpu() - $before;
 	$r->{wal} = sql($database, "SELECT pg_current_wal_insert_lsn() - '$lsn'");
-	outcomes_check($n, @out);
 	$r->{reader} = sum(map { $_->{stage}[0]{cpu} } @{$r->{all}});
 	$r->{writer} = sum(map { $_->{stage}[1]{cpu} } @{$r->{all}});
 	$r->{rss} = max(map { $_->{stage}[1]{rss} } @{$r->{all}});
