@@ -3,7 +3,7 @@
 # pipeline.bash there is `away`: another machine works on it, or nobody does yet.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
-readonly LEASE_MS=${ACCTFLOW_LEASE_MS:-6000} # so long a lease holds, as writer/lease.c says; tests prolong it
+readonly LEASE_MS=${ACCTFLOW_LEASE_MS:-5000} # so long a lease holds, as writer/lease.c says; tests prolong it
 
 fleet='' machine=''       # whether there is one; our name in it, a new one after we were expelled
 joined='' incarnation=0   # whether that name was answered to; how many we had

@@ -2,6 +2,7 @@
 # Leases by themselves: how `writer lease` shares pipelines out, who may claim, and what ack does once they have ended.
 # shellcheck disable=SC2030,SC2031,SC2154 # helper and bats set them
 load helper
+load writer
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
@@ -43,6 +44,36 @@ setup() {
 	exec 7>&-
 	same "$(grep -c '"id":"c"' out || :)" 0
 	recorded a,b
+}
+
+@test "ack holds callbacks back while it cannot record those before" {
+	writer < <(for n in {1..300}; do echo "{\"id\":\"a$n\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":1,\"version\":1}"; done) >/dev/null
+	ok writer claim --source s
+	token=$(sed -n 's/^token=//p' <<<"$output")
+	perl -e 'print pack "q", 1 << 62' >lease
+	held 'LOCK TABLE acctflow.outcomes IN SHARE MODE'
+	mkfifo feed
+	writer ack --source s --token "$token" --lease lease --format json <feed >out 2>err 3>&- 6>&- &
+	exec 7>feed
+	fired() { echo "{\"event\":\"fired\",\"id\":\"a$1\",\"version\":1,\"firedAt\":\"2020-01-01T00:00:00.000000Z\"}" >&7; }
+	fired 1
+	retry 100 grep -qs '"a1"' out
+	retry 100 waits 1
+	# For a second more it emits what comes; then no longer, though its lease goes on.
+	for n in {2..300}; do
+		fired "$n"
+		sleep 0.1
+		((n - $(wc -l <out) < 20)) || break
+	done
+	seen=$(wc -l <out)
+	((n < 300))
+	sleep 0.5
+	same "$(wc -l <out)" "$seen"
+	release
+	retry 100 grep -q "\"a$n\"" out
+	exec 7>&-
+	wait
+	same "$(sql 'SELECT count(*) FROM acctflow.outcomes')" "$n"
 }
 
 # lease M LINE...: what it answers.

@@ -276,8 +276,8 @@ relations() {
 	ended 0
 }
 
-# each USER: what becomes of every statement in sql/ as that user: its name, and `ok` or an SQLSTATE.
-each() {
+# Every statement in sql/, to be explained, in each.sql. Rights are looked at all the same.
+each_make() {
 	local file name n args
 	echo 'SET plan_cache_mode = force_generic_plan;' >each.sql # or a null might have a table left out
 	for file in "$root"/sql/*.sql; do
@@ -286,14 +286,18 @@ each() {
 		n=$(grep -o '\$[0-9]*' "$file" | tr -d '$' | sort -n | tail -n 1)
 		args=$(printf 'NULL,%.0s' $(seq 1 "${n:-0}"))
 		((${n:-0})) || args=''
-		# Explained, not run: rights are looked at all the same.
 		printf '%s\n' "\\warn $name" "PREPARE s_$name AS" "$(<"$file")" ';' "EXPLAIN EXECUTE s_$name${args:+(${args%,})};"
 	done >>each.sql
+}
+
+# each USER: what becomes of them as that user: a name, and `ok` or an SQLSTATE.
+each() {
 	PGUSER=$1 psql -Xq -v VERBOSITY=sqlstate -f each.sql 2>&1 >/dev/null | sed 's/^psql:[^ ]* //; s/^ERROR:  //' |
 		awk '/^[0-9A-Z]+$/ { if (state == "ok") state = $0; next } { if (name) print name, state; name = $0; state = "ok" } END { print name, state }'
 }
 
 @test "statement by statement" {
+	each_make
 	same "$(each acctflow | grep -v ' ok$')" ''
 	same "$(each pipeline | grep -v ' ok$')" ''
 	same "$(each report | grep -v ' 42501$')" 'deliveries_token ok

@@ -29,6 +29,7 @@ enum {
 	AT_ONCE =
 	    4096, /* bytes of lines with a callback that are written at once, so that a pipe with room takes them all */
 	HOLD_US = 50000,
+	UNRECORDED_US = 1000000,
 };
 
 /* What is recorded together. */
@@ -163,7 +164,8 @@ ack_flush(struct ack *a)
 }
 
 /* Another machine may emit this callback, once our leases have ended: whether we still may, also after all waiting for
- * room. What is appended until the next flush is written at once. */
+ * room. What is appended until the next flush is written at once. Where nothing has been recorded for UNRECORDED_US we
+ * may be cut off, and whatever we emit is emitted again by whoever takes over: then it waits too. */
 static bool
 lease_allows(struct ack *a)
 {
@@ -172,7 +174,7 @@ lease_allows(struct ack *a)
 	ack_flush(a);
 	if (output_ready(&a->out) != 0)
 		output_failed();
-	a->leased = clock_boot() < *a->lease;
+	a->leased = clock_boot() < *a->lease && (!a->recording || clock_now() - a->begun < UNRECORDED_US);
 	if (!a->leased && !a->held)
 		metrics_add(METRIC_HELD, 1);
 	if (!a->leased && output_release(&a->out) != 0)

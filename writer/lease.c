@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum {
-	TTL_MS = 6000,	  /* a machine that has not renewed for so long is expelled */
+	TTL_MS = 5000,	  /* a machine that has not renewed for so long is expelled */
 	MARGIN_MS = 1000, /* the clocks of machine and database may run so differently in that time, and more */
 	CONNECT_S = 2,
 	RENEW_US = 1000000,
