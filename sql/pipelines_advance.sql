@@ -1,7 +1,7 @@
 -- The owner is noted anew: behind a proxy the connection may be another than before. xid is given, not asked for here:
 -- where the row lies on another node, that would be another one.
 WITH me AS MATERIALIZED (
-    SELECT pid, backend_start, $3::timestamptz AS ingested_at FROM pg_stat_activity WHERE pid = pg_backend_pid()
+    SELECT pid, backend_start, $3::timestamptz AS ingested_at FROM pg_stat_get_activity(pg_backend_pid())
 )
 UPDATE acctflow.pipelines p
 SET committed_offset = coalesce($2::bigint, p.committed_offset), ingested_at = coalesce(me.ingested_at, p.ingested_at),

@@ -7,7 +7,7 @@ FROM (SELECT a.pipeline, count(*) AS pending FROM acctflow.latest a
 JOIN acctflow.pipelines p ON p.pipeline = n.pipeline
 JOIN acctflow.inputs i ON i.name = p.source
 JOIN acctflow.deliveries d ON d.pipeline = p.pipeline
-WHERE NOT EXISTS (SELECT FROM pg_stat_activity b
+WHERE NOT EXISTS (SELECT FROM pg_stat_get_activity(NULL) b
                   WHERE (b.pid = p.owner_pid AND b.backend_start = p.owner_start)
                      OR (b.pid = d.owner_pid AND b.backend_start = d.owner_start))
 ORDER BY p.source, p.shard

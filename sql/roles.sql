@@ -27,6 +27,7 @@ $$;
 
 REVOKE ALL ON SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 REVOKE ALL ON ALL TABLES IN SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 GRANT USAGE ON SCHEMA acctflow TO acctflow_writer, acctflow_reader;
 
 -- Reporting: queries, and those of writer's verbs that only look.
@@ -48,3 +49,13 @@ GRANT INSERT (pipeline), UPDATE (token, owner_pid, owner_start, delivered_offset
 -- A fleet's machines and leases.
 GRANT INSERT (machine, until, joined_at), UPDATE (until), DELETE ON acctflow.machines TO acctflow_writer;
 GRANT INSERT (source, shard, changed_at), UPDATE (machine, wanted_by, changed_at, done_at, lag) ON acctflow.leases TO acctflow_writer;
+-- Citus does not pass on to its nodes what is granted on columns, and it gives numbers by the sequence itself.
+DO $$
+BEGIN
+    IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+        GRANT INSERT, UPDATE ON acctflow.latest, acctflow.inputs, acctflow.pipelines, acctflow.deliveries, acctflow.machines,
+            acctflow.leases TO acctflow_writer;
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA acctflow TO acctflow_writer;
+    END IF;
+END
+$$;

@@ -116,6 +116,7 @@ owners() {
 }
 
 @test "what each role was granted, and nothing else" {
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || skip 'Citus grants whole tables'
 	same "$(privileges)" "$granted"
 	same "$(owners)" acctflow_owner
 	same "$(sql "SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls
@@ -127,6 +128,7 @@ acctflow_writer|f|t|f|f|f|f|f'
 }
 
 @test "again: what was granted beside it is taken back; all belongs to the owner" {
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || skip 'Citus grants whole tables'
 	sql 'GRANT ALL ON ALL TABLES IN SCHEMA acctflow TO acctflow_writer, acctflow_reader, PUBLIC'
 	sql 'GRANT ALL ON SCHEMA acctflow TO acctflow_writer, acctflow_reader, PUBLIC'
 	sql 'GRANT UPDATE (data) ON acctflow.history TO acctflow_writer WITH GRANT OPTION'
@@ -159,7 +161,10 @@ acctflow_writer|f|t|f|f|f|f|f'
 		for other in pipeline report outsider; do
 			for verb in run migrate; do
 				PGUSER=$other fails 100 writer $verb </dev/null
-				err_has 'this role may not migrate the schema (permission denied to set role "acctflow_owner")'
+				# On Citus nobody becomes the owner, whom its nodes let nobody log in as.
+	denied='to set role "acctflow_owner"'
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || denied='for schema acctflow'
+	err_has "this role may not migrate the schema (permission denied $denied)"
 				err_has 'run: writer migrate'
 			done
 		done
@@ -258,6 +263,7 @@ relations() {
 }
 
 @test "a commit that was cut off is looked up, and ended, as the writer" {
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || skip 'Citus has no triggers, by which the commit is held up'
 	export PGUSER=pipeline
 	PGUSER=acctflow sql "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \$\$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END\$\$"
 	PGUSER=acctflow sql 'CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON acctflow.history DEFERRABLE INITIALLY DEFERRED
@@ -297,6 +303,7 @@ each() {
 }
 
 @test "statement by statement" {
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || skip 'Citus has no plan without values, and with nulls none that asks for rights'
 	each_make
 	same "$(each acctflow | grep -v ' ok$')" ''
 	same "$(each pipeline | grep -v ' ok$')" ''
@@ -345,6 +352,7 @@ refused() {
 }
 
 @test "what nobody but the owner may" {
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || skip 'Citus grants whole tables'
 	history='history outcomes rejects'
 	books='latest inputs pipelines deliveries migrations'
 	PGUSER=pipeline writer < <(placed s 0 a 1) >/dev/null
