@@ -37,14 +37,16 @@ void pg_ready(struct pg *pg);
 
 /* Fixes for the rest of a transaction the search_path; that nothing is compiled first, which takes longer than it
  * saves; and that plans do not depend on the parameters, as making such a plan begins with copies of arrays of a
- * megabyte. Citus, which is there where its settings are, needs the parameters to find a shard, and connects to its
- * workers anew in each transaction unless it may keep connections. pg_queue sees to it by itself, pg_script does not.
+ * megabyte. Citus, which is there where its settings are, needs the parameters to find a shard, connects to its
+ * workers anew in each transaction unless it may keep connections, and writes strings for them as our own setting says,
+ * which is not theirs. pg_queue sees to it by itself, pg_script does not.
  */
 #define PG_PATH                                                                                                        \
 	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('jit', 'off', "      \
 	"true), pg_catalog.set_config('plan_cache_mode', CASE WHEN "                                                   \
 	"pg_catalog.current_setting('citus.shard_count', true) IS NULL THEN 'force_generic_plan' ELSE 'auto' END, "    \
-	"true), pg_catalog.set_config('citus.max_cached_conns_per_worker', '8', true)"
+	"true), pg_catalog.set_config('citus.max_cached_conns_per_worker', '8', true), "                               \
+	"pg_catalog.set_config('standard_conforming_strings', 'on', true)"
 
 /* Queues a statement for the next pg_start. The SQL text must live until then; the parameters are sent at once. A
  * transaction's first statement gets PG_PATH. */
