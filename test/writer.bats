@@ -215,7 +215,11 @@ indexed a 4 - - '
 		cmp rows.1 rows.$n
 	done
 	[[ $(wc -l <out.1) == 1302 ]]
-	(($(batches history | wc -l) < 10))
+	many=$(batches history | wc -l)
+	# There each record has a time of its own, and each shard transactions of its own.
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] ||
+		many=$(sql "SELECT max(result::integer) FROM run_command_on_shards('acctflow.history', 'SELECT count(DISTINCT xmin::text) FROM %s')")
+	((many < 10))
 	for reason in stale duplicate conflict; do
 		grep -q "\"reason\":\"$reason\"" out.1
 	done
