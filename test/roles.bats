@@ -184,7 +184,8 @@ acctflow_writer|f|t|f|f|f|f|f'
 	PGUSER=pipeline fails 100 writer run </dev/null
 	err_has "this role may not read the schema's version (permission denied for schema acctflow)"
 	err_has 'writer roles prints which roles there are'
-	# An owner of whatever name.
+	# An owner of whatever name; on Citus what is made belongs to who migrates.
+	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || return 0
 	sql 'ALTER SCHEMA acctflow OWNER TO outsider'
 	emptied
 	ok writer migrate
