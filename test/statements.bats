@@ -64,7 +64,8 @@ settled() { sed -E 's/[0-9]{10,}(\.[0-9]+)?/N/g; s/20[1-9][0-9]-..-..T[0-9:.]+Z/
 
 @test "a value that a node refuses is alone a reject, in a batch that is copied" {
 	sql "ALTER TABLE acctflow.history ADD CONSTRAINT refuses CHECK (id <> 'a299')"
-	for ((i = 0; i < 600; i++)); do placed s "$i" "a$i" 1; done | writer >out 2>err
+	for ((i = 0; i < 600; i++)); do placed s "$i" "a$i" 1; done >in
+	writer <in >out 2>err
 	same "$(sql "SELECT indexed, rejected FROM acctflow.sources")" '599|1'
 	same "$(sql "SELECT source_offset, kind FROM acctflow.rejected_updates")" '299|refused'
 	grep -q '"event":"rejected","source":"s","offset":299,.*violates check constraint' out
