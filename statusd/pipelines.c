@@ -29,11 +29,13 @@ const char *const program_states[] = {"stopped", "stalled", "running"};
 static int64_t
 number_look(const struct pipelines *ps, const char *name, int64_t none)
 {
-	char path[PATH_BYTES], line[32];
+	char path[PATH_BYTES], line[32], *end;
 	snprintf(path, sizeof path, "%s/run/%s", ps->home, name);
 	FILE *f = fopen(path, "re");
-	if (f && fgets(line, sizeof line, f))
-		none = strtoll(line, NULL, 10);
+	if (f && fgets(line, sizeof line, f)) {
+		int64_t n = strtoll(line, &end, 10);
+		none = end == line ? none : n;
+	}
 	if (f)
 		fclose(f);
 	return none;

@@ -12,7 +12,7 @@ setup() {
 }
 
 @test "bench: measures the rows that were asked for" {
-	ROWS='alone-p50 crowd lateness-p50 lateness-p99 reader-memory map map-jq' READER_MB=2 JQ_MB=1 ok "$root/test/bench/run"
+	ROWS='citus alone-p50 crowd lateness-p50 lateness-p99 reader-memory map map-jq' READER_MB=20 JQ_MB=1 ok "$root/test/bench/run"
 	has '1,000 callbacks due at one moment'
 	same "$(jq -r '.rows[] | "\(.name) \(.median > 0) \(.ours | length)"' "$BENCH_JSON")" "alone-p50 true 1
 map true 1
@@ -21,6 +21,7 @@ reader-memory true 1
 lateness-p50 true 1
 lateness-p99 true 1
 crowd true 1"
+	same "$(jq -r '.leftOut | keys | join(" ")' "$BENCH_JSON")" 'citus citus-coordinator'
 	same "$(ls "$BENCH_DIR")" ''
 }
 

@@ -159,6 +159,7 @@ two_share() {
 	two_share
 	seen=$(sql 'SELECT coalesce(sum(read), 0) FROM acctflow.sources')
 	retry 300 committed $((seen + 100))
+	killed_at=$(sql 'SELECT now()')
 	strike 0 KILL
 	sleep 0.1
 	sql "SELECT id, version FROM acctflow.callbacks WHERE state = 'fired'" | sort >recorded
@@ -166,6 +167,9 @@ two_share() {
 	wait "${started[0]}" || unset "started[0]"
 	recovered() { grep -q '"recovered":true' out1; }
 	retry 300 recovered
+	# What was due then and is still wanted fires now.
+	caught_up() { [[ $(sql "SELECT count(*) FROM acctflow.callbacks WHERE state = 'pending' AND due_at < '$killed_at'") == 0 ]]; }
+	retry 300 caught_up
 	kill -TERM "${started[1]}"
 	ended 1 0
 	whole 2

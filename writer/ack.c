@@ -29,7 +29,7 @@ enum {
 	AT_ONCE =
 	    4096, /* bytes of lines with a callback that are written at once, so that a pipe with room takes them all */
 	HOLD_US = 50000,
-	UNRECORDED_US = 1000000,
+	UNRECORDED_US = 1000000, /* a record under way for so long shows that we may be cut off */
 };
 
 /* What is recorded together. */
@@ -164,8 +164,8 @@ ack_flush(struct ack *a)
 }
 
 /* Another machine may emit this callback, once our leases have ended: whether we still may, also after all waiting for
- * room. What is appended until the next flush is written at once. Where nothing has been recorded for UNRECORDED_US we
- * may be cut off, and whatever we emit is emitted again by whoever takes over: then it waits too. */
+ * room. What is appended until the next flush is written at once. Once we may be cut off, whatever we emit is emitted
+ * again by whoever takes over: then it waits too. */
 static bool
 lease_allows(struct ack *a)
 {

@@ -102,11 +102,12 @@ list_read(struct lease *l, const char *path)
 		buf_slice(&text, line);
 		buf_cstr(&text);
 		char *rest = text.p, *number = strsep(&rest, " "), *state = strsep(&rest, " ");
-		char *shard = strsep(&rest, " ");
-		if (!rest || shard_read(slice_of(shard), &item->shard) != 0)
+		char *shard = strsep(&rest, " "), *end = NULL;
+		item->number = strtol(number, &end, 10);
+		if (!rest || !*rest || end == number || *end || strlen(state) != 1 ||
+		    shard_read(slice_of(shard), &item->shard) != 0)
 			die(EXIT_PERMANENT, "lease wants lines \"NUMBER STATE I/N SOURCE\", not \"%.*s\"", (int)line.n,
 			    line.p);
-		item->number = strtol(number, NULL, 10);
 		item->state = *state;
 		item->source = (struct slice){line.p + (rest - text.p), line.n - (size_t)(rest - text.p)};
 		item->act = 0;

@@ -26,8 +26,8 @@ sub bench_citus {
 	my $json = updates_file($n, $accounts);
 	mkdir "$dir/citus";
 	local $ENV{PATH} = "$ENV{ACCTFLOW_TEST_CITUS}:$ENV{PATH}";
-	citus('citus_make');
 	my $t = eval {
+		citus('citus_make');
 		citus('citus_all', 'postgres', map { my ($name, $value) = split /=/, $_, 2; "ALTER SYSTEM SET $name = '$value'" } @pgsettings);
 		for my $server (@servers) { citus('citus_down', $server, 'fast'); citus('citus_up', $server) }
 		citus('citus_prepare', "$bin/writer");
