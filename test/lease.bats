@@ -142,3 +142,10 @@ four='0 w 0/4 s
 	err_has 'another machine has the lease of this source by now'
 	same "$(sql "SELECT token FROM acctflow.pipelines WHERE source = 's'")" 1
 }
+
+@test "a list that is none is refused" {
+	for line in '1 w 0/1' '1 w 0/1 ' '1 wl 0/1 s' 'one w 0/1 s' '1 w 1/1 s'; do
+		fails 100 writer lease --machine a --lease lease.a --list <(printf '7\n%s\n' "$line") --once --join
+		err_has "lease wants lines \"NUMBER STATE I/N SOURCE\", not \"$line\""
+	done
+}
