@@ -30,10 +30,11 @@ LIBS_common = $(shell pkg-config --libs yaml-0.1)
 LIBS_reader = $(LIBS_common) $(shell pkg-config --libs libxxhash)
 LIBS_timerd = $(LIBS_common)
 LIBS_writer = $(LIBS_common) $(shell pkg-config --libs libpq libcjson)
+LIBS_deliver = $(LIBS_common) $(shell pkg-config --libs libcurl libcrypto)
 LIBS_kafka = $(LIBS_common) $(shell pkg-config --libs rdkafka)
 LIBS_statusd = $(LIBS_common) $(shell pkg-config --libs libmicrohttpd)
 
-PROGRAMS = reader writer timerd statusd kafka-reader
+PROGRAMS = reader writer timerd deliver statusd kafka-reader
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 ROOMS = $(PROGRAMS:kafka-reader=kafka)
 OBJECTS = $(foreach p,$(ROOMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))
@@ -143,7 +144,7 @@ $(BUILD)/assets.h: $(ASSETS) Makefile
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
 
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
-units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker $(BUILD)/delay
+units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker $(BUILD)/delay $(BUILD)/receiver
 .SECONDEXPANSION:
 unit_with = $(patsubst %.c,$(BUILD)/%.o,$(shell sed -n 's,^// with: ,,p' test/unit/$1.c))
 $(BUILD)/unit/%: $(BUILD)/test/unit/%.o $$(call unit_with,$$*) $(COMMON)
@@ -169,6 +170,10 @@ $(BUILD)/documents: $(BUILD)/test/fuzz/documents.o $(COMMON)
 # The broker of test/kafka.bash.
 $(BUILD)/kafka-broker: $(BUILD)/test/kafka/broker.o $(COMMON)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) $(shell pkg-config --libs rdkafka)
+
+# The receiver of callbacks of test/deliver.bats.
+$(BUILD)/receiver: $(BUILD)/test/deliver/receiver.o
+	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_statusd)
 
 # A server that is far away, for test/bench.
 $(BUILD)/delay: $(BUILD)/test/bench/delay.o
@@ -253,7 +258,7 @@ sweep: packages
 	BIN=$(BIN) test/sweep --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 # The timer structure against libev: made by test/bench/run, where libev is there.
-$(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(BUILD)/timerd/wheel.o $(COMMON)
+$(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) -lev
 

@@ -31,6 +31,7 @@ static const struct saying {
     {"fired", "1;36", M_FIRED_AT,
 	"{id} v{version} {accountType}, {tokens} tokens {data}[latenessUs: ({latenessUs} ms late)][recovered: "
 	"(recovered)]"},
+    {"failed", "1;31", M_FIRED_AT, "{id} v{version} {accountType}, after {attempts} attempts: {error}"},
     {"begin", "1", M_STARTED_AT, "{source}[arrival: (arrival {arrival}][seed:, seed {seed})]"},
     {"end", "1", M_COUNT, "{source} ({read} read)"},
 };

@@ -343,6 +343,18 @@ event_fired(struct buf *b, const struct event_callback *c, int64_t fired_at, boo
 }
 
 void
+event_failed(struct buf *b, const struct record *r, unsigned attempts, struct slice error)
+{
+	open_event(b, "failed");
+	for (enum member m = M_SOURCE; m < M_COUNT; m++)
+		if (record_has(r, m))
+			buf_printf(b, ",\"%s\":%.*s", member_name[m], (int)r->m[m].n, r->m[m].p);
+	buf_printf(b, ",\"attempts\":%u,\"error\":", attempts);
+	buf_json(b, error);
+	buf_char(b, '}');
+}
+
+void
 event_cancelled(
     struct buf *b, const struct event_callback *c, int64_t superseded_by, int64_t cancelled_at, bool replayed)
 {

@@ -71,6 +71,8 @@ struct event_callback {
 	int64_t version, due_at;
 };
 void event_fired(struct buf *b, const struct event_callback *c, int64_t fired_at, bool recovered);
+/* What the `fired` in r has, as `failed`. `error` is valid UTF-8. */
+void event_failed(struct buf *b, const struct record *r, unsigned attempts, struct slice error);
 void event_cancelled(
     struct buf *b, const struct event_callback *c, int64_t superseded_by, int64_t cancelled_at, bool replayed);
 

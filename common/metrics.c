@@ -20,11 +20,11 @@ enum { RETRY_GAP_US = 15 * S /* retries that are further apart have nothing to d
 	30 * S, 60 * S, 300 * S}
 const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1] = {
 	{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 20000, 30000, 50000, 75000, 100000},
-	TIMES, TIMES, TIMES,
+	TIMES, TIMES, TIMES, TIMES,
 };
 /* clang-format on */
 
-static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'w', 6};
+static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'w', 7};
 static struct metrics unseen, *metrics = &unseen;
 
 /* One process writes: an addition is a load and a store. */

@@ -16,6 +16,9 @@ enum metrics_value {
 	METRIC_FIRED,	  /* timerd: emitted as fired, repeats after a crash included */
 	METRIC_COMMITTED, /* writer: offset behind the last one committed, set after each commit */
 	METRIC_HELD,	  /* ack: callbacks that waited for the lease to be renewed */
+	METRIC_ATTEMPTS,  /* deliver: that were begun */
+	METRIC_TAKEN,	  /* deliver: callbacks that the receiver took */
+	METRIC_FAILED,	  /* deliver: callbacks that were given up */
 	METRIC_GAUGES,
 	METRIC_EMITTED = METRIC_GAUGES, /* reader, kafka-reader: offset behind the last one emitted, or to begin at */
 	METRIC_BYTES,			/* reader: bytes read of its input */
@@ -26,6 +29,7 @@ enum metrics_value {
 	METRIC_BEGUN,			/* kafka-reader, reader: offset that it began at */
 	METRIC_BEHIND,			/* kafka-reader: messages that the partition has behind the last one emitted */
 	METRIC_STAMP,			/* kafka-reader: that one's time, in microseconds since 1970; 0: it had none */
+	METRIC_WAITING,			/* deliver: callbacks that it holds */
 	METRIC_COUNT
 };
 
@@ -34,6 +38,7 @@ enum histogram {
 	HISTOGRAM_COMMIT,   /* writer: microseconds from handing a batch to the database to its commit */
 	HISTOGRAM_EMITTED,  /* ack: microseconds from an update's ingestion to its event being emitted */
 	HISTOGRAM_LATENESS, /* timerd: microseconds from due to fired */
+	HISTOGRAM_DELIVERY, /* deliver: microseconds from a callback's coming to its being taken */
 	HISTOGRAM_COUNT
 };
 

@@ -43,7 +43,7 @@ static const struct option_spec common[] = {
 /* The names that may stand at the top level of the configuration file, whichever programs use them. */
 static const char *const shared_keys[] = {
 	"database", "password-file", "home", "clock", "epoch", "format", "log-level", "log-format", "no-sandbox", NULL};
-static const char *const sections[] = {"kafka-reader", "reader", "writer", "timerd", "statusd", "supervisor", NULL};
+static const char *const sections[] = {"kafka-reader", "reader", "writer", "timerd", "deliver", "statusd", "supervisor", NULL};
 /* clang-format on */
 
 struct reading {
@@ -359,9 +359,10 @@ verb_find(const struct reading *r)
 		die_usage("unknown verb \"%s\"; did you mean %s?", name, g.best);
 	if (!v->name)
 		die_usage("unknown verb \"%s\"; see %s --help", name, p->name);
-	if (v->operand && rest == 0)
+	bool any = v->operand && v->operand[0] == '[';
+	if (v->operand && rest == 0 && !any)
 		die_usage("%s wants an operand: %s %s %s", name, p->name, name, v->operand);
-	if (rest > (v->operand != NULL))
+	if (rest > (v->operand != NULL) && !any)
 		die_usage(
 		    "unexpected operand \"%s\"; see %s --help", r->operands[words + (v->operand != NULL)], p->name);
 	*p->verb = i;

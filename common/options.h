@@ -4,10 +4,10 @@
  * `delay_ms:`) in the program's section. --help is made from the same table.
  *
  * Letters mean the same in all programs:
- *   -a arrival    -b batch      -c config   -d db          -D delay-ms  -f format   -F follow  -g group
- *   -h help       -l log-level  -L log-format -m map       -n count     -N no-wait   -o from     -O to
- *   -p properties -r resume
- *   -s seed       -S source     -t type     -V version     -x speed */
+ *   -a arrival    -b batch      -c config   -d db          -D delay-ms  -e exec     -f format   -F follow
+ *   -g group      -h help       -j jobs     -l log-level   -L log-format -m map     -n count    -N no-wait
+ *   -o from       -O to         -p properties -P post      -r resume    -s seed     -S source   -t type
+ *   -V version    -w worker     -x speed */
 #ifndef ACCTFLOW_OPTIONS_H
 #define ACCTFLOW_OPTIONS_H
 
@@ -41,7 +41,8 @@ struct option_spec {
 
 struct option_verb {
 	const char *name;
-	const char *operand; /* the name of the one operand that it needs; NULL: it takes none */
+	const char
+	    *operand; /* the name of the one operand that it needs; "[NAME...]": any number; NULL: it takes none */
 	const char *help;
 };
 

@@ -15,7 +15,7 @@ const char *const member_name[M_COUNT] = {
 	"deleted", "data", "arriveMs", "trace", "ingestedAt", "dueAt", "currentVersion", "reason", "replayed",
 	"supersededBy", "cancelledAt", "firedAt", "latenessUs", "recovered", "line", "raw", "rawBytes",
 	"rawEncoding", "seed", "arrival", "delayMs", "speed", "clock", "from", "fingerprint", "startedAt",
-	"read", "lastOffset", "complete", "broken",
+	"read", "lastOffset", "complete", "broken", "attempts", "error",
 };
 /* clang-format on */
 

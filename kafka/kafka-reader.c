@@ -156,7 +156,7 @@ take(struct kafka *k)
 	return n;
 }
 
-/* Tells the group how far the database has committed: for those who watch its lag. */
+/* Shows the group how far the database has committed: for those who watch its lag. */
 static void
 group_report(struct kafka *k)
 {

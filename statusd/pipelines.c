@@ -22,7 +22,7 @@ enum {
 	PATH_BYTES = 4200,
 };
 
-const char *const program_names[PROGRAMS] = {"kafka-reader", "reader", "writer", "timerd", "ack"};
+const char *const program_names[PROGRAMS] = {"kafka-reader", "reader", "writer", "timerd", "deliver", "ack"};
 const char *const program_states[] = {"stopped", "stalled", "running"};
 
 /* The number in a file of the run; `none` where there is no such file. */
@@ -231,6 +231,12 @@ pipelines_look(struct pipelines *ps)
 	free(entry);
 	restarts_look(ps);
 	disk_look(ps);
+}
+
+bool
+pipeline_has(const struct pipeline *p, int program)
+{
+	return program >= p->first && (program != DELIVER || p->program[DELIVER].known);
 }
 
 bool

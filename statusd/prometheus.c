@@ -48,7 +48,8 @@ prometheus_histogram(struct buf *b, const struct pipelines *ps, enum histogram w
 	} shown[HISTOGRAM_COUNT] = {{"batch_updates", "Updates in a batch.", WRITER, 1},
 	    {"commit_seconds", "From handing a batch to the database to its commit.", WRITER, 1e6},
 	    {"arrival_to_emitted_seconds", "From an update's arrival at writer to its event being emitted.", ACK, 1e6},
-	    {"callback_lateness_seconds", "From when a callback was due to when it fired.", TIMERD, 1e6}};
+	    {"callback_lateness_seconds", "From when a callback was due to when it fired.", TIMERD, 1e6},
+	    {"delivery_seconds", "From when a callback fired to when the receiver had taken it.", DELIVER, 1e6}};
 	const char *name = shown[which].name;
 	char le[32];
 	prometheus_head(b, name, "histogram", shown[which].help);
@@ -124,6 +125,8 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 	static const char *const shown[][3] = {{"batches_total", "counter", "Batches committed."},
 	    {"database_retries_total", "counter", "Database work that was tried again."},
 	    {"held_callbacks_total", "counter", "Callbacks that waited for the machine's leases to be renewed."},
+	    {"delivery_attempts_total", "counter", "Attempts to hand a callback to the receiver."},
+	    {"undelivered_callbacks", "gauge", "Callbacks that fired and are held until the receiver takes them."},
 	    {"oldest_due_seconds", "gauge", "By how much the oldest pending callback is overdue."},
 	    {"lag_records", "gauge", "Records read, or still in Kafka, that the database has not committed."},
 	    {"lag_seconds", "gauge", "How long the oldest of them has been waiting."}};
@@ -133,9 +136,12 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 		for (size_t i = 0; i < ps->n; i++) {
 			const struct pipeline *p = &ps->all[i];
 			const _Atomic uint64_t *w = p->program[WRITER].metrics.value,
-					       *a = p->program[ACK].metrics.value;
+					       *a = p->program[ACK].metrics.value,
+					       *d = p->program[DELIVER].metrics.value;
 			const double v[] = {(double)w[METRIC_BATCHES], (double)(w[METRIC_RETRIES] + a[METRIC_RETRIES]),
-			    (double)a[METRIC_HELD], p->overdue, (double)p->lag_records,
+			    (double)a[METRIC_HELD],
+			    pipeline_has(p, DELIVER) ? (double)d[METRIC_ATTEMPTS] : -1,
+			    pipeline_has(p, DELIVER) ? (double)d[METRIC_WAITING] : -1, p->overdue, (double)p->lag_records,
 			    p->lag_records < 0 ? -1 : p->lag_seconds};
 			if (v[s] >= 0)
 				prometheus_sample(b, shown[s][0], "", p, "", v[s]);
@@ -144,7 +150,9 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 	prometheus_head(b, "up", "gauge", "Whether the program runs.");
 	for (size_t k = 0; k < ps->n; k++) {
 		const struct pipeline *p = &ps->all[k];
-		for (int i = p->first; i < PROGRAMS; i++) {
+		for (int i = 0; i < PROGRAMS; i++) {
+			if (!pipeline_has(p, i))
+				continue;
 			snprintf(label, sizeof label, ",program=\"%s\"", program_names[i]);
 			prometheus_sample(b, "up", "", p, label, p->program[i].state != STOPPED);
 		}

@@ -11,7 +11,7 @@ enum { RESTARTS_SHOWN = 100 };
 static uint64_t
 histogram_count(const struct pipelines *ps, int which, int bucket)
 {
-	static const enum program_index owner[HISTOGRAM_COUNT] = {WRITER, WRITER, ACK, TIMERD};
+	static const enum program_index owner[HISTOGRAM_COUNT] = {WRITER, WRITER, ACK, TIMERD, DELIVER};
 	uint64_t sum = 0;
 	for (size_t i = 0; i < ps->n; i++)
 		sum += ps->all[i].program[owner[which]].metrics.histogram[which].count[bucket];
@@ -87,11 +87,15 @@ json_pipeline(struct buf *b, const struct pipeline *p)
 	json_progress(b, &p->progress);
 	buf_printf(b, ",\"lagRecords\":%" PRIi64 ",\"lagSeconds\":%.6g,\"programs\":[", p->lag_records, p->lag_seconds);
 	for (int i = p->first; i < PROGRAMS; i++) {
+		if (!pipeline_has(p, i))
+			continue;
 		const struct watched *w = &p->program[i];
 		buf_printf(b, "%s{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%u", i > p->first ? "," : "",
 		    program_names[i], program_states[w->state], w->metrics.pid);
 		if (i == KAFKA_READER)
 			buf_printf(b, ",\"behind\":%" PRIu64, w->metrics.value[METRIC_BEHIND]);
+		if (i == DELIVER)
+			buf_printf(b, ",\"held\":%" PRIu64, w->metrics.value[METRIC_WAITING]);
 		buf_printf(
 		    b, ",\"startedAt\":%" PRIi64 ",\"tickAt\":%" PRIi64 "}", w->metrics.started, w->metrics.tick);
 	}
@@ -115,7 +119,7 @@ json_series(struct buf *b, const struct history *h)
 static void
 json_histograms(struct buf *b, const struct pipelines *ps)
 {
-	static const char *const names[HISTOGRAM_COUNT] = {"batch", "commit", "emitted", "lateness"};
+	static const char *const names[HISTOGRAM_COUNT] = {"batch", "commit", "emitted", "lateness", "delivery"};
 	for (int h = 0; h < HISTOGRAM_COUNT; h++) {
 		buf_printf(b, "%s\"%s\":[", h ? "," : "", names[h]);
 		for (int i = 0; i < METRICS_BUCKETS; i++)
@@ -233,6 +237,10 @@ text_program(const struct pipelines *ps, const struct pipeline *p, int i, struct
 	} else if (i == READER && p->progress.known) {
 		buf_text(b, ", ");
 		status_progress(&p->progress, b);
+	} else if (i == DELIVER && w->state != STOPPED) {
+		buf_text(b, ", ");
+		text_count(b, w->metrics.value[METRIC_WAITING]);
+		buf_text(b, " callbacks held");
 	} else if (i == WRITER && p->lag_records >= 0) {
 		buf_text(b, ", lag ");
 		text_count(b, (uint64_t)p->lag_records);
@@ -247,7 +255,8 @@ status_text(const struct pipelines *ps, const struct database *db, const struct 
 {
 	for (size_t k = 0; k < ps->n; k++)
 		for (int i = ps->all[k].first; i < PROGRAMS; i++)
-			text_program(ps, &ps->all[k], i, b);
+			if (pipeline_has(&ps->all[k], i))
+				text_program(ps, &ps->all[k], i, b);
 	buf_text(b, pipelines_running(ps) ? "" : "no run is on\n");
 	for (int i = 0; i < DB_TOTALS && totals; i++) {
 		if (db->number[i] < 0)

@@ -13,7 +13,7 @@ packages_missing() {
 	# For the tests; moreutils has another program of that name.
 	[[ $(parallel --version 2>/dev/null) == GNU* ]] || printf 'parallel\n'
 	for want in libpq:libpq-dev libcjson:libcjson-dev yaml-0.1:libyaml-dev libmicrohttpd:libmicrohttpd-dev \
-		libxxhash:libxxhash-dev rdkafka:librdkafka-dev; do
+		libxxhash:libxxhash-dev rdkafka:librdkafka-dev libcurl:libcurl4-openssl-dev libcrypto:libssl-dev; do
 		pkg-config --exists "${want%%:*}" 2>/dev/null || printf '%s\n' "${want#*:}"
 	done
 	[[ $(db_binaries) ]] || printf 'postgresql\n'

@@ -1,5 +1,5 @@
 # One shard of one source: claimed, run as reader | writer | timerd | ack, judged, and begun again after a pause where
-# something was lacking. Pipelines know nothing of each other. Each is in one of these states:
+# something was lacking. Where a receiver is configured deliver stands before ack. Pipelines know nothing of each other. Each is in one of these states:
 #
 #   claiming  `writer claim` runs                 pausing  until it is due
 #   waiting   claimed; its input is looked at     done     with a result
@@ -14,10 +14,11 @@ began=()            # when the round began, in s
 verdict=()          # of the round: ok, strict, temporary, permanent; none before the first
 closed=()           # whether the round has ended from its tail on: nobody reads the output
 failing=() cause=() # the child that ended badly first; "STATUS NAME words"
-heard=()            # the program that was asked to stop last: the head, or timerd
+heard=()            # the program that was asked to stop last: the head, timerd, or deliver
 step=()             # how it is forced to end: 1 all were asked to, 2 killed
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
 db_silent=''        # since when claims fail
+receiver=''         # whether there is one for deliver
 
 # pipeline_add INPUT SHARD
 pipeline_add() {
@@ -32,82 +33,6 @@ round_begin() {
 	state[$1]=$2 chain[$1]=${*:3} failing[$1]='' cause[$1]='' step[$1]=0 heard[$1]=''
 	unset "due[$1]"
 	for name in "${@:3}"; do live[$1.$name]=''; done
-}
-
-# Asks writer where the source stands, and fences off whoever held it. How the last round ended is still to be judged.
-claim_start() {
-	local k=$1 name
-	for name in "${!claim[@]}"; do [[ $name != "$k".* ]] || unset "claim[$name]"; done
-	round_begin "$k" claiming claim
-	child_list "$k.claim" "$writer" claim --source "${source[owner[k]]}" --shard "${shard[k]}" "${machine_args[@]}"
-}
-
-# claim_judge K STATUS
-claim_judge() {
-	local k=$1 i=${owner[$1]} seconds how
-	unset "due[$k]"
-	ended_how "$2"
-	cause[k]="$2 claim writer claim[$last_pid] $how"
-	if (($2 == 0)) && [[ ${claim[$k.token]-} ]]; then
-		cause[k]='' known=true
-		anchor_keep "${claim[$k.anchor]-}"
-		[[ ! $db_silent ]] || { seconds_since "$db_silent" && log info "the database answers again after $seconds s"; }
-		db_silent=''
-		if [[ ${looked[i]} ]]; then
-			pipeline_claimed "$k"
-		elif [[ $stopping ]]; then
-			pipeline_finish "$k" 0
-		else
-			state[k]=waiting
-			input_look "$i"
-		fi
-	elif (($2 == PERMANENT)) && [[ ${opt[again]-} && ! ${looked[i]} ]]; then
-		refused[i]=true state[k]=waiting
-		input_look "$i"
-	elif (($2 == 0 || $2 == TEMPORARY || $2 > 128)); then
-		db_silent=${db_silent:-${EPOCHREALTIME/./}}
-		[[ ! $stopping ]] || cause[k]=''
-		pipeline_pause "$k"
-	else
-		pipeline_complain "$k" ''
-		pipeline_finish "$k" $PERMANENT
-	fi
-}
-
-# A claim that is not the first: whether the source is done, or another round is needed. Where each program says that it is
-# done, so it must be.
-pipeline_claimed() {
-	local k=$1 now=${claim[$1.committed]-}/${claim[$1.delivered]-}/${claim[$1.pending]-} well=''
-	[[ ${verdict[k]} != ok && ${verdict[k]} != strict ]] || well=true
-	if [[ ${verdict[k]} == permanent ]]; then
-		pipeline_finish "$k" $PERMANENT
-	elif [[ $stopping ]] || { [[ $well ]] && { pipeline_over "$k" || pipeline_partial "$k"; }; }; then
-		pipeline_finish "$k" 0
-	elif [[ $now == "${before[k]}" && $well ]]; then
-		if ((++idle[k] < 5)); then
-			verdict[k]=''
-			pipeline_pause "$k"
-		else
-			log error "source \"${source[owner[k]]}\" was read to its end but does not get done"
-			pipeline_finish "$k" $TEMPORARY
-		fi
-	else
-		[[ $now == "${before[k]}" ]] || { before[k]=$now idle[k]=0 && unset "tries[$k]"; }
-		pipeline_start "$k"
-	fi
-}
-
-# Whether it is done; or, where earlier runs left it, only callbacks are awaited, which `run` without INPUT takes up.
-pipeline_over() {
-	[[ ${claim[$1.done]-} != true ]] || return 0
-	nowait "${owner[$1]}" && [[ ${claim[$1.complete]-} == true && ${claim[$1.committed]-} == "${claim[$1.delivered]-}" ]]
-}
-
-# Whether its input need not be read to its end. Where it must be, and was, and the claim does not say so, the database has
-# gone back since.
-pipeline_partial() {
-	local k=$1 i=${owner[$1]}
-	[[ ${claim[$k.complete]-} != true ]] && { [[ ${count[i]}${closed[k]} ]] || one_of "${kind[i]}" follow left; }
 }
 
 # pipeline_reads K: sets args, what reader is to read, and how.
@@ -134,7 +59,7 @@ pipeline_reads() {
 }
 
 pipeline_start() {
-	local k=$1 i=${owner[$1]} name args clock=() timer=(--resume) own ack in kafka=
+	local k=$1 i=${owner[$1]} name args clock=() wait=() own ack last in out kafka=
 	own=(--token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
 	ack=("$writer" ack --resume "${own[@]}" --output-lock "$run/output.lock" "${out_format[@]}" "${lease_args[@]}")
 	for name in clock epoch; do
@@ -144,24 +69,32 @@ pipeline_start() {
 	[[ -d $run/pipelines/$k ]] || mkdir -p -- "$run/pipelines/$k" 2>/dev/null || :
 	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
 	export ACCTFLOW_METRICS=$run/pipelines/$k
+	! nowait "$i" || wait=(--no-wait)
+	last=(ack "${ack[@]}")
 	building=1 late=0
+	if [[ $receiver ]]; then
+		last=(deliver "$deliver" --resume "${wait[@]}" "${lease_args[@]}" --format json)
+		exec {out}> >(child "$k.ack" "${ack[@]}")
+	else
+		exec {out}>&1
+	fi
 	if [[ ${kind[i]} == pending ]]; then
-		round_begin "$k" running pending timerd ack
+		round_begin "$k" running pending timerd ${receiver:+deliver} ack
 		child "$k.pending" "$writer" pending "${own[@]}" --format json </dev/null |
 			child "$k.timerd" "$timerd" "${clock[@]}" --format json |
-			child "$k.ack" "${ack[@]}" &
+			child "$k.${last[0]}" "${last[@]:1}" >&"$out" &
 	else
-		! nowait "$i" || timer+=(--no-wait)
 		pipeline_reads "$k"
 		[[ ${kind[i]} != kafka ]] || kafka='kafka-reader'
-		round_begin "$k" running $kafka reader writer timerd ack
+		round_begin "$k" running $kafka reader writer timerd ${receiver:+deliver} ack
 		if [[ $kafka ]]; then exec {in}< <(partition_read "$k"); else exec {in}</dev/null; fi
 		child "$k.reader" "$reader" "${clock[@]}" "${args[@]}" <&"$in" |
 			child "$k.writer" "$writer" "${clock[@]}" --resume "${own[@]}" --format json |
-			child "$k.timerd" "$timerd" "${clock[@]}" "${timer[@]}" --format json |
-			child "$k.ack" "${ack[@]}" &
+			child "$k.timerd" "$timerd" "${clock[@]}" --resume "${wait[@]}" --format json |
+			child "$k.${last[0]}" "${last[@]:1}" >&"$out" &
 		exec {in}<&-
 	fi
+	exec {out}>&-
 	building=0
 	((late == 0)) || on_signal $late
 	unset ACCTFLOW_METRICS
@@ -292,9 +225,10 @@ pipeline_due() {
 	local k=$1 early name first_name
 	if [[ ${state[k]} == pausing ]]; then
 		claim_start "$k"
-	elif [[ $stopping${leaving[k]} && ! ${failing[k]} && ${heard[k]} != timerd ]] && pipeline_first "$k" && [[ $first_name == timerd ]]; then
-		heard[k]=timerd
-		child_signal TERM "$k.timerd"
+	elif [[ $stopping${leaving[k]} && ! ${failing[k]} ]] && pipeline_first "$k" && pipeline_lingers "$first_name" &&
+		[[ ${heard[k]} != "$first_name" ]]; then
+		heard[k]=$first_name
+		child_signal TERM "$k.$first_name"
 		[[ ! $closing ]] || due_in "$k" 2000
 	elif [[ ${failing[k]} || $closing ]]; then
 		# The others got a moment to end by themselves; then come less and less gentle hints.
@@ -316,8 +250,11 @@ pipeline_due() {
 	fi
 }
 
+# Whether it may have to wait once its input has ended.
+pipeline_lingers() { [[ $1 == timerd || $1 == deliver ]]; }
+
 # Asks it to stop: its head, once, and the rest sees the end of its input. Where the head has read all already it is timerd
-# that waits, and that is asked when nothing more comes to it; a while later where the head was asked as it ended.
+# or deliver that waits, and that is asked when nothing more comes to it; a while later where another was asked as it ended.
 pipeline_stop() {
 	local k=$1 first_name
 	[[ ${leaving[k]} != lost ]] || pipeline_kill "$k"
@@ -326,7 +263,7 @@ pipeline_stop() {
 	running | claiming)
 		[[ -v due[$k] || ! $closing ]] || due_in "$k" 2000
 		pipeline_first "$k" && [[ ${live[$k.$first_name]} && ${heard[k]} != "$first_name" ]] && ((step[k] == 0)) || return 0
-		[[ $first_name == "${chain[k]%% *}" || ($first_name == timerd && ! ${failing[k]}) ]] || return 0
+		[[ $first_name == "${chain[k]%% *}" ]] || { pipeline_lingers "$first_name" && [[ ! ${failing[k]} ]]; } || return 0
 		if [[ ${heard[k]} ]]; then
 			[[ -v due[$k] ]] || due_in "$k" 1000
 			return

@@ -176,6 +176,8 @@ verb_run() {
 	local result=0 worst k run_began=${EPOCHREALTIME/./}
 	run_options "$@"
 	programs reader writer timerd
+	receiver=${config[deliver.exec]-}${config[deliver.worker]-}${config[deliver.post]-}${ACCTFLOW_EXEC-}${ACCTFLOW_WORKER-}${ACCTFLOW_POST-}
+	[[ ! $receiver ]] || programs deliver
 	((${#topic[@]} == 0)) || programs kafka-reader
 	statusd=$(programs statusd 2>/dev/null && echo "$statusd") || log warn 'going on without statusd, which is not built'
 	lock_take

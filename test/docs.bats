@@ -94,10 +94,10 @@ manuals() {
 		[[ -e $root/$name || -e $root/sql/$name ]] || wrong+="no file $name"$'\n'
 	done
 	for name in $(grep -oE '`[a-z_0-9]+\(\)`' <<<"$text" | tr -d '`()' | sort -u); do
-		grep -rqE "^(static inline .*)?\*?$name\(" "$root"/{common,reader,writer,timerd,statusd,kafka,supervise} "$root/supervisor" ||
+		grep -rqE "^(static inline .*)?\*?$name\(" "$root"/{common,reader,writer,timerd,deliver,statusd,kafka,supervise} "$root/supervisor" ||
 			wrong+="no function $name"$'\n'
 	done
-	for path in "$root"/{common,reader,writer,timerd,statusd,kafka,data}/*.c "$root"/supervise/*.bash; do
+	for path in "$root"/{common,reader,writer,timerd,deliver,statusd,kafka,data}/*.c "$root"/supervise/*.bash; do
 		name=${path#"$root"/}
 		[[ $text == *"\`$name\`"* ]] || wrong+="not named: $name"$'\n'
 	done
@@ -126,7 +126,7 @@ page_options() {
 
 @test "manual pages have the options that --help prints, and no others" {
 	local program page help wrong=''
-	for program in reader writer timerd statusd kafka-reader supervisor; do
+	for program in reader writer timerd deliver statusd kafka-reader supervisor; do
 		for page in "$root"/*/"$program.1" "$root/$program.1"; do [[ ! -e $page ]] || break; done
 		if [[ $program == supervisor ]]; then help=$("$supervisor" --help); else help=$("$bin/$program" --help); fi
 		wrong+=$(diff <(grep -E '^  +-|^  +--' <<<"$help" | help_options) <(page_options "$page") | sed -n "s/^[<>]/$program: &/p") || :
@@ -181,7 +181,7 @@ exceptions=(
 	local file files
 	mapfile -t files < <(documents && manuals)
 	{
-		for file in "$root"/{common,reader,writer,timerd,statusd,data}/*.[ch]; do spoken "$file"; done
+		for file in "$root"/{common,reader,writer,timerd,deliver,kafka,statusd,data}/*.[ch]; do spoken "$file"; done
 		grep -nHE '^[[:space:]]*#' "$supervisor" "$root"/supervise/*.bash
 		grep -nHE . "${files[@]}" "$root"/config.yaml "$root"/sql/*.sql "$root"/statusd/page.html
 	} | sed "s,^$root/,," | grep -wiE 'tell|tells|telling|told|settle|settles|settling' |

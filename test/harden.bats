@@ -55,7 +55,7 @@ elf() {
 	*) skip 'read back for x86-64 only' ;;
 	esac
 	# The C library's own start-up code says no IBT, so that the program as a whole cannot: our objects do.
-	for object in common/json reader/split timerd/wheel writer/pg; do
+	for object in common/json reader/split common/wheel writer/pg; do
 		elf -n "$build/$object.o"
 		has 'IBT, SHSTK'
 	done

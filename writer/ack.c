@@ -4,7 +4,7 @@
  * that belongs to it, or a crash between the two would lose the second one. */
 #include "ack.h"
 
-#include "lease.h"
+#include "lease_end.h"
 #include "lines.h"
 #include "log.h"
 #include "metrics.h"
@@ -55,10 +55,10 @@ struct ack {
 	int64_t begun;	      /* when recording began */
 	int64_t until;	      /* a pause; a load that is not due by itself waits for it */
 	unsigned tries, last_reads;
-	bool claimed, waiting; /* waiting: for a pause between two tries */
-	bool blocked;	       /* a line waits until all before it is recorded */
-	lease_end *lease;      /* when our leases end; NULL: never */
-	bool leased, held;     /* it was looked at since the last flush; a callback waits, as they have ended */
+	bool claimed, waiting;	/* waiting: for a pause between two tries */
+	bool blocked;		/* a line waits until all before it is recorded */
+	_Atomic int64_t *lease; /* when our leases end; NULL: never */
+	bool leased, held;	/* it was looked at since the last flush; a callback waits, as they have ended */
 	bool ended, stopped, real_clock;
 };
 
@@ -429,7 +429,7 @@ ack_main(const struct writer_options *o)
 		a.source.token = (int64_t)o->token;
 		log_source(o->source);
 	}
-	if (o->lease && (a.lease = lease_map(o->lease)) == NULL)
+	if (o->lease && (a.lease = lease_end_map(o->lease, false)) == NULL)
 		die(EXIT_PERMANENT, "could not map \"%s\": %m", o->lease);
 	output_open(&a.out, STDOUT_FILENO);
 	if (o->output_lock && output_share(&a.out, o->output_lock) != 0)

@@ -4,6 +4,8 @@
  * one that has less than its share asks for pipelines of those who have most, and they stop them and hand them over. */
 #include "lease.h"
 
+#include "lease_end.h"
+
 #include "lines.h"
 #include "log.h"
 #include "metrics.h"
@@ -56,25 +58,6 @@ struct lease {
 	int queued;
 	enum pg_status status; /* of this renewal: once it is not PG_OK nothing more is sent */
 };
-
-static _Atomic int64_t *
-file_map(const char *path, bool make)
-{
-	int fd = open(path, (make ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0600);
-	void *map = MAP_FAILED;
-	/* The block is allocated now: a store to a hole on a full disk would be SIGBUS. */
-	if (fd >= 0 && (!make || (errno = posix_fallocate(fd, 0, sizeof(int64_t))) == 0))
-		map = mmap(NULL, sizeof(int64_t), make ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-	if (fd >= 0)
-		close(fd);
-	return map == MAP_FAILED ? NULL : map;
-}
-
-lease_end *
-lease_map(const char *path)
-{
-	return file_map(path, false);
-}
 
 /* Reads the list anew: its number in the first line, then lines "NUMBER STATE I/N SOURCE". The slices stay in the
  * buffer. What is known of a pipeline is forgotten, but for what was printed of it. */
@@ -383,7 +366,7 @@ lease_main(const struct writer_options *o)
 		die(EXIT_PERMANENT, "lease wants --machine NAME, and --lease FILE and --list FILE or --leave");
 	l.ttl = ttl && strtol(ttl, NULL, 10) > MARGIN_MS ? strtol(ttl, NULL, 10) : TTL_MS;
 	mine.deadline = CONNECT_S;
-	if (o->lease && (end = file_map(o->lease, true)) == NULL)
+	if (o->lease && (end = lease_end_map(o->lease, true)) == NULL)
 		die(EXIT_TEMPORARY, "could not map \"%s\": %m", o->lease);
 	l.machine = pg_text_param(slice_of(o->machine));
 	l.prefix = o->prefix ? o->prefix : "";

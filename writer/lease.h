@@ -6,14 +6,6 @@
 
 #include "writer.h"
 
-#include <stdatomic.h>
-
-/* When leases end: microseconds of the boot clock, in a mapped file that the verb `lease` moves on. */
-typedef const _Atomic int64_t lease_end;
-
-/* Maps the file. NULL with errno where that fails. */
-lease_end *lease_map(const char *path);
-
 int lease_main(const struct writer_options *o);
 
 #endif

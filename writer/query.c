@@ -149,9 +149,10 @@ query_found(struct query *q, const char *what, const char *name)
 	return found;
 }
 
-/* Runs a query that has one parameter, null where there is no name. */
+/* Runs a query that has one parameter, and shows its rows. */
 static int
-query_run(const struct writer_options *o, const char *title, const char *sql, const char *what, const char *name)
+query_run(const struct writer_options *o, const char *title, const char *sql, struct pg_param param, const char *what,
+    const char *name)
 {
 	struct query q = {.pg = writer_open(o, "acctflow query", false), .title = title};
 	sigset_t none;
@@ -160,10 +161,21 @@ query_run(const struct writer_options *o, const char *title, const char *sql, co
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	output_open(&q.out, STDOUT_FILENO);
 	q.style = display_style((enum format)o->format, STDOUT_FILENO);
-	pg_each(q.pg, PATIENCE_S, sql, PG_PARAMS(name ? pg_text_param(slice_of(name)) : pg_null_param()));
+	pg_each(q.pg, PATIENCE_S, sql, &param, 1);
 	bool consistent = query_rows(&q), found = query_found(&q, what, name);
 	pg_free(q.pg);
 	return consistent && found ? EXIT_OK : EXIT_REJECTED;
+}
+
+int
+retry_main(const struct writer_options *o)
+{
+	struct pg_array ids;
+	pg_array(&ids, PG_TEXTS);
+	for (char **id = o->operands; *id; id++)
+		pg_push_text(&ids, slice_of(*id));
+	struct pg_param param = *o->operands ? pg_array_param(&ids) : pg_null_param();
+	return query_run(o, "Tried again", sql_outcomes_retry, param, "failed callback of account", *o->operands);
 }
 
 int
@@ -177,11 +189,14 @@ query_main(const struct writer_options *o)
 		{"sources", "Sources", sql_sources, "source", o->source},
 		{"fleet", "Fleet, by machine", sql_fleet, "source", o->source},
 		{"richest", "Highest-token account of each type", sql_richest, "account of type", o->type},
-		{"history", "Versions", sql_history, "account", o->operand},
+		{"history", "Versions", sql_history, "account", *o->operands},
 		{"rejected", "Rejected records", sql_rejected, "source", o->source},
 	    },
 	  *q = queries;
 	while (strcmp(q->verb, o->verb) != 0)
 		q++;
-	return o->interval && q->sql == sql_status ? watch_main(o) : query_run(o, q->title, q->sql, q->what, q->name);
+	if (o->interval && q->sql == sql_status)
+		return watch_main(o);
+	struct pg_param param = q->name ? pg_text_param(slice_of(q->name)) : pg_null_param();
+	return query_run(o, q->title, q->sql, param, q->what, q->name);
 }

@@ -6,4 +6,7 @@
 
 int query_main(const struct writer_options *o);
 
+/* The verb retry, which shows in the same way what it changed. */
+int retry_main(const struct writer_options *o);
+
 #endif

@@ -45,7 +45,7 @@ roles_main(const struct writer_options *o)
 }
 
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
-enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, PENDING, CLAIM, LEASE, FLEET };
+enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, RETRY, PENDING, CLAIM, LEASE, FLEET };
 #define BIT(verb) (1u << (verb))
 #define PIPELINE_BITS (BIT(RUN) | BIT(ACK) | BIT(PENDING) | BIT(CLAIM))
 #define SOURCE_BITS (PIPELINE_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(REJECTED) | BIT(FLEET))
@@ -60,6 +60,7 @@ static const struct option_verb verbs[] = {
     [RICHEST] = {"richest", NULL, "the account with the most tokens of each account type"},
     [HISTORY] = {"history", "ID", "all versions of an account"},
     [REJECTED] = {"rejected", NULL, "rejected records, and why"},
+    [RETRY] = {"retry", "[ID...]", "make failed callbacks pending again: of these accounts, or all"},
     [PENDING] = {"pending", NULL, "callbacks that are pending, as events"},
     [CLAIM] = {"claim", NULL, "take a source's shard over from whoever holds it, and print where it stands"},
     [LEASE] = {"lease", NULL, "keep a machine's leases, and share out the pipelines of a fleet"},
@@ -77,6 +78,7 @@ static int (*const mains[])(const struct writer_options *) = {
     [RICHEST] = query_main,
     [HISTORY] = query_main,
     [REJECTED] = query_main,
+    [RETRY] = retry_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
     [LEASE] = lease_main,
@@ -216,6 +218,6 @@ main(int argc, char **argv)
 	loop_init();
 	int at = options_read(&program, specs, argc, argv);
 	options.verb = verbs[verb].name;
-	options.operand = at < argc ? argv[at] : NULL;
+	options.operands = argv + at;
 	return mains[verb](&options);
 }

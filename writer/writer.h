@@ -13,7 +13,8 @@ enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what i
 struct writer_options {
 	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock, *lease, *machine,
 	    *list, *prefix;
-	const char *verb, *operand; /* the operand is history's account id */
+	const char *verb;
+	char **operands; /* account ids, of history and retry; ended by NULL */
 	struct shard shard;
 	uint64_t batch, deadline, token, interval, shard_count;
 	bool token_given, resume, strict, pipelines, distributed, join, leave, once;

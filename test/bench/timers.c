@@ -1,7 +1,7 @@
 /* The timer structure against libev's timers (a 4-ary heap), on one simulated clock: N callbacks pending, due within
  * ten seconds; each millisecond some are replaced, those due fire, and each account that fired is set anew.
  *
- *     cc -O2 -I. -Icommon test/bench/timers.c timerd/wheel.c timerd/timers.c common/….c -lev
+ *     cc -O2 -I. -Icommon test/bench/timers.c timerd/timers.c common/….c -lev
  *     timers [PENDING [ROUNDS]]
  *
  * `wheel` and `libev` are like for like: items in an array, no accounts to be found. `timers` is what timerd uses:

@@ -1,4 +1,4 @@
-// with: timerd/callback.c timerd/timers.c timerd/wheel.c
+// with: timerd/callback.c timerd/timers.c
 /* timerd's reader of events, on the virtual clock: the program itself but for its main.
  * The same comes out however the input is cut into reads. All that comes in is passed on,
  * byte for byte and in order, but for what is between writer and timerd; what is emitted in

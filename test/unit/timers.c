@@ -1,4 +1,4 @@
-// with: timerd/timers.c timerd/wheel.c
+// with: timerd/timers.c
 /* The timer structure against a model that can be seen to be right: a plain array
  * searched from end to end. */
 #include "timerd/timers.h"

@@ -1,0 +1,82 @@
+/* A receiver of callbacks for the tests: an HTTP server that takes, refuses, fails or hangs, and writes down each
+ * request as it begins, "MICROSECONDS begin ID", and as it is answered, "MICROSECONDS STATUS ID".
+ *
+ * usage: receiver PORT LOG [FAIL%] [HANG%] [STATUS]
+ *
+ * PORT 0: any. It prints the port that it listens on. STATUS: what it answers where it neither fails (503) nor hangs.
+ */
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static FILE *logged;
+static unsigned fail, hang, status = 200;
+
+static void
+note(const char *what, const char *id)
+{
+	struct timeval t;
+	gettimeofday(&t, NULL);
+	fprintf(logged, "%lld%06lld %s %s\n", (long long)t.tv_sec, (long long)t.tv_usec, what, id ? id : "-");
+}
+
+static enum MHD_Result
+handle(void *context, struct MHD_Connection *c, const char *url, const char *method, const char *version,
+    const char *data, size_t *n, void **state)
+{
+	static char begun, body[] = "taken\n", away[] = "try later\n";
+	char number[12];
+	(void)context, (void)url, (void)method, (void)version, (void)data;
+	const char *id = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "webhook-id");
+	if (!*state) {
+		*state = &begun;
+		note("begin", id);
+		return MHD_YES;
+	}
+	if (*n) {
+		*n = 0;
+		return MHD_YES;
+	}
+	unsigned draw = (unsigned)(random() % 100), answer = draw < fail ? 503 : status;
+	if (draw >= fail && draw < fail + hang) {
+		MHD_suspend_connection(c);
+		return MHD_YES;
+	}
+	snprintf(number, sizeof number, "%u", answer);
+	note(number, id);
+	char *text = answer == 200 ? body : away;
+	struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
+	if (answer == 429)
+		MHD_add_response_header(r, "Retry-After", "1");
+	if (answer == 302)
+		MHD_add_response_header(r, "Location", "http://127.0.0.1:1/");
+	enum MHD_Result result = MHD_queue_response(c, answer, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 3)
+		return 100;
+	fail = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
+	hang = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
+	status = argc > 5 ? (unsigned)atoi(argv[5]) : 200;
+	logged = fopen(argv[2], "a");
+	if (!logged)
+		return 111;
+	setvbuf(logged, NULL, _IOLBF, 0);
+	srandom((unsigned)getpid());
+	struct MHD_Daemon *d = MHD_start_daemon(
+	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, (uint16_t)atoi(argv[1]), NULL,
+	    NULL, handle, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+	if (!d)
+		return 111;
+	printf("%u\n", MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port);
+	fflush(stdout);
+	pause();
+}
