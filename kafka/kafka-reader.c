@@ -68,7 +68,7 @@ holds(struct kafka *k, int64_t read)
 	output_flush(&k->out);
 	die(EXIT_PERMANENT,
 	    "offsets %lld to %lld of %s/%d were read before, and the partition ends at %lld now: it lost them, or the "
-	    "topic was made anew; `supervisor run --again` reads it from its beginning",
+	    "topic was made anew; `acctflow run --again` reads it from its beginning",
 	    (long long)k->high, (long long)read - 1, k->client.topic, (int)k->client.partition, (long long)k->high);
 }
 

@@ -28,7 +28,7 @@ files_check(char *const *paths, int n, const char *regular)
 			die(EXIT_PERMANENT, "could not read \"%s\": it is a directory", paths[i]);
 		if (regular && !S_ISREG(st.st_mode))
 			die(EXIT_PERMANENT,
-			    "%s wants a regular file, which \"%s\" is not; `supervisor run` spools it, or copy it "
+			    "%s wants a regular file, which \"%s\" is not; `acctflow run` spools it, or copy it "
 			    "first by `reader --copy-to DIR`, then read it by `reader --spool DIR`",
 			    regular, paths[i]);
 	}
@@ -171,7 +171,7 @@ files_recognise(char *const *paths, int n, const char *fingerprint)
 	if (!slice_is(slice_buf(&now), fingerprint))
 		die(EXIT_PERMANENT,
 		    "\"%s\" is not what was read before: its first %llu bytes have changed, of the %llu bytes that it "
-		    "has now; `supervisor run --again` reads it anew",
+		    "has now; `acctflow run --again` reads it anew",
 		    paths[0], (unsigned long long)bytes, (unsigned long long)files_size(paths, n));
 	buf_free(&now);
 }

@@ -195,7 +195,7 @@ follow_open(struct follow *f, const char *path, const struct file_mark *mark, ui
 	if (fd < 0)
 		die(EXIT_PERMANENT,
 		    "the file that was followed at \"%s\" is gone from there and from its folder: what it held behind "
-		    "its first %llu bytes is not known; `supervisor run --again` reads what is there now",
+		    "its first %llu bytes is not known; `acctflow run --again` reads what is there now",
 		    path, (unsigned long long)got);
 	if (mark)
 		f->mark = *mark;

@@ -97,7 +97,7 @@ check_record(struct stream *st, const struct held *h)
 	else if (!h->own || h->rejected || h->skipped || h->hash != c->hash)
 		die(EXIT_PERMANENT,
 		    "the input has changed: its record at offset %llu is not what it was when it was read before; "
-		    "`supervisor run --again` reads it anew",
+		    "`acctflow run --again` reads it anew",
 		    (unsigned long long)c->offset);
 }
 
@@ -434,7 +434,7 @@ stream_read(struct stream *st)
 	else if (unchecked && !st->resumes)
 		die(EXIT_PERMANENT,
 		    "the input has changed: it ends before its record at offset %llu, which was read before; "
-		    "`supervisor run --again` reads it anew",
+		    "`acctflow run --again` reads it anew",
 		    (unsigned long long)st->check.offset);
 	/* What looks like something else is, where nothing of it is an update. */
 	if (st->hopeless || (st->hint.len && st->passed && st->passed == st->refused && !st->halted)) {
@@ -490,7 +490,7 @@ end(struct stream *st)
 	if (st->refused && st->shard.index == 0)
 		log_at(metrics_shown() ? LOG_INFO : LOG_WARN,
 		    "%llu of %llu records were rejected; they are the `rejected` events in the output, and "
-		    "`supervisor rejected` lists those of a run",
+		    "`acctflow rejected` lists those of a run",
 		    (unsigned long long)st->refused, (unsigned long long)st->passed);
 }
 

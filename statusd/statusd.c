@@ -10,6 +10,7 @@
 #include "options.h"
 #include "pipelines.h"
 #include "prometheus.h"
+#include "paths.h"
 #include "sandbox.h"
 #include "status.h"
 #include "time.h"
@@ -244,7 +245,7 @@ writer_path(const struct statusd *d)
 }
 
 /* clang-format off */
-static struct statusd d = {.listen = "127.0.0.1:9732", .home = "var", .limits = {60, 100}};
+static struct statusd d = {.listen = "127.0.0.1:9732", .limits = {60, 100}};
 static const struct option_spec specs[] = {
 	{.name = "listen", .type = OPTION_TEXT, .value = &d.listen, .argument = "ADDRESS:PORT|none",
 		.help = "where to answer (default: 127.0.0.1:9732)"},
@@ -253,7 +254,7 @@ static const struct option_spec specs[] = {
 	{.name = "least-disk", .type = OPTION_COUNT, .value = &d.limits.least_disk, .argument = "MB", .max = 1000000000,
 		.help = "not ready if less is free on the disk of the state folder (default: 100)"},
 	{.name = "home", .type = OPTION_TEXT, .value = &d.home, .argument = "DIR", .key = "home",
-		.help = "where the supervisor keeps its state (default: var)"},
+		.help = "where the supervisor keeps its state (default: var; installed, ~/.local/state/acctflow)"},
 	{.name = "db", .letter = 'd', .type = OPTION_TEXT, .value = &d.database, .argument = "CONNINFO",
 		.help = "the database, as for writer"},
 	{.name = "writer", .type = OPTION_TEXT, .value = &d.writer, .argument = "FILE",
@@ -295,6 +296,7 @@ main(int argc, char **argv)
 {
 	struct sandbox s;
 	loop_init();
+	d.home = paths_home();
 	int at = options_read(&program, specs, argc, argv);
 	bool serves = !d.check && !d.shows;
 	if (at < argc)

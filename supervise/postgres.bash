@@ -26,7 +26,7 @@ as_db() {
 db_find() {
 	cluster='' db_user=''
 	db_bin=$(db_binaries)
-	[[ $db_bin ]] || fail $PERMANENT "could not find Postgres's programs; see: supervisor packages"
+	[[ $db_bin ]] || fail $PERMANENT "could not find Postgres's programs; see: acctflow packages"
 	if [[ -e $ACCTFLOW_HOME/postgres/PG_VERSION ]]; then
 		cluster=$(realpath -- "$ACCTFLOW_HOME/postgres")
 		db_user=$(stat -c %U -- "$cluster")
@@ -35,7 +35,7 @@ db_find() {
 	elif ((EUID == 0)); then
 		db_user=postgres
 		id -u postgres >/dev/null 2>&1 ||
-			fail $PERMANENT "there is no user postgres, who would run the private Postgres for root; see: supervisor packages"
+			fail $PERMANENT "there is no user postgres, who would run the private Postgres for root; see: acctflow packages"
 	else
 		db_user=$(id -un)
 	fi

@@ -148,7 +148,7 @@ summary_print() {
 	done
 	call "$writer" richest "${out_format[@]}"
 	[[ ! $open ]] || log info 'not all is done yet; the same command goes on'
-	((rejects == 0)) || log warn "$rejects of $reads records were rejected; see: supervisor rejected"
+	((rejects == 0)) || log warn "$rejects of $reads records were rejected; see: acctflow rejected"
 	[[ $result != 0 || ! ${opt[strict]-}${ACCTFLOW_STRICT-} ]] || ((rejects == 0)) || result=1
 }
 

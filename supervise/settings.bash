@@ -7,7 +7,7 @@ version_print() {
 	local version=''
 	[[ ! -r $here/Makefile ]] || version=$(sed -n 's/^VERSION *= *//p' "$here/Makefile")
 	[[ $version ]] || { programs writer && version=$("$writer" --version | sed 's/.* //'); }
-	printf 'supervisor (acctflow) %s\n' "$version"
+	printf 'acctflow %s\n' "$version"
 }
 
 # programs NAME...: sets a variable of each one's name, with _ for -, to its path.
@@ -21,6 +21,9 @@ programs() {
 	done
 }
 
+# Whether this is not a checkout: then nothing is looked for, or kept, in the current folder.
+installed() { [[ ! -e $here/Makefile || ! -d $here/common ]]; }
+
 # Sets ACCTFLOW_CONFIG. A file that nobody named is left alone where it cannot be read, as in another's clone.
 config_find() {
 	local file
@@ -29,7 +32,9 @@ config_find() {
 		[[ -r $ACCTFLOW_CONFIG ]] || fail $PERMANENT "could not read configuration file \"$ACCTFLOW_CONFIG\""
 		[[ $ACCTFLOW_CONFIG == /* ]] || ACCTFLOW_CONFIG=$(realpath -- "$ACCTFLOW_CONFIG")
 	else
-		for file in "$here/config.yaml" "$PWD/config.yaml" /dev/null; do
+		local files=("$here/config.yaml" "$PWD/config.yaml")
+		! installed || files=("${XDG_CONFIG_HOME:-${HOME-}/.config}/acctflow/config.yaml" "@SYSCONFDIR@/acctflow/config.yaml")
+		for file in "${files[@]}" /dev/null; do
 			[[ ! -r $file ]] || { ACCTFLOW_CONFIG=$file && break; }
 		done
 	fi
@@ -80,7 +85,11 @@ settings_read() {
 	if db_private; then unset "${!PG@}"; fi
 
 	home=${ACCTFLOW_HOME:-${config[home]-}}
-	[[ $home ]] || if [[ -e $here/Makefile && -d $here/common ]]; then home=$here/var; else home=./var; fi
+	if [[ ! $home ]] && installed; then
+		home=${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}
+		home=${home:-/var/lib}/acctflow
+	fi
+	home=${home:-$here/var}
 	ACCTFLOW_HOME=$(realpath -m -- "$home") || fail $PERMANENT "could not find the state folder \"$home\""
 	export ACCTFLOW_HOME
 	run=$ACCTFLOW_HOME/run

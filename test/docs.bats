@@ -12,7 +12,7 @@ setup() {
 	checkout=$(mktemp -d /tmp/acctflow-docs.XXXXXX)
 	chmod 755 "$checkout"
 	export ACCTFLOW_HOME=$checkout/var
-	ln -s "$root/supervisor" "$root/data" "$root/doc" "$checkout/"
+	ln -s "$root/acctflow" "$root/data" "$root/doc" "$checkout/"
 	ln -s "$bin" "$checkout/bin"
 	cd "$checkout"
 }
@@ -44,7 +44,7 @@ manuals() {
 
 @test "README: its commands run, also after the first run was interrupted" {
 	local first
-	./supervisor run data/challenge-input.json >first.out 2>first.err &
+	./acctflow run data/challenge-input.json >first.out 2>first.err &
 	first=$!
 	retry 600 grep -q '"event":"indexed"' first.out
 	# Not INT, which a shell's background commands ignore.
@@ -61,7 +61,7 @@ manuals() {
 
 @test "the other documents: their commands run" {
 	local file
-	./supervisor postgres
+	./acctflow postgres
 	for file in "$root"/doc/*.md "$root/data/README.md"; do
 		[[ -z $(blocks "$file") ]] || follow "$file"
 	done
@@ -69,7 +69,7 @@ manuals() {
 
 @test "writer(1): two pipelines on one file, by hand, and what its other examples ask" {
 	local i
-	./supervisor postgres
+	./acctflow postgres
 	for i in 1 2 3 4 5 6; do
 		echo "{\"id\":\"K$i\",\"accountType\":\"mint\",\"tokens\":$i,\"callbackTimeMs\":100,\"version\":1}"
 	done >input.ndjson
@@ -126,9 +126,9 @@ page_options() {
 
 @test "manual pages have the options that --help prints, and no others" {
 	local program page help wrong=''
-	for program in reader writer timerd deliver statusd kafka-reader supervisor; do
+	for program in reader writer timerd deliver statusd kafka-reader acctflow; do
 		for page in "$root"/*/"$program.1" "$root/$program.1"; do [[ ! -e $page ]] || break; done
-		if [[ $program == supervisor ]]; then help=$("$supervisor" --help); else help=$("$bin/$program" --help); fi
+		if [[ $program == acctflow ]]; then help=$("$supervisor" --help); else help=$("$bin/$program" --help); fi
 		wrong+=$(diff <(grep -E '^  +-|^  +--' <<<"$help" | help_options) <(page_options "$page") | sed -n "s/^[<>]/$program: &/p") || :
 	done
 	same "$wrong" ''

@@ -610,7 +610,7 @@ END
 # recipe: the one of doc/maps.md, for these brokers.
 recipe() {
 	awk '/^\*\*Kafka\.\*\*/ { on = 1 } on && /^    / { print; seen = 1 } seen && !/^    /  { exit }' "$root/doc/maps.md" |
-		sed "s|BROKERS|$brokers|; s|\./supervisor|$supervisor|"
+		sed "s|BROKERS|$brokers|; s|\./acctflow|$supervisor|"
 }
 
 # piped COMMAND: runs it in the background; kcat's pid is then in kcat.pid.

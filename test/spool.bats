@@ -366,7 +366,7 @@ upto() {
 	updates 1 1 >f
 	fails 100 timeout 20 reader --copy-to d --follow f
 	err_has 'is gone from there and from its folder'
-	err_has 'supervisor run --again'
+	err_has 'acctflow run --again'
 }
 
 @test "a file that was at the path while nobody followed it is named" {

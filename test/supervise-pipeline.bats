@@ -178,7 +178,7 @@ END
 	same "$(grep -c '"source":"s"' <<<"$output")" 1
 	same "$(grep -c 'source "s": read 9, indexed 7, rejected 2, pending 4; it took ' <<<"$stderr")" 1
 	err_has 'the same command goes on'
-	[[ ${stderr##*$'\n'} == *'2 of 9 records were rejected; see: supervisor rejected' ]]
+	[[ ${stderr##*$'\n'} == *'2 of 9 records were rejected; see: acctflow rejected' ]]
 }
 
 @test "restarts of earlier runs do not count" {

@@ -96,16 +96,16 @@ nothing_left() {
 @test "arguments that are wrong: one plain line, with what may have been meant" {
 	wrong() {
 		fails 100 "$supervisor" "${@:2}"
-		same "$stderr" "supervisor: $1"
+		same "$stderr" "acctflow: $1"
 	}
-	wrong 'unknown verb "frobnicate"; see supervisor --help' frobnicate
+	wrong 'unknown verb "frobnicate"; see acctflow --help' frobnicate
 	wrong 'unknown verb "ststus"; did you mean "status"?' ststus
 	wrong 'unknown verb "statsu"; did you mean "status"?' statsu
-	wrong 'unknown option "--nope"; see supervisor --help' run --nope
+	wrong 'unknown option "--nope"; see acctflow --help' run --nope
 	wrong 'unknown option "--arival"; did you mean "--arrival"?' run --arival gap
 	wrong 'unknown option "--watc"; did you mean "--watch"?' stop --watc
-	wrong 'unknown option "-q"; see supervisor --help' run -q
-	wrong 'option "--seed" wants a value; see supervisor --help' run --seed
+	wrong 'unknown option "-q"; see acctflow --help' run -q
+	wrong 'option "--seed" wants a value; see acctflow --help' run --seed
 	wrong 'option "--again" takes no value' run --again=yes
 	wrong 'stop takes no argument, and "now" was given' stop now
 	wrong 'health takes no argument, and "x" was given' health x
@@ -132,12 +132,12 @@ nothing_left() {
 @test "help and version" {
 	for word in --help -h help; do
 		ok "$supervisor" $word
-		has 'usage: supervisor'
+		has 'usage: acctflow'
 	done
 	fails 100 "$supervisor"
-	err_has 'usage: supervisor'
+	err_has 'usage: acctflow'
 	ok "$supervisor" --version
-	[[ $output =~ ^supervisor\ \(acctflow\)\ [0-9.]+$ ]]
+	[[ $output =~ ^acctflow\ [0-9.]+$ ]]
 }
 
 @test "an input that is missing, or a folder, before anything is started" {

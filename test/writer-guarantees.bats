@@ -75,7 +75,7 @@ end_of() {
 		# shellcheck disable=SC2086 # several words
 		fails 100 writer $how <<<"$(placed s 0 a 1)"
 		err_has 'source "s" has 2 shards, not '
-		err_has 'supervisor run --again'
+		err_has 'acctflow run --again'
 	done
 	same "$(sql 'SELECT count(*) FROM acctflow.pipelines')" 1
 	{

@@ -95,7 +95,7 @@ schema_check(struct pg *pg)
 {
 	int version = schema_find(pg);
 	if (version == SCHEMA_NONE)
-		die(EXIT_PERMANENT, "there is nothing in this database yet; is --db or PGHOST right? supervisor run or "
+		die(EXIT_PERMANENT, "there is nothing in this database yet; is --db or PGHOST right? acctflow run or "
 				    "writer migrate begins");
 	if (version < SCHEMA_VERSION)
 		die(EXIT_PERMANENT, "the schema's version is %d, this program needs %d: run writer migrate", version,

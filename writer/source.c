@@ -114,7 +114,7 @@ source_claim(struct pg *pg, struct source *s, unsigned how)
 	int64_t shards = pg_rows(pg, 1) ? pg_i64(pg, 1, 0, 0) : s->shard.count;
 	if (shards != s->shard.count)
 		die(EXIT_PERMANENT,
-		    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; supervisor run --again reads it "
+		    "source \"%.*s\" has %lld shard%s, not %u: their number is fixed; acctflow run --again reads it "
 		    "anew with another",
 		    (int)s->name.len, s->name.p, (long long)shards, shards == 1 ? "" : "s", (unsigned)s->shard.count);
 	status = claim_take(pg, s, how);

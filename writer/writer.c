@@ -6,6 +6,7 @@
 #include "claim.h"
 #include "lease.h"
 #include "log.h"
+#include "paths.h"
 #include "pg_connect.h"
 #include "query.h"
 #include "run.h"
@@ -19,7 +20,7 @@
 #include <string.h>
 
 static struct writer_options options = {
-    .shard = {0, 1}, .batch = 60000, .deadline = 60, .home = "var", .epoch = OPTION_EPOCH_DEFAULT};
+    .shard = {0, 1}, .batch = 60000, .deadline = 60, .epoch = OPTION_EPOCH_DEFAULT};
 
 static int
 migrate_main(const struct writer_options *o)
@@ -94,7 +95,7 @@ static const struct option_spec specs[] = {
     {.name = "password-file", .type = OPTION_TEXT, .value = &options.password_file, .argument = "FILE",
 	.key = "password-file", .help = "passwords, in the form of ~/.pgpass"},
     {.name = "home", .type = OPTION_TEXT, .value = &options.home, .argument = "DIR", .key = "home",
-	.help = "the supervisor's state folder (default: var)"},
+	.help = "the supervisor's state folder (default: var; installed, ~/.local/state/acctflow)"},
     OPTION_SPEC_SOURCE(&options.source, "this source only", SOURCE_BITS),
     {.name = "shard", .type = OPTION_CUSTOM, .value = &options.shard, .set = shard_set, .argument = "I/N",
 	.verbs = PIPELINE_BITS, .help = "this shard of the source (default: 0/1)"},
@@ -202,7 +203,7 @@ writer_open(const struct writer_options *o, const char *application, bool migrat
 		exit(EXIT_OK);
 	if (status == PG_RETRY && pg_absent(pg) && !o->resume)
 		die(EXIT_TEMPORARY,
-		    "no Postgres runs here: %s; supervisor postgres starts the private one of ACCTFLOW_HOME (%s), --db "
+		    "no Postgres runs here: %s; acctflow postgres starts the private one of ACCTFLOW_HOME (%s), --db "
 		    "names another",
 		    pg_error(pg), o->home);
 	if (status == PG_FATAL)
@@ -216,6 +217,7 @@ int
 main(int argc, char **argv)
 {
 	loop_init();
+	options.home = paths_home();
 	int at = options_read(&program, specs, argc, argv);
 	options.verb = verbs[verb].name;
 	options.operands = argv + at;
