@@ -36,7 +36,7 @@ enum show { STATUS, WATCH, PROGRESS, LINES };
 struct statusd {
 	const char *listen, *home, *writer, *database;
 	struct limits limits;
-	bool check, shows; /* --check; or --show, and what */
+	bool check, alive, shows; /* --check; or --show, and what */
 	int show;
 	struct pipelines pipelines;
 	struct database db;
@@ -261,6 +261,8 @@ static const struct option_spec specs[] = {
 		.help = "the program that asks the database (default: the one beside this one)"},
 	{.name = "check", .type = OPTION_ACTION, .value = &d.check,
 		.help = "print the state of each program, exit 0 if all is ready and 1 if not"},
+	{.name = "alive", .type = OPTION_ACTION, .value = &d.alive,
+		.help = "exit 0 unless a program stands still: for watchdogs; the database is not asked"},
 	{.name = "show", .type = OPTION_CHOICE, .value = &d.show, .given = &d.shows, .argument = "status|watch|progress|lines",
 		.help = "print state, progress and totals, once or until q; or how far reading is, in one line or several"},
 	{0},
@@ -291,6 +293,20 @@ statusd_listen(void)
 	return h;
 }
 
+/* Whether no program stands still. Prints which does. */
+static bool
+statusd_alive(struct statusd *s)
+{
+	struct buf why = {0};
+	s->pipelines.home = s->home;
+	pipelines_look(&s->pipelines);
+	health_alive(&s->pipelines, &why);
+	bool well = why.len == 0;
+	fputs(buf_cstr(&why), stdout);
+	buf_free(&why);
+	return well;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -303,6 +319,8 @@ main(int argc, char **argv)
 		die(EXIT_PERMANENT, "unexpected argument \"%s\"; see statusd --help", argv[at]);
 	if (serves && strcmp(d.listen, "none") == 0)
 		return EXIT_OK;
+	if (d.alive)
+		return statusd_alive(&d) ? EXIT_OK : EXIT_REJECTED;
 	struct http *h = serves ? statusd_listen() : NULL;
 	if (serves && !h)
 		return EXIT_OK;

@@ -174,6 +174,7 @@ due_reached() {
 	s.revive) db_revive ;;
 	s.lease) lease_tell ;;
 	s.renew) lease_start ;;
+	s.watchdog) watchdog_start ;;
 	s.pending) ;; # pending_find waits for it
 	i*.trim) trim_start "${group#i}" ;;
 	i*.hold) copier_hold "${group#i}" ;;

@@ -46,6 +46,18 @@ statusd_start() {
 	due_in s.page 100
 }
 
+# notify WORD...: to systemd, where it has started us.
+notify() {
+	[[ ! ${NOTIFY_SOCKET-} ]] || systemd-notify "$@" 2>/dev/null || log warn "could not notify systemd: $*"
+}
+
+# The watchdog is fed while this loop turns and no program stands still, which statusd looks at.
+watchdog_start() {
+	[[ ${WATCHDOG_USEC-} && $statusd ]] || return 0
+	child_start s.alive "$statusd" --alive
+	due_in s.watchdog $((WATCHDOG_USEC / 3000))
+}
+
 # Once statusd has said where it listens.
 page_name() {
 	if [[ -s $run/statusd.url ]]; then
@@ -70,6 +82,7 @@ service_ended() {
 		;;
 	renew) lease_ended "$2" ;;
 	watch) db_revive ;;
+	alive) (($2)) || notify WATCHDOG=1 ;;
 	revive) db_revived "$2" ;;
 	esac
 }
@@ -191,6 +204,8 @@ verb_run() {
 	meter_start
 	[[ $asked && ! " ${kind[*]} " == *' spool '* ]] || spools_left
 	children_look
+	notify --ready
+	watchdog_start
 	[[ $asked ]] || pending_find
 	if [[ ! $stopping ]]; then
 		[[ ! $fleet ]] || fleet_join
