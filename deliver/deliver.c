@@ -128,7 +128,8 @@ on_fired(struct deliver *d, struct slice line)
 	queue_add(&d->queue, id, (int64_t)version, line, clock_now());
 }
 
-/* An `indexed`: what is held of the account and older is cancelled, unless it is in flight. */
+/* An `indexed`: what is held of the account and older is cancelled, unless it is in flight. d->record is another one
+ * afterwards. */
 static void
 on_indexed(struct deliver *d)
 {
@@ -168,11 +169,11 @@ handle(struct deliver *d, struct slice line)
 	if (d->last.len)
 		return false;
 	emit(d, line);
-	if (parsed && record_is(r, M_EVENT, "indexed"))
-		on_indexed(d);
 	if (parsed && record_is(r, M_EVENT, "begin")) {
 		d->ended = d->incomplete = false;
 		d->virtual_clock = record_is(r, M_CLOCK, "virtual");
+	} else if (parsed && record_is(r, M_EVENT, "indexed")) {
+		on_indexed(d);
 	}
 	return true;
 }

@@ -45,10 +45,10 @@ teardown() {
 	done
 }
 
-# known NAME: whether statusd has that metric now; a histogram's by its buckets.
+# known NAME: whether statusd has that metric now; a histogram's by its samples.
 known() {
 	curl -fsS --noproxy '*' "${url}metrics" >"$BATS_TEST_TMPDIR/metrics" || return 1
-	if [[ $1 == *_bucket ]]; then
+	if [[ $1 == *_bucket || $1 == *_count ]]; then
 		grep -q "^$1{" "$BATS_TEST_TMPDIR/metrics"
 	else
 		grep -q "^# TYPE $1 " "$BATS_TEST_TMPDIR/metrics"

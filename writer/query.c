@@ -170,7 +170,7 @@ query_run(const struct writer_options *o, const char *title, const char *sql, st
 int
 retry_main(const struct writer_options *o)
 {
-	struct pg_array ids;
+	static struct pg_array ids;
 	pg_array(&ids, PG_TEXTS);
 	for (char **id = o->operands; *id; id++)
 		pg_push_text(&ids, slice_of(*id));
