@@ -139,10 +139,9 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 					       *a = p->program[ACK].metrics.value,
 					       *d = p->program[DELIVER].metrics.value;
 			const double v[] = {(double)w[METRIC_BATCHES], (double)(w[METRIC_RETRIES] + a[METRIC_RETRIES]),
-			    (double)a[METRIC_HELD],
-			    pipeline_has(p, DELIVER) ? (double)d[METRIC_ATTEMPTS] : -1,
-			    pipeline_has(p, DELIVER) ? (double)d[METRIC_WAITING] : -1, p->overdue, (double)p->lag_records,
-			    p->lag_records < 0 ? -1 : p->lag_seconds};
+			    (double)a[METRIC_HELD], pipeline_has(p, DELIVER) ? (double)d[METRIC_ATTEMPTS] : -1,
+			    pipeline_has(p, DELIVER) ? (double)d[METRIC_WAITING] : -1, p->overdue,
+			    (double)p->lag_records, p->lag_records < 0 ? -1 : p->lag_seconds};
 			if (v[s] >= 0)
 				prometheus_sample(b, shown[s][0], "", p, "", v[s]);
 		}

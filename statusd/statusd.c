@@ -8,9 +8,9 @@
 #include "log.h"
 #include "loop.h"
 #include "options.h"
+#include "paths.h"
 #include "pipelines.h"
 #include "prometheus.h"
-#include "paths.h"
 #include "sandbox.h"
 #include "status.h"
 #include "time.h"
@@ -317,10 +317,10 @@ main(int argc, char **argv)
 	bool serves = !d.check && !d.shows;
 	if (at < argc)
 		die(EXIT_PERMANENT, "unexpected argument \"%s\"; see statusd --help", argv[at]);
-	if (serves && strcmp(d.listen, "none") == 0)
-		return EXIT_OK;
 	if (d.alive)
 		return statusd_alive(&d) ? EXIT_OK : EXIT_REJECTED;
+	if (serves && strcmp(d.listen, "none") == 0)
+		return EXIT_OK;
 	struct http *h = serves ? statusd_listen() : NULL;
 	if (serves && !h)
 		return EXIT_OK;

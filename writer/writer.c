@@ -19,8 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct writer_options options = {
-    .shard = {0, 1}, .batch = 60000, .deadline = 60, .epoch = OPTION_EPOCH_DEFAULT};
+static struct writer_options options = {.shard = {0, 1}, .batch = 60000, .deadline = 60, .epoch = OPTION_EPOCH_DEFAULT};
 
 static int
 migrate_main(const struct writer_options *o)
