@@ -205,7 +205,7 @@ coverage: packages
 	$(COVERAGE) test/coverage
 
 bench: packages
-	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker $(BUILD)/delay
+	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker $(BUILD)/delay $(BUILD)/receiver
 	@BIN=$(BIN) BUILD=$(BUILD) test/bench/run
 
 load: packages
