@@ -313,7 +313,7 @@ uninstall:
 
 # build/deb/acctflow_VERSION_ARCH.deb, by Debian's own tools, which it installs where that is allowed.
 deb:
-	@missing=$$(dpkg-checkbuilddeps deploy/debian/control 2>&1 | sed 's/.*dependencies: //; s/([^)]*)//g'); \
+	@missing=$$(dpkg-checkbuilddeps deploy/debian/control 2>&1 | sed -n 's/.*nmet build dependencies: //p' | sed 's/([^)]*)//g'); \
 		for p in dpkg-buildpackage:dpkg-dev fakeroot:fakeroot; do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \
 		[ -z "$$missing" ] || { echo "installing $$missing"; DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing >/dev/null; }
 	rm -rf build/deb && mkdir -p build/deb/tree
