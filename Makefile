@@ -325,10 +325,11 @@ deb:
 	cd build/deb/tree && dpkg-buildpackage -b -us -uc >../log 2>&1 || { tail -n 30 ../log; exit 1; }
 	@ls build/deb/*.deb
 
-# The package through its life in a clean root, under a systemd of its own; it needs root and debootstrap.
+# The package through its life, and the container recipe, in clean roots; it needs root and debootstrap.
 package: packages
 	@$(MAKE) --no-print-directory build
 	test/package/run
+	test/package/container
 
 clean:
 	rm -rf build bin

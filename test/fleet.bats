@@ -3,9 +3,10 @@
 # database; what one machine is, is all processes that have its folder in their environment.
 # shellcheck disable=SC2030,SC2031,SC2154 # helper and bats set them
 load helper
+load kafka
 
 setup() {
-	cd "$BATS_TEST_TMPDIR" || return
+	kafka_begin
 	database
 	started=()
 	# So that a slow machine expels nobody who is only slow.
@@ -14,6 +15,7 @@ setup() {
 
 teardown() {
 	for m in "${!started[@]}"; do strike "$m" KILL; done
+	broker_stop
 	database_drop
 }
 
@@ -198,6 +200,38 @@ two_share() {
 	tail -c "+$((frozen_at + 1))" out0 | sed '/"event":"begin"/,$d' | fired_of | sort >late
 	(($(wc -l <late) <= 30))
 	same "$(comm -12 late recorded | wc -l)" 0
+}
+
+@test "two machines share the partitions of a topic; the one that is killed is replaced" {
+	local p
+	# Three versions of each account, all in its partition.
+	input 1200 500
+	for p in 0 1 2 3; do
+		head -n 600 in | perl -ne 'print if /"id":"a(\d+)"/ && $1 % 4 == '$p >"first.$p"
+		tail -n 600 in | perl -ne 'print if /"id":"a(\d+)"/ && $1 % 4 == '$p >"second.$p"
+	done
+	broker_start
+	broker topic t 4
+	for p in 0 1 2 3; do broker load t $p "first.$p"; done
+	for p in 0 1; do
+		ACCTFLOW_HOME=$PWD/$p "$supervisor" run --fleet --format json "kafka://$brokers/t" >>"out$p" 2>>"err$p" 3>&- &
+		started[p]=$!
+	done
+	retry 300 has_leases 0 2
+	retry 300 has_leases 1 2
+	retry 300 committed 600
+	strike 0 KILL
+	wait "${started[0]}" || unset "started[0]"
+	for p in 0 1 2 3; do broker load t $p "second.$p"; done
+	retry 600 has_leases 1 4
+	retry 300 committed 1200
+	none_pending() { [[ $(sql "SELECT count(*) FROM acctflow.callbacks WHERE state = 'pending'") == 0 ]]; }
+	retry 300 none_pending
+	kill -TERM "${started[1]}"
+	ended 1 0
+	same "$(sql 'SELECT count(*), count(DISTINCT (id, version)) FROM acctflow.history')" '1200|1200'
+	same "$(sql 'SELECT sum(read), sum(indexed), count(*) FROM acctflow.sources')" '1200|1200|4'
+	reconciled
 }
 
 @test "a fleet refuses what several machines cannot read, one sentence each" {
