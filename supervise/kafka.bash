@@ -9,6 +9,7 @@ topic=()  # its address, kafka://BROKERS/TOPIC
 listed=() # whether its partitions have been asked for with success
 seen=()   # how many of them have a pipeline
 
+kafka_cluster='' # its name in those of sources; cluster is the private Postgres's folder
 topic_missing='' # whether one does not exist
 ends_before=()   # by input: with --until-end, the offset where its partition ended at the start
 
@@ -18,7 +19,7 @@ topic_add() {
 	((shards == 1)) || misused '--shards is not for Kafka: each partition is a pipeline of its own'
 	[[ ! ${opt[follow]-} ]] || misused '--follow is for files: a partition is read on without it'
 	[[ ! ${opt[source]-}${ACCTFLOW_SOURCE-} ]] || misused '--source is not for Kafka: a partition is the source kafka:CLUSTER/TOPIC/PARTITION; see --cluster'
-	[[ $cluster =~ ^[A-Za-z0-9._-]+$ ]] || misused "--cluster: expected letters, digits, dots, dashes and underscores, not \"$cluster\""
+	[[ $kafka_cluster =~ ^[A-Za-z0-9._-]+$ ]] || misused "--cluster: expected letters, digits, dots, dashes and underscores, not \"$kafka_cluster\""
 	topic+=("$1") listed+=('') seen+=(0)
 }
 
@@ -35,7 +36,7 @@ topic_partition() {
 	((partition >= seen[t])) && [[ ! $stopping ]] || return 0
 	[[ ! ${listed[t]} ]] || log info "topic \"$name\" has a new partition, $partition"
 	seen[t]=$((partition + 1))
-	input_add kafka "${topic[t]}/$partition" "kafka:$cluster/$name/$partition" 0/1
+	input_add kafka "${topic[t]}/$partition" "kafka:$kafka_cluster/$name/$partition" 0/1
 	ends_before[${#source[@]} - 1]=${opt["until-end"]+$end}
 	pipeline_enter "${pipelines[-1]}"
 }

@@ -177,7 +177,7 @@ run_options() {
 	[[ ! ${opt[format]-} ]] || out_format=(--format "${opt[format]}")
 	(($# < 2)) || [[ ! ${opt[source]-} ]] || misused '--source names one INPUT, and there are several'
 	(($# == 0)) || asked=true
-	cluster=${opt[cluster]-${ACCTFLOW_CLUSTER:-main}}
+	kafka_cluster=${opt[cluster]-${ACCTFLOW_CLUSTER:-main}}
 	inputs_read "$@"
 	for name in cluster properties until-end accept-gap; do
 		[[ ! -v opt[$name] || ${#topic[@]} != 0 ]] || misused "--$name is for an INPUT kafka://HOST:PORT,…/TOPIC"
