@@ -208,8 +208,8 @@ END
 	ok timeout 300 bash -euo pipefail -c '. ./commands'
 	same "$(jq -r .text <<<"$(cut -d ' ' -f 2- posted)")" 'ID1 has stood at version 3, 30 tokens'
 	grep '"event":"fired"' <<<"$output" >fired
-	update '<!channel>' 1 18446744073709551615 0 >more
-	ACCTFLOW_EXEC=./slack.sh ok ./acctflow run --arrival none more
+	update '<!channel>' 1 18446744073709551615 0 >update.ndjson
+	ACCTFLOW_EXEC=./slack.sh ok ./acctflow run --arrival none update.ndjson
 	same "$(tail -n 1 posted | cut -d ' ' -f 2- | jq -r .text)" '&lt;!channel&gt; has stood at version 1, 18446744073709551615 tokens'
 	# Why there is a command at all.
 	ok bin/deliver --allow-private --post "$url/" <fired
@@ -323,7 +323,7 @@ mentioned() {
 			case $program:$word in
 			make:-*) continue ;;
 			make:*) grep -qE "^$word:|^([a-z]+ )*$word( [a-z]+)*:" "$root/Makefile" || wrong+="$file: make $word"$'\n' ;;
-			*:--*) grep -qE -- "(^|[ ,])$word([ ,=]|$)" "help-$program" || wrong+="$file: $program $word"$'\n' ;;
+			*:--*) grep -qE -- "(^|[ ,[])$word([] ,=]|$)" "help-$program" || wrong+="$file: $program $word"$'\n' ;;
 			*:-) ;;
 			*:-*) # several letters may stand together; those of psql, curl and kcat may have their value behind them
 				for ((i = 1; i < ${#word}; i++)); do
