@@ -245,7 +245,7 @@ writer_path(const struct statusd *d)
 }
 
 /* clang-format off */
-static struct statusd d = {.listen = "127.0.0.1:9732", .limits = {60, 100}};
+static struct statusd d = {.listen = "127.0.0.1:9732", .home = "var", .limits = {60, 100}};
 static const struct option_spec specs[] = {
 	{.name = "listen", .type = OPTION_TEXT, .value = &d.listen, .argument = "ADDRESS:PORT|none",
 		.help = "where to answer (default: 127.0.0.1:9732)"},
