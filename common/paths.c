@@ -21,7 +21,7 @@ installed(void)
 	if (n <= 0)
 		return false;
 	path[n] = '\0';
-	strcpy(strrchr(path, '/') + 1, "acctflow");
+	memcpy(strrchr(path, '/') + 1, "acctflow", sizeof "acctflow");
 	return access(path, F_OK) == 0;
 }
 
