@@ -92,7 +92,7 @@ manuals() {
 	find "$root" -maxdepth 2 -name '*.1' -not -path '*/.*' | sort
 }
 
-@test "README: its commands run, also after the first run was interrupted" {
+@test "README and the guide: their commands run, also after the first run was interrupted" {
 	local first
 	./acctflow run data/challenge-input.json >first.out 2>first.err &
 	first=$!
@@ -104,6 +104,9 @@ manuals() {
 		false
 	}
 	follow "$root/README.md"
+	has '"event":"fired","source":"'
+	has '"id":"A","version":2,'
+	follow "$root/doc/guide.md"
 	has '"event":"fired"'
 	has 'fired ID1 v3'
 	hasnt '"consistent":false'
@@ -113,6 +116,7 @@ manuals() {
 	local file
 	./acctflow postgres
 	for file in "$root"/doc/*.md "$root/data/README.md"; do
+		[[ ${file##*/} != guide.md ]] || continue   # above
 		[[ ${file##*/} != recipes.md ]] || continue # each of these needs servers of its own, below
 		[[ -z $(blocks "$file") ]] || follow "$file"
 	done
@@ -276,6 +280,18 @@ END
 		done
 	done < <(documents)
 	same "$wrong" ''
+}
+
+@test "the pictures are small, whole, and name no folder of a machine" {
+	local n
+	n=$(stat -c %s "$root/doc/page.png")
+	((n > 20000 && n < 200000))
+	same "$(head -c 8 "$root/doc/page.png" | tail -c 7 | tr -d '\r\n\032')" PNG
+	n=$(stat -c %s "$root/doc/run.svg")
+	((n > 10000 && n < 60000))
+	same "$(tail -n 1 "$root/doc/run.svg")" '</svg>'
+	ok grep -c 'class="c">fired\|class="b c">fired' "$root/doc/run.svg"
+	fails 1 grep -E '"?(/tmp|/home|/root|/work)/' "$root/doc/run.svg"
 }
 
 # mentioned FILE...: "FILE PROGRAM WORD..." for each of our commands, and of some others, that stands in a document without
