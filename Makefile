@@ -290,7 +290,9 @@ install: build
 	install -m 644 acctflow.1 '$(DESTDIR)$(mandir)/man1'
 	for p in $(PAGES); do install -m 644 */$$p.1 "$(DESTDIR)$(mandir)/man1/acctflow-$$p.1"; done
 	for s in 5 7; do for f in doc/*.$$s; do [ ! -e $$f ] || install -m 644 $$f "$(DESTDIR)$(mandir)/man$$s"; done; done
-	install -m 644 README.md CHANGELOG.md LICENSE doc/*.md '$(DESTDIR)$(docdir)'
+	install -d '$(DESTDIR)$(docdir)/doc'
+	install -m 644 README.md CHANGELOG.md LICENSE '$(DESTDIR)$(docdir)'
+	install -m 644 doc/*.md doc/*.png doc/*.svg '$(DESTDIR)$(docdir)/doc'
 	cp -R maps deploy/prometheus $(wildcard doc/records.schema.json) '$(DESTDIR)$(datadir)/acctflow'
 	[ -e '$(DESTDIR)$(sysconfdir)/acctflow/config.yaml' ] || install -m 644 config.yaml '$(DESTDIR)$(sysconfdir)/acctflow'
 	install -m 644 deploy/completion/acctflow.bash '$(DESTDIR)$(datadir)/bash-completion/completions/acctflow'

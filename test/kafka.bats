@@ -433,7 +433,7 @@ kafka:main/t/0#2|16|16|17|17|0|t'
 	err_has 'topic "none" does not exist'
 	wrong() {
 		fails 100 timeout -s KILL 300 "$supervisor" run "${@:2}"
-		same "$stderr" "supervisor: $1"
+		same "$stderr" "acctflow: $1"
 	}
 	address=kafka://h:1/t
 	for bad in kafka:// kafka://h:1 kafka://h:1/ kafka:///t kafka://h:1/t/0 kafka://me:secret@h:1/t 'kafka://h:1/t t'; do
