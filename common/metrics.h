@@ -29,6 +29,7 @@ enum metrics_value {
 	METRIC_BEGUN,			/* kafka-reader, reader: offset that it began at */
 	METRIC_BEHIND,			/* kafka-reader: messages that the partition has behind the last one emitted */
 	METRIC_STAMP,			/* kafka-reader: that one's time, in microseconds since 1970; 0: it had none */
+	METRIC_OWN,			/* reader: offset behind the last one of its own shard */
 	METRIC_WAITING,			/* deliver: callbacks that it holds */
 	METRIC_COUNT
 };

@@ -129,6 +129,7 @@ emit(struct stream *st, const struct held *h)
 	st->enough = (st->counted && st->passed == st->count) || (st->limited && ordinal >= st->to);
 	if (!h->own || ordinal < st->from)
 		return;
+	metrics_set(METRIC_OWN, st->ordinal);
 	if (h->rejected)
 		event_rejected_begin(&st->line, st->token, (int64_t)ordinal, NO_TIME);
 	else if (h->skipped)

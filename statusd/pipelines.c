@@ -141,6 +141,9 @@ lag_look(struct pipeline *p, int64_t now)
 	uint64_t emitted = v[METRIC_EMITTED], committed = w->metrics.value[METRIC_COMMITTED];
 	committed = committed < v[METRIC_BEGUN] ? v[METRIC_BEGUN] : committed;
 	uint64_t inside = emitted > committed ? emitted - committed : 0;
+	/* Records of other shards are none of its writer's. */
+	if (p->first == READER && v[METRIC_OWN] <= committed)
+		inside = 0;
 	p->lag_records = (int64_t)(inside + v[METRIC_BEHIND]);
 	/* Messages still in the partition are hardly older than the one before them, which was emitted. */
 	int64_t stamp = (int64_t)v[METRIC_STAMP];

@@ -77,7 +77,7 @@ dumb() {
 	PGHOST=$PWD/none fails 111 writer --deadline 600 sources
 	((SECONDS - before < 60))
 	err_has "no Postgres runs here: connection to server on socket \"$PWD/none/.s.PGSQL.5432\" failed: No such file or directory"
-	err_has "supervisor postgres starts the private one of ACCTFLOW_HOME ($ACCTFLOW_HOME)"
+	err_has "acctflow postgres starts the private one of ACCTFLOW_HOME ($ACCTFLOW_HOME)"
 	err_has --db
 	[[ $stderr != *trying* ]]
 	PGHOST=$PWD/none fails 111 writer --resume --deadline 1 </dev/null

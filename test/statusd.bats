@@ -276,6 +276,23 @@ metrics_equal_sql() {
 	check_has 'no run is on'
 }
 
+@test "records of another shard are no lag" {
+	local i shard other input=$BATS_TEST_TMPDIR/in
+	database
+	for i in {1..20}; do update "ID$i" 1 0; done >"$input"
+	# All that follows is of one shard.
+	shard=$(reader --arrival none --shard 0/2 "$input" 2>/dev/null | grep -c '"id":"ID1",' || :)
+	shard=$((1 - shard)) other=$((shard == 0))
+	run_start --follow --arrival none --source live --shards 2 "$input"
+	retry 200 metric_is 'read_total' 20
+	for i in {2..60}; do update ID1 "$i" 0; done >>"$input"
+	retry 200 metric_is 'read_total' 79
+	retry 100 metric_is "lag_records{source=\"live\",shard=\"$other/2\"}" 0
+	retry 100 metric_is "lag_records{source=\"live\",shard=\"$shard/2\"}" 0
+	[[ $(sql "SELECT committed_offset < 20 FROM acctflow.source_shards WHERE shard = $other") == t ]]
+	run_end
+}
+
 @test "lag has the same age for whoever has only just begun to look" {
 	database
 	ok writer migrate

@@ -215,7 +215,7 @@ nothing_left() {
 		err_has 'still missing after the installation: bats libcjson-dev'
 		# As an ordinary user, in whose path there is no bats.
 		mkdir /tmp/acctflow-few.$$
-		cp -r "$supervisor" "$root/supervise" /tmp/acctflow-few.$$
+		cp -rL "$supervisor" "$root/supervise" /tmp/acctflow-few.$$
 		fails 100 setpriv --reuid=65534 --regid=65534 --clear-groups env PATH="$BATS_TEST_TMPDIR/few" /bin/bash /tmp/acctflow-few.$$/supervisor packages
 		rm -r /tmp/acctflow-few.$$
 		err_has 'packages are missing; install them by: sudo apt-get install -y --no-install-recommends bats'
@@ -301,7 +301,7 @@ nothing_left() {
 	fake_all
 	echo complete=true >"$fakes/claim.more"
 	sed -i '/: >"$state\/done"/d' "$fakes/writer"
-	cp -r "$supervisor" "$root/supervise" "$BATS_TEST_TMPDIR"
+	cp -rL "$supervisor" "$root/supervise" "$BATS_TEST_TMPDIR"
 	sed -i 's/most=$((100 << $1))/most=2/' "$BATS_TEST_TMPDIR/supervise/children.bash"
 	fails 111 "$BATS_TEST_TMPDIR/supervisor" run --source s "$BATS_TEST_TMPDIR/in"
 	err_has 'was read to its end but does not get done'
@@ -434,7 +434,7 @@ END
 	home_open
 	base=${ACCTFLOW_HOME%/var}
 	mkdir -p "$base/tree/bin" "$base/tree/data"
-	cp -r "$supervisor" "$root/supervise" "$base/tree/"
+	cp -rL "$supervisor" "$root/supervise" "$base/tree/"
 	cp "$bin"/{reader,writer,timerd,statusd} "$base/tree/bin/"
 	cp "$sample" "$base/tree/data/"
 	chown -R nobody "$base/tree"
