@@ -16,8 +16,8 @@ load helper
 	mkdir "$BATS_TEST_TMPDIR/a b"
 	cd "$BATS_TEST_TMPDIR/a b"
 	cp "$root/Makefile" .
-	printf '#!/bin/sh\necho "$ACCTFLOW_BIN: $*"\n' >supervisor
-	chmod +x supervisor
+	printf '#!/bin/sh\necho "$ACCTFLOW_BIN: $*"\n' >acctflow
+	chmod +x acctflow
 	unset BIN BUILD MAKEFLAGS MFLAGS
 	for target in run postgres demo; do
 		ok make -s $target MAKE=true
