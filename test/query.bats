@@ -111,7 +111,7 @@ filled() {
 
 @test "a schema that is newer, or was made by other files, is refused" {
 	writer migrate
-	sql 'INSERT INTO acctflow.migrations (version, hash) SELECT max(version) + 1, 0 FROM acctflow.migrations'
+	sql 'INSERT INTO acctflow.migrations (version, hash, oldest) SELECT max(version) + 1, 0, max(version) + 1 FROM acctflow.migrations'
 	for verb in status migrate; do
 		fails 100 writer $verb
 		err_has 'use a newer acctflow'
@@ -121,7 +121,7 @@ filled() {
 		fails 100 writer $verb
 		err_has 'made by an unreleased version; make freshdb'
 	done
-	sql 'ALTER TABLE acctflow.migrations DROP COLUMN hash'
+	sql 'ALTER TABLE acctflow.migrations DROP COLUMN oldest'
 	for verb in status migrate; do
 		fails 100 writer $verb
 		err_has 'made by an unreleased version; make freshdb'

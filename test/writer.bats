@@ -880,7 +880,7 @@ b|2000-01-01 00:00:00.002+00'
 
 @test "a schema that is newer is refused" {
 	writer migrate
-	sql 'INSERT INTO acctflow.migrations (version, hash) SELECT max(version) + 1, 0 FROM acctflow.migrations'
+	sql 'INSERT INTO acctflow.migrations (version, hash, oldest) SELECT max(version) + 1, 0, max(version) + 1 FROM acctflow.migrations'
 	for verb in run ack migrate status pending; do
 		refuses "the schema's version is $(sql 'SELECT max(version) FROM acctflow.migrations'), this program knows" $verb
 		err_has 'use a newer acctflow'

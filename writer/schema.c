@@ -11,7 +11,15 @@
 
 #include <stdlib.h>
 
-static const char *const migrations[] = {sql_001_tables};
+/* In order, each with the oldest version whose programs work with what it makes: that of the migration before it where
+ * it only adds, so that such programs run on, and may be started again; else its own, and those that run are fenced
+ * off. */
+static const struct {
+	const char *sql;
+	int oldest;
+} migrations[] = {
+    {sql_001_tables, 1},
+};
 _Static_assert(sizeof migrations / sizeof *migrations == SCHEMA_VERSION, "a version for each migration");
 enum { PAUSE_US = 200000, LOCK_MS = 900 };
 
@@ -35,25 +43,25 @@ schema_failed(struct pg *pg, enum pg_status status, const char *what)
 static int64_t
 schema_hash(int version)
 {
-	return (int64_t)hash_fnv1a(HASH_FNV1A, slice_of(migrations[version - 1]));
+	return (int64_t)hash_fnv1a(HASH_FNV1A, slice_of(migrations[version - 1].sql));
 }
 
 enum pg_status
-schema_read(struct pg *pg, int *version)
+schema_read(struct pg *pg, struct schema *s)
 {
-	*version = SCHEMA_NONE;
+	*s = (struct schema){.version = SCHEMA_NONE};
 	/* Not by to_regclass: it may answer from a cache what was so before another program's migration. */
 	enum pg_status status = pg_exec(pg,
-	    "SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'hash')"
+	    "SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'oldest')"
 	    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	    " WHERE n.nspname = 'acctflow' AND c.relname = 'migrations'",
 	    NULL, 0);
 	if (status != PG_OK || pg_rows(pg, 0) == 0)
 		return status;
-	*version = SCHEMA_FOREIGN;
+	s->version = SCHEMA_FOREIGN;
 	if (slice_is(pg_text(pg, 0, 0, 0), "f"))
 		return PG_OK;
-	status = pg_exec(pg, "SELECT version, hash FROM acctflow.migrations ORDER BY version", NULL, 0);
+	status = pg_exec(pg, "SELECT version, hash, oldest FROM acctflow.migrations ORDER BY version", NULL, 0);
 	if (status != PG_OK)
 		return status;
 	int last = SCHEMA_NONE;
@@ -62,35 +70,43 @@ schema_read(struct pg *pg, int *version)
 		struct slice hash = pg_text(pg, 0, row, 1);
 		if (last != row + 1 || (last <= SCHEMA_VERSION && strtoll(hash.p, NULL, 10) != schema_hash(last)))
 			return PG_OK;
+		int oldest = (int)pg_i64(pg, 0, row, 2);
+		s->oldest = oldest > s->oldest ? oldest : s->oldest;
 	}
-	*version = last;
+	s->version = last;
 	return PG_OK;
+}
+
+bool
+schema_works(const struct schema *s)
+{
+	return s->version >= SCHEMA_VERSION && s->oldest <= SCHEMA_VERSION;
 }
 
 /* Exits where nothing that this program does could help. */
 static void
-schema_judge(int version)
+schema_judge(const struct schema *s)
 {
-	if (version == SCHEMA_FOREIGN)
+	if (s->version == SCHEMA_FOREIGN)
 		die(EXIT_PERMANENT, "the schema acctflow was made by an unreleased version; make freshdb drops this "
 				    "database and makes it anew");
-	if (version > SCHEMA_VERSION)
-		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow", version,
-		    SCHEMA_VERSION);
+	if (s->version > SCHEMA_VERSION && !schema_works(s))
+		die(EXIT_PERMANENT, "the schema's version is %d, this program knows %d: use a newer acctflow",
+		    s->version, SCHEMA_VERSION);
 }
 
 static int
 schema_find(struct pg *pg)
 {
-	int version;
-	enum pg_status status = schema_read(pg, &version);
+	struct schema s;
+	enum pg_status status = schema_read(pg, &s);
 	if (status != PG_OK)
 		schema_failed(pg, status, "read the schema's version");
-	schema_judge(version);
-	return version;
+	schema_judge(&s);
+	return s.version;
 }
 
-void
+int
 schema_check(struct pg *pg)
 {
 	int version = schema_find(pg);
@@ -100,6 +116,7 @@ schema_check(struct pg *pg)
 	if (version < SCHEMA_VERSION)
 		die(EXIT_PERMANENT, "the schema's version is %d, this program needs %d: run writer migrate", version,
 		    SCHEMA_VERSION);
+	return version;
 }
 
 static void
@@ -152,13 +169,23 @@ schema_own(struct pg *pg, bool *roles)
 	return pg_rows(pg, 0) > 0 ? PG_OK : pg_script(pg, "CREATE SCHEMA acctflow");
 }
 
+/* What is missing: migrations, the distribution if that is asked for; and the views, last. */
+struct schema_task {
+	bool distribute;
+	unsigned shards;      /* 0: as many as Citus makes by itself */
+	struct schema before; /* as it was found */
+	bool done;	      /* nothing was missing */
+};
+
 static enum pg_status
-schema_apply(struct pg *pg, int version)
+schema_apply(struct pg *pg, const struct schema_task *t, int version)
 {
-	enum pg_status status = pg_script(pg, migrations[version - 1]);
-	return status != PG_OK ? status
-			       : pg_exec(pg, "INSERT INTO acctflow.migrations (version, hash) VALUES ($1, $2)",
-				     PG_PARAMS(pg_i64_param(version), pg_i64_param(schema_hash(version))));
+	int oldest = migrations[version - 1].oldest;
+	enum pg_status status = pg_script(pg, migrations[version - 1].sql);
+	if (status == PG_OK)
+		status = pg_exec(pg, "INSERT INTO acctflow.migrations (version, hash, oldest) VALUES ($1, $2, $3)",
+		    PG_PARAMS(pg_i64_param(version), pg_i64_param(schema_hash(version)), pg_i64_param(oldest)));
+	return status == PG_OK && oldest > t->before.oldest ? pg_script(pg, sql_fence) : status;
 }
 
 static enum pg_status
@@ -205,14 +232,6 @@ schema_distribute(struct pg *pg, unsigned shards)
 	return status;
 }
 
-/* What is missing: migrations, the distribution if that is asked for; and the views, last. */
-struct schema_task {
-	bool distribute;
-	unsigned shards; /* 0: as many as Citus makes by itself */
-	int before;	 /* the version that was found */
-	bool done;	 /* nothing was missing */
-};
-
 /* One attempt. */
 static enum pg_status
 schema_attempt(struct pg *pg, struct schema_task *t)
@@ -225,16 +244,22 @@ schema_attempt(struct pg *pg, struct schema_task *t)
 		status = schema_distributed(pg, &distributed);
 	if (status != PG_OK)
 		return status;
-	schema_judge(t->before);
-	t->done = t->before == SCHEMA_VERSION && distributed;
+	schema_judge(&t->before);
+	t->done = t->before.version >= SCHEMA_VERSION && distributed;
 	if (t->done)
 		return pg_script(pg, "COMMIT");
+	if (t->before.version > SCHEMA_VERSION)
+		die(EXIT_PERMANENT,
+		    "the schema's version is %d, this program would make the views of %d: distribute it with a newer "
+		    "acctflow",
+		    t->before.version, SCHEMA_VERSION);
 	status = schema_own(pg, &roles);
-	if (status == PG_OK && t->before == SCHEMA_NONE)
-		status = pg_script(pg, "CREATE TABLE acctflow.migrations (version integer PRIMARY KEY,"
-				       " hash bigint NOT NULL, migrated_at timestamptz NOT NULL DEFAULT now())");
-	for (int version = t->before + 1; status == PG_OK && version <= SCHEMA_VERSION; version++)
-		status = schema_apply(pg, version);
+	if (status == PG_OK && t->before.version == SCHEMA_NONE)
+		status = pg_script(pg,
+		    "CREATE TABLE acctflow.migrations (version integer PRIMARY KEY,"
+		    " hash bigint NOT NULL, oldest integer NOT NULL, migrated_at timestamptz NOT NULL DEFAULT now())");
+	for (int version = t->before.version + 1; status == PG_OK && version <= SCHEMA_VERSION; version++)
+		status = schema_apply(pg, t, version);
 	if (status == PG_OK)
 		status = pg_script(pg, sql_views_drop);
 	if (status == PG_OK && !distributed)
@@ -254,7 +279,7 @@ schema_migrate(struct pg *pg, bool distribute, unsigned shards)
 	if (distribute)
 		schema_check_citus(pg);
 	enum pg_status status;
-	if (schema_find(pg) == SCHEMA_VERSION && !distribute)
+	if (schema_find(pg) >= SCHEMA_VERSION && !distribute)
 		return;
 	/* What passes is tried again: another's lock, an idle transaction that the server ended. */
 	int64_t limit = clock_now() + pg_deadline();
@@ -270,8 +295,8 @@ schema_migrate(struct pg *pg, bool distribute, unsigned shards)
 	}
 	if (status != PG_OK)
 		schema_failed(pg, status, "migrate the schema");
-	if (t.before < SCHEMA_VERSION)
-		log_info("migrated the schema from version %d to %d", t.before, SCHEMA_VERSION);
+	if (t.before.version < SCHEMA_VERSION)
+		log_info("migrated the schema from version %d to %d", t.before.version, SCHEMA_VERSION);
 	if (distribute)
 		log_info(t.done ? "the schema is distributed already" : "distributed the schema");
 }

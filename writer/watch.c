@@ -94,14 +94,15 @@ watch_ask(struct watch *w, struct question *q)
 static enum pg_status
 watch_look(struct watch *w)
 {
-	int version;
+	struct schema s;
 	enum pg_status status = pg_connect(w->db);
 	if (status == PG_OK)
-		status = schema_read(w->db, &version);
+		status = schema_read(w->db, &s);
 	if (status != PG_OK)
 		return status;
-	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", version > 0 ? version : 0, SCHEMA_VERSION);
-	if (version != SCHEMA_VERSION)
+	buf_printf(&w->out.buf, "schema=%d\nschema.wanted=%d\n", s.version > 0 ? s.version : 0,
+	    schema_works(&s) ? s.version : SCHEMA_VERSION);
+	if (!schema_works(&s))
 		return PG_OK;
 	status = watch_run(w, sql_watch);
 	uint64_t mark = HASH_FNV1A;

@@ -27,7 +27,7 @@ migrate_main(const struct writer_options *o)
 	if (o->shard_count && !o->distributed)
 		die(EXIT_PERMANENT, "--shard-count is for --distributed");
 	struct pg *pg = writer_open(o, "acctflow migrate", true);
-	log_info("the schema is at version %d", SCHEMA_VERSION);
+	log_info("the schema is at version %d", schema_check(pg));
 	pg_free(pg);
 	return EXIT_OK;
 }
