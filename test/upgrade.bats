@@ -228,7 +228,7 @@ token() { sql 'SELECT token FROM acctflow.pipelines'; }
 
 # picked NAME...: as members does, fast.
 picked() {
-	perl -ne 'BEGIN { @names = splice @ARGV } print join(" ", map { /"$_":("[^"]*"|[^,}]*)/ ? $1 =~ tr/"//dr : "-" } @names), " \n"' "$@"
+	perl -ne 'BEGIN { @names = splice @ARGV } my $r = $_; print join(" ", map { $r =~ /"$_":("[^"]*"|[^,}]*)/ ? $1 =~ tr/"//dr : "-" } @names), " \n"' "$@"
 }
 
 # finished BIN: the rest is read at once, and all is as the model says but for times and for which callbacks fired before
