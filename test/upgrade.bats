@@ -10,7 +10,7 @@ load writer
 next() {
 	local program
 	perl -0pi -e 's/(migrations\[\] = \{.*?\{sql_\w+, \d+\},)(\n *\{sql_next, [^}]+\},)?\n\};/$1\n    {sql_next, '"$2"'},\n};/s or die' tree/writer/schema.c
-	make -s -C tree BUILD=build BIN="../$1" CFLAGS=-O0 HARDEN= LINKHARDEN= "../$1/writer"
+	env -u MAKEFLAGS make -s -C tree BUILD=build BIN="../$1" CFLAGS=-O0 HARDEN= LINKHARDEN= "../$1/writer"
 	for program in "$bin"/*; do [[ -e $1/${program##*/} ]] || ln -s "$program" "$1/"; done
 }
 
@@ -63,7 +63,7 @@ schema() {
 
 version() { sql 'SELECT max(version) FROM acctflow.migrations'; }
 
-# Of all that the views are: whoever makes them anew changes this.
+# Which the views are: whoever makes them anew changes this.
 views() { sql "SELECT oid, relname FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace AND relkind = 'v' ORDER BY 1"; }
 
 consistent() {
@@ -72,7 +72,7 @@ consistent() {
 	hasnt '"consistent":false'
 }
 
-# run BIN ARGUMENT...: the supervisor with the programs of that folder, and a state folder of their own.
+# run_with BIN ARGUMENT...: the supervisor with the programs of that folder, and a state folder of their own.
 run_with() {
 	ACCTFLOW_BIN=$1 ACCTFLOW_HOME=$PWD/var.${1##*/} "$supervisor" run --format json "${@:2}"
 }
@@ -208,11 +208,11 @@ run_with() {
 	ok "$later/writer" status
 }
 
-# flow NAME BIN: a run that reads the file in for minutes.
+# flow NAME BIN [OPTION...]: a run that reads the file in for minutes.
 flow() {
 	[[ -e in ]] || generate --updates 6000 --accounts 300 --lines --seed 5 --callback-ms 0:500 --conflict 3 --deleted 5 --silent 5 >in
 	ACCTFLOW_BIN=$2 ACCTFLOW_HOME=$PWD/var.$1 setsid env --default-signal=INT,TERM "$supervisor" run --format json --delay-ms 0:40 \
-		--source flow in >"out.$1" 2>"err.$1" 3>&- &
+		--source flow "${@:3}" in >"out.$1" 2>"err.$1" 3>&- &
 	started+=($!)
 }
 
@@ -226,24 +226,33 @@ committed() { sql "SELECT coalesce(sum(read), 0) FROM acctflow.sources" 2>/dev/n
 reached() { (($(committed) >= $1)); }
 token() { sql 'SELECT token FROM acctflow.pipelines'; }
 
+# The old run ends by itself, and says why.
+taken_over() {
+	local code=0
+	retry 300 gone "${started[0]}"
+	wait "${started[0]}" || code=$?
+	same "$code" 100
+	grep -rq 'has taken the source over' var.old/log
+}
+
 # picked NAME...: as members does, fast.
 picked() {
 	perl -ne 'BEGIN { @names = splice @ARGV } my $r = $_; print join(" ", map { $r =~ /"$_":("[^"]*"|[^,}]*)/ ? $1 =~ tr/"//dr : "-" } @names), " \n"' "$@"
 }
 
-# finished BIN: the rest is read at once, and all is as the model says but for times and for which callbacks fired before
+# finished BIN [SHARDS]: the last run stops, the rest is read at once, and all is as the model says but for times and for which callbacks fired before
 # they were superseded; each event was emitted.
 finished() {
 	kill -TERM "${started[-1]}"
 	wait "${started[-1]}" || { cat err.* && false; }
 	sql "UPDATE acctflow.inputs SET speed = '100000'"
-	run_with "$1" --source flow in >out.last 2>err.last || { cat err.last && false; }
+	run_with "$1" --source flow --shards "${2:-1}" in >out.last 2>err.last || { cat err.last && false; }
 	reader --clock virtual --arrival none --source flow in 2>log >told
 	timeless() {
 		awk -F '\t' -v OFS='\t' '$1 == "account" || $1 == "update" { $7 = "" } $1 == "reject" { $8 = "" }
 			$4 == "conflict" { $6 = $7 = "" } $1 == "callback" { print $1, $2, $3; next } 1'
 	}
-	"$model" --relations told | timeless | LC_ALL=C sort >wanted
+	"$model" --relations --shards "${2:-1}" told | timeless | LC_ALL=C sort >wanted
 	relations | timeless | LC_ALL=C sort | diff wanted - | head -n 6 >differ
 	[[ ! -s differ ]] || { cat differ && false; }
 	same "$(sql "SELECT count(*) FROM acctflow.callbacks WHERE state NOT IN ('fired', 'cancelled')")" 0
@@ -273,10 +282,7 @@ finished() {
 	more 30
 	(($(token) > held))
 	flow new "$later"
-	retry 300 gone "${started[0]}"
-	run wait "${started[0]}"
-	same "$status" 100
-	grep -rq 'has taken the source over' var.old/log
+	taken_over
 	more 30
 	finished "$later"
 	same "$(version)" $((current + 1))
@@ -287,13 +293,41 @@ finished() {
 	flow old "$bin"
 	retry 300 reached 30
 	ok "$apart/writer" migrate
-	retry 300 gone "${started[0]}"
-	run wait "${started[0]}"
-	same "$status" 100
-	grep -rq 'has taken the source over' var.old/log
-	fails 100 run_with "$bin" --source flow in
+	taken_over
+	fails 100 writer claim --source flow
 	err_has 'use a newer acctflow'
 	flow new "$apart"
 	more 30
 	finished "$apart"
+}
+
+# has_leases NAME N: whether the machine of that run has as many.
+has_leases() {
+	[[ -s var.$1/run/machine && $(sql "SELECT count(*) FROM acctflow.leases WHERE machine = '$(<"var.$1/run/machine")'") == "$2" ]]
+}
+
+@test "upgrade: machines of both versions share a fleet's pipelines, and take over from each other" {
+	# So that a slow machine expels nobody who is only slow.
+	export ACCTFLOW_LEASE_MS=30000
+	anew
+	flow old "$bin" --fleet --shards 2
+	retry 300 reached 30
+	"$later/writer" migrate
+	flow new "$later" --fleet --shards 2
+	retry 300 has_leases new 1
+	retry 300 has_leases old 1
+	more 30
+	# The new one leaves, and the old one takes over,
+	kill -TERM "${started[1]}"
+	wait "${started[1]}" || { cat err.new && false; }
+	retry 300 has_leases old 2
+	more 30
+	# and the other way round.
+	flow newer "$later" --fleet --shards 2
+	retry 300 has_leases newer 1
+	kill -TERM "${started[0]}"
+	wait "${started[0]}" || { cat err.old && false; }
+	retry 300 has_leases newer 2
+	more 30
+	finished "$later" 2
 }
