@@ -290,7 +290,8 @@ metrics_equal_sql() {
 	retry 100 metric_is "lag_records{source=\"live\",shard=\"$other/2\"}" 0
 	retry 100 metric_is "lag_records{source=\"live\",shard=\"$shard/2\"}" 0
 	[[ $(sql "SELECT committed_offset < 20 FROM acctflow.source_shards WHERE shard = $other") == t ]]
-	run_end
+	kill -TERM "$started"
+	run_end 0
 }
 
 @test "lag has the same age for whoever has only just begun to look" {
