@@ -92,13 +92,13 @@ furnish() {
 	}
 	cp "$root/test/maps/debezium.in" changes.json
 	cat >updates.ndjson <<-'END'
-		{"id":"ID1","accountType":"mint","tokens":243,"callbackTimeMs":400,"version":3,"data":{"any":"JSON"}}
+		{"id":"ID1","accountType":"mint","tokens":243,"callbackTimeMs":400,"version":7,"data":{"any":"JSON"}}
 		{"id":"ID2","accountType":"mint","tokens":1,"callbackTimeMs":null,"version":1,"data":{"mintId":"ID2"}}
 		{"id":1}
 	END
 	cp updates.ndjson input.ndjson
 	{
-		reader -a none --source pending updates.ndjson | writer | timerd --no-wait | writer ack
+		sed 's/ID1/ID9/' updates.ndjson | reader -a none --source pending - | writer | timerd --no-wait | writer ack
 		reader -a none --source half data/scenario-1.json | writer
 		reader -a none data/scenario-2.json | writer | tee events.ndjson
 	} >events 2>errors
@@ -156,8 +156,8 @@ configuration() {
 			text=$(<"$file")
 			echo "$text"
 			if is_left_out "$text" || is_missing "$text"; then continue; fi
-			# The shards of a source do not change.
-			[[ $text != 'for i in 0 1'* ]] || furnish
+			# The shards of a source do not change, and what was indexed once fires no more.
+			[[ $text != 'for i in 0 1'* && $text != *'> events.ndjson' ]] || furnish
 			if [[ $text == '{'* ]]; then
 				kinds+='records ' # see below
 			elif [[ $text == SELECT* ]]; then
@@ -274,11 +274,12 @@ by_hand() {
 	reader --arrival offset --clock virtual --seed 1 --source hand all | tee r1 | writer --clock virtual | tee w1 |
 		timerd --clock virtual | tee t1 | deliver --exec 'case $ACCTFLOW_TOKENS in *[02468]) ;; *) echo no; exit 100 ;; esac' | writer ack >a1
 	# It died behind some of the events: these are acknowledged, the others come again.
-	{ cat all && echo '{"id":"Z1","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":1}'; } >more
-	reader --arrival none --clock virtual --source again --to 250 all | writer --clock virtual | tee w2 |
-		timerd --clock virtual --no-wait | head -n 12 | writer ack >a2
+	sed 's/"A/"C/' all >some
+	{ cat some && echo '{"id":"Z1","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":1}'; } >more
+	reader --arrival none --clock virtual --source again --to 250 some | writer --clock virtual | tee w2 |
+		timerd --clock virtual --no-wait | sed -n 1,5p | writer ack >a2
 	claim again
-	reader --arrival none --clock virtual --source again --from 4 more | writer --clock virtual --resume --source again --token "$token" |
+	reader --arrival none --clock virtual --source again --from 3 more | writer --clock virtual --resume --source again --token "$token" |
 		tee w3 | timerd --clock virtual --resume | tee t3 | deliver --exec 'exit 100' | writer ack --resume --source again --token "$token" >a3
 	# Once more, all of it done.
 	reader --arrival none --clock virtual --source hand all | writer --clock virtual | timerd --clock virtual | writer ack >a4
@@ -290,7 +291,7 @@ by_hand() {
 		writer --clock virtual --resume --source changes --token "$token" >w6
 	head -n -3 "$root/data/challenge-input.json" >broken.json
 	reader --arrival none broken.json >r7 2>err7 || :
-	writer <all 2>err8 | timerd --no-wait >t8
+	grep -v '"event"' all | writer 2>err8 | timerd --no-wait >t8
 	writer pending --format json >p9
 }
 
@@ -305,8 +306,8 @@ supervised() {
 	echo "$output" >s1
 	ok "$supervisor" run --clock virtual --again --shards 4 --source sample "$root/data/challenge-input.json"
 	echo "$output" >s2
-	everything >all
-	ok env ACCTFLOW_EXEC='exit 100' "$supervisor" run --arrival none --speed 2.5 --source given --count 10 - <all
+	everything | sed -n '1,2p;11p' | sed 's/"A/"B/' >given
+	ok env ACCTFLOW_EXEC='exit 100' "$supervisor" run --arrival none --speed 2.5 --source given - <given
 	echo "$output" >s3
 	has '"event":"failed"'
 	# Takes up what is pending.
@@ -325,8 +326,8 @@ supervised() {
 		false
 	}
 	supervised
-	# Behind the events of a run come the richest, which are no records.
-	grep -h '"event":\|"version":.*"tokens":' ./?[0-9] | grep -v '^{"accountType"\|^{"source":[^}]*"shards"' >lines
+	# Behind the events of a run comes what people ask for, which are no records.
+	{ cat [rwtap][0-9] && grep -h '"event":' s[0-9]; } >lines
 	ok validate <lines
 	same "$output" ''
 	(($(wc -l <lines) > 2000))
