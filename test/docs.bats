@@ -89,7 +89,7 @@ documents() {
 }
 
 manuals() {
-	find "$root" -maxdepth 2 -name '*.1' -not -path '*/.*' | sort
+	find "$root" -maxdepth 2 -name '*.[157]' -not -path '*/.*' | sort
 }
 
 @test "README and the guide: their commands run, also after the first run was interrupted" {

@@ -275,11 +275,11 @@ by_hand() {
 		timerd --clock virtual | tee t1 | deliver --exec 'case $ACCTFLOW_TOKENS in *[02468]) ;; *) echo no; exit 100 ;; esac' | writer ack >a1
 	# It died behind some of the events: these are acknowledged, the others come again.
 	sed 's/"A/"C/' all >some
-	{ cat some && echo '{"id":"Z1","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":1}'; } >more
+	{ cat some && echo '{"id":"Z1","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":1}'; } >longer
 	reader --arrival none --clock virtual --source again --to 250 some | writer --clock virtual | tee w2 |
 		timerd --clock virtual --no-wait | sed -n 1,5p | writer ack >a2
 	claim again
-	reader --arrival none --clock virtual --source again --from 3 more | writer --clock virtual --resume --source again --token "$token" |
+	reader --arrival none --clock virtual --source again --from 3 longer | writer --clock virtual --resume --source again --token "$token" |
 		tee w3 | timerd --clock virtual --resume | tee t3 | deliver --exec 'exit 100' | writer ack --resume --source again --token "$token" >a3
 	# Once more, all of it done.
 	reader --arrival none --clock virtual --source hand all | writer --clock virtual | timerd --clock virtual | writer ack >a4
