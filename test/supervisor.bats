@@ -429,6 +429,14 @@ END
 	rm -rf "${ACCTFLOW_HOME%/var}" "$place" "$place.old"
 }
 
+@test "psql has the password file of the configuration" {
+	printf '#!/bin/sh\necho "$PGPASSFILE $*"\n' >"$BATS_TEST_TMPDIR/psql"
+	chmod +x "$BATS_TEST_TMPDIR/psql"
+	echo 'password-file: /a/pgpass' >"$BATS_TEST_TMPDIR/config"
+	ACCTFLOW_CONFIG=$BATS_TEST_TMPDIR/config ACCTFLOW_DB=host=db PATH=$BATS_TEST_TMPDIR:$PATH ok "$supervisor" psql -l
+	same "$output" '/a/pgpass -d host=db -l'
+}
+
 @test "an ordinary user has it in his own folder, and is told where he cannot" {
 	((EUID == 0)) || skip 'all tests run as an ordinary user already'
 	home_open
