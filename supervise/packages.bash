@@ -4,7 +4,7 @@
 # Those that are missing, a line each. pgbouncer and kcat serve some tests only, which are left out where they are not there.
 packages_missing() {
 	local want
-	for want in cc:gcc make:make pkg-config:pkg-config bats:bats psql:postgresql-client setpriv:util-linux \
+	for want in cc:gcc make:make pkg-config:pkg-config bats:bats jq:jq psql:postgresql-client setpriv:util-linux \
 		flock:util-linux setsid:util-linux fallocate:util-linux; do
 		command -v "${want%%:*}" >/dev/null || printf '%s\n' "${want#*:}"
 	done
