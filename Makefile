@@ -273,8 +273,7 @@ $(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(C
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_reader) -lev
 
-# Programs are in $(libexecdir)/acctflow, where they find each other, and have links in $(bindir); .ci and packagers set DESTDIR.
-PAGES = reader writer timerd deliver statusd kafka-reader
+# Programs are in $(libexecdir)/acctflow, where they find each other, and have links in $(bindir).
 UNITS_SYSTEMD = $(wildcard deploy/systemd/*.service)
 install: build
 	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libexecdir)/acctflow/supervise' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(mandir)/man5' \
@@ -288,7 +287,7 @@ install: build
 	for p in acctflow $(PROGRAMS); do n=acctflow-$${p#acctflow}; n=$${n%-}; \
 		ln -sf "$$(realpath -m --relative-to='$(bindir)' "$(libexecdir)/acctflow/$$p")" "$(DESTDIR)$(bindir)/$$n"; done
 	install -m 644 acctflow.1 '$(DESTDIR)$(mandir)/man1'
-	for p in $(PAGES); do install -m 644 */$$p.1 "$(DESTDIR)$(mandir)/man1/acctflow-$$p.1"; done
+	for p in $(PROGRAMS); do install -m 644 */$$p.1 "$(DESTDIR)$(mandir)/man1/acctflow-$$p.1"; done
 	for s in 5 7; do for f in doc/*.$$s; do [ ! -e $$f ] || install -m 644 $$f "$(DESTDIR)$(mandir)/man$$s"; done; done
 	install -d '$(DESTDIR)$(docdir)/doc'
 	install -m 644 README.md CHANGELOG.md LICENSE '$(DESTDIR)$(docdir)'
@@ -304,7 +303,7 @@ install: build
 # A configuration file that was changed is its owner's, and stays.
 uninstall:
 	rm -f '$(DESTDIR)$(bindir)/acctflow' $(PROGRAMS:%='$(DESTDIR)$(bindir)/acctflow-%') '$(DESTDIR)$(mandir)/man1/acctflow.1' \
-		$(PAGES:%='$(DESTDIR)$(mandir)/man1/acctflow-%.1') '$(DESTDIR)$(datadir)/zsh/site-functions/_acctflow' \
+		$(PROGRAMS:%='$(DESTDIR)$(mandir)/man1/acctflow-%.1') '$(DESTDIR)$(datadir)/zsh/site-functions/_acctflow' \
 		'$(DESTDIR)$(datadir)/fish/vendor_completions.d/acctflow.fish' '$(DESTDIR)$(datadir)/bash-completion/completions/acctflow' \
 		$(PROGRAMS:%='$(DESTDIR)$(datadir)/bash-completion/completions/acctflow-%') \
 		'$(DESTDIR)$(mandir)'/man[57]/acctflow-*.[57] $(UNITS_SYSTEMD:deploy/systemd/%='$(DESTDIR)$(unitdir)/%')

@@ -347,9 +347,12 @@ event_failed(struct buf *b, const struct record *r, unsigned attempts, struct sl
 {
 	open_event(b, "failed");
 	for (enum member m = M_SOURCE; m < M_COUNT; m++)
-		if (record_has(r, m))
-			buf_printf(b, ",\"%s\":%.*s", member_name[m], (int)r->m[m].n, r->m[m].p);
-	buf_printf(b, ",\"attempts\":%u,\"error\":", attempts);
+		if (record_has(r, m)) {
+			buf_printf(b, ",\"%s\":", member_name[m]);
+			buf_slice(b, r->m[m]);
+		}
+	add_number(b, ",\"attempts\":", attempts);
+	buf_text(b, ",\"error\":");
 	buf_json(b, error);
 	buf_char(b, '}');
 }

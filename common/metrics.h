@@ -17,8 +17,6 @@ enum metrics_value {
 	METRIC_COMMITTED, /* writer: offset behind the last one committed, set after each commit */
 	METRIC_HELD,	  /* ack: callbacks that waited for the lease to be renewed */
 	METRIC_ATTEMPTS,  /* deliver: that were begun */
-	METRIC_TAKEN,	  /* deliver: callbacks that the receiver took */
-	METRIC_FAILED,	  /* deliver: callbacks that were given up */
 	METRIC_GAUGES,
 	METRIC_EMITTED = METRIC_GAUGES, /* reader, kafka-reader: offset behind the last one emitted, or to begin at */
 	METRIC_BYTES,			/* reader: bytes read of its input */

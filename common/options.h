@@ -41,8 +41,7 @@ struct option_spec {
 
 struct option_verb {
 	const char *name;
-	const char
-	    *operand; /* the name of the one operand that it needs; "[NAME...]": any number; NULL: it takes none */
+	const char *operand; /* the name of the one that it needs; "[NAME...]": any number; NULL: it takes none */
 	const char *help;
 };
 

@@ -81,7 +81,6 @@ emit_failed(struct deliver *d, const struct job *job, struct slice error)
 		event_failed(&line, &d->record, job->attempts, (struct slice){safe.p, n});
 		emit(d, slice_buf(&line));
 	}
-	metrics_add(METRIC_FAILED, 1);
 	buf_free(&safe);
 	buf_free(&line);
 }
@@ -303,7 +302,6 @@ on_answer(struct deliver *d)
 	failures_count(d, a->kind);
 	if (a->kind == ANSWER_TAKEN) {
 		emit(d, job->line);
-		metrics_add(METRIC_TAKEN, 1);
 		metrics_observe(HISTOGRAM_DELIVERY, (uint64_t)(clock_now() - job->since), 1);
 	} else if (a->kind == ANSWER_AGAIN && job->superseded_by >= 0) {
 		emit_cancelled(d, job, job->superseded_by, clock_now());

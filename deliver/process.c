@@ -151,9 +151,10 @@ process_spawn(struct place *p)
 	p->said.len = 0;
 	if (in < 0 || pipe2(out, O_CLOEXEC) != 0 || (p->pid = fork()) < 0) {
 		log_warn("could not start the receiver: %m");
+		const int ends[] = {in, p->in, out[0], out[1]};
 		for (int i = 0; i < 4; i++)
-			if ((int[]){in, p->in, out[0], out[1]}[i] >= 0)
-				close((int[]){in, p->in, out[0], out[1]}[i]);
+			if (ends[i] >= 0)
+				close(ends[i]);
 		p->pid = 0;
 		return -1;
 	}

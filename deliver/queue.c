@@ -1,6 +1,8 @@
 /* See queue.h. Accounts are found by the C library's search tree (tsearch). */
 #include "queue.h"
 
+#include "log.h"
+
 #include <search.h>
 #include <stdlib.h>
 
@@ -38,7 +40,7 @@ queue_add(struct queue *q, struct slice id, int64_t version, struct slice line, 
 	q->bytes += line.n;
 	struct job **first = tsearch(job, &q->accounts, queue_compare);
 	if (!first)
-		mem_alloc(SIZE_MAX); /* says that memory is out, and ends the program */
+		die(EXIT_TEMPORARY, "out of memory");
 	else if (*first == job)
 		queue_wait(q, job, now);
 	else {

@@ -138,12 +138,11 @@ lag_look(struct pipeline *p, int64_t now)
 	if (!head->known || !w->known || (head->state == STOPPED && w->state == STOPPED))
 		return;
 	/* A partition's first offset need not be 0: before the first commit, count from where it was begun. */
-	uint64_t emitted = v[METRIC_EMITTED], committed = w->metrics.value[METRIC_COMMITTED];
+	uint64_t committed = w->metrics.value[METRIC_COMMITTED];
+	/* Records of other shards are none of this writer's. */
+	uint64_t emitted = v[p->first == READER ? METRIC_OWN : METRIC_EMITTED];
 	committed = committed < v[METRIC_BEGUN] ? v[METRIC_BEGUN] : committed;
 	uint64_t inside = emitted > committed ? emitted - committed : 0;
-	/* Records of other shards are none of its writer's. */
-	if (p->first == READER && v[METRIC_OWN] <= committed)
-		inside = 0;
 	p->lag_records = (int64_t)(inside + v[METRIC_BEHIND]);
 	/* Messages still in the partition are hardly older than the one before them, which was emitted. */
 	int64_t stamp = (int64_t)v[METRIC_STAMP];

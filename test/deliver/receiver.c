@@ -58,22 +58,36 @@ handle(void *context, struct MHD_Connection *c, const char *url, const char *met
 	return result;
 }
 
+/* A number up to `most`; anything else ends the program. */
+static unsigned
+number(const char *text, unsigned long most)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+	if (end == text || *end || *text == '-' || n > most) {
+		fprintf(stderr, "receiver: expected a number up to %lu, not \"%s\"\n", most, text);
+		exit(100);
+	}
+	return (unsigned)n;
+}
+
 int
 main(int argc, char **argv)
 {
 	if (argc < 3)
 		return 100;
-	fail = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
-	hang = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
-	status = argc > 5 ? (unsigned)atoi(argv[5]) : 200;
+	fail = argc > 3 ? number(argv[3], 100) : 0;
+	hang = argc > 4 ? number(argv[4], 100) : 0;
+	status = argc > 5 ? number(argv[5], 599) : 200;
 	logged = fopen(argv[2], "a");
 	if (!logged)
 		return 111;
 	setvbuf(logged, NULL, _IOLBF, 0);
 	srandom((unsigned)getpid());
-	struct MHD_Daemon *d = MHD_start_daemon(
-	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, (uint16_t)atoi(argv[1]), NULL,
-	    NULL, handle, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+	struct MHD_Daemon *d =
+	    MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+		(uint16_t)number(argv[1], UINT16_MAX), NULL, NULL, handle, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
+		MHD_OPTION_END);
 	if (!d)
 		return 111;
 	printf("%u\n", MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port);

@@ -117,7 +117,7 @@ main(void)
 			queue_add(&queue, slice_of(id), version, slice_of(line), now);
 			struct entry *e = &model[model_n++];
 			*e = (struct entry){.version = version, .due = now, .order = orders++};
-			strcpy(e->id, id);
+			memcpy(e->id, id, sizeof id);
 		} else if (what < 6 && flying_n < 8) {
 			struct entry *e = next_due(now);
 			struct job *job = queue_next(&queue, now);

@@ -17,9 +17,8 @@ sub with_receiver {
 	my ($status, $sub) = @_;
 	my $program = ($ENV{BUILD} // "$root/build") . '/receiver';
 	unlink "$dir/requests";
-	open my $said, '-|', $program, 0, "$dir/requests", 0, 0, $status or die "$program: $!\n";
+	my $pid = open(my $said, '-|', $program, 0, "$dir/requests", 0, 0, $status) // die "$program: $!\n";
 	my $port = <$said> // die "$program does not start\n";
-	my $pid = $port + 0 ? `pgrep -n -x receiver` + 0 : 0;
 	my $result = eval { $sub->('http://127.0.0.1:' . ($port + 0) . '/') };
 	my $error = $@;
 	kill 'KILL', $pid;
