@@ -124,8 +124,10 @@ string_walk(struct map *m, struct map_node *n, const char *p, const char *end, i
 		json_unescape(&n->text, (struct slice){p, (size_t)(s->end - p)});
 	else
 		buf_add(&n->text, p + 1, (size_t)(s->end - p) - 2);
-	const char *stop = n->text.p + n->text.len, *q = json_space(n->text.p, stop, &ignored);
 	node_set(n, p, s);
+	if (n->text.len == 0)
+		return JSON_OK;
+	const char *stop = n->text.p + n->text.len, *q = json_space(n->text.p, stop, &ignored);
 	if (q == stop || (*q != '{' && *q != '['))
 		return JSON_OK;
 	*s = (struct json_scan){0};
