@@ -362,11 +362,11 @@ verb_find(const struct reading *r)
 	if (!v->name)
 		die_usage("unknown verb \"%s\"; see %s --help", name, p->name);
 	bool any = v->operand && v->operand[0] == '[';
-	if (v->operand && rest == 0 && !any)
-		die_usage("%s wants an operand: %s %s %s", name, p->name, name, v->operand);
-	if (rest > (v->operand != NULL) && !any)
-		die_usage(
-		    "unexpected operand \"%s\"; see %s --help", r->operands[words + (v->operand != NULL)], p->name);
+	int wanted = v->operand ? 1 + (strchr(v->operand, ' ') != NULL) : 0;
+	if (rest < wanted && !any)
+		die_usage("%s wants %s: %s %s %s", name, wanted > 1 ? "two operands" : "an operand", p->name, name, v->operand);
+	if (rest > wanted && !any)
+		die_usage("unexpected operand \"%s\"; see %s --help", r->operands[words + wanted], p->name);
 	*p->verb = i;
 	return words;
 }

@@ -41,7 +41,7 @@ struct option_spec {
 
 struct option_verb {
 	const char *name;
-	const char *operand; /* the name of the one that it needs; "[NAME...]": any number; NULL: it takes none */
+	const char *operand; /* the names of those that it needs; "[NAME...]": any number; NULL: it takes none */
 	const char *help;
 };
 
@@ -56,7 +56,7 @@ struct program {
 
 /* Specs that several programs share; `mask`: their verbs. */
 enum clock_kind { CLOCK_REAL, CLOCK_VIRTUAL };
-enum format { FORMAT_AUTO, FORMAT_JSON, FORMAT_TEXT };
+enum format { FORMAT_AUTO, FORMAT_JSON, FORMAT_TEXT, FORMAT_CSV };
 #define OPTION_EPOCH_DEFAULT INT64_C(946684800000000)
 
 /* clang-format off */

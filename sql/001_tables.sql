@@ -35,7 +35,8 @@ CREATE TABLE acctflow.history (
     due_at           timestamptz,            -- only where ingested_at had to be raised: when the callback is due by the true time
     PRIMARY KEY (id, version)
 );
-CREATE INDEX history_ingested_at ON acctflow.history USING brin (ingested_at);
+CREATE INDEX history_ingested_at ON acctflow.history USING brin (ingested_at, source_offset);
+CREATE INDEX history_unsourced ON acctflow.history (ingested_at) WHERE pipeline IS NULL;
 
 -- Recorded outcomes of callbacks. Cancelled and pending follow from the history (see the view callbacks).
 CREATE TABLE acctflow.outcomes (
@@ -124,3 +125,32 @@ CREATE TABLE acctflow.leases (
     lag        bigint,                       -- messages that Kafka has behind the last one read
     PRIMARY KEY (source, shard)
 ) WITH (fillfactor = 50);
+
+-- Off ingestion's path, kept by acctflow.tops_follow() whenever richest_at is asked: for each type slices of time,
+CREATE TABLE acctflow.top_slices (
+    since        timestamptz NOT NULL,
+    until        timestamptz NOT NULL,
+    members      bigint NOT NULL,            -- so many versions were states when it began
+    floor        numeric(20, 0) NOT NULL,
+    account_type text COLLATE "C" NOT NULL,
+    PRIMARY KEY (account_type, until)
+);
+-- and the versions that were a state in a slice and have its floor of tokens or more; from when until when.
+CREATE TABLE acctflow.tops (
+    slice        timestamptz NOT NULL,
+    since        timestamptz NOT NULL,
+    until        timestamptz NOT NULL,
+    version      bigint NOT NULL,
+    account_type text COLLATE "C" NOT NULL,
+    id           text COLLATE "C" NOT NULL,
+    tokens       numeric(20, 0) NOT NULL,
+    PRIMARY KEY (account_type, slice, id, version)
+);
+CREATE INDEX tops_id ON acctflow.tops (id, until);
+-- How far the history is in them.
+CREATE TABLE acctflow.top_watermarks (
+    pipeline    integer PRIMARY KEY,         -- 0: what came without a source
+    taken       bigint NOT NULL,             -- rows of the history
+    ingested_at timestamptz NOT NULL,
+    xid         xid8
+);

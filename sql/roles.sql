@@ -19,6 +19,9 @@ BEGIN
         SELECT format('ALTER TABLE %s OWNER TO acctflow_owner', oid::regclass)
         FROM pg_class
         WHERE relnamespace = 'acctflow'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND relowner <> 'acctflow_owner'::regrole
+        UNION ALL
+        SELECT format('ALTER FUNCTION %s OWNER TO acctflow_owner', oid::regprocedure)
+        FROM pg_proc WHERE pronamespace = 'acctflow'::regnamespace AND proowner <> 'acctflow_owner'::regrole
     LOOP
         EXECUTE statement;
     END LOOP;
@@ -28,10 +31,13 @@ $$;
 REVOKE ALL ON SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 REVOKE ALL ON ALL TABLES IN SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA acctflow FROM PUBLIC, acctflow_writer, acctflow_reader;
 GRANT USAGE ON SCHEMA acctflow TO acctflow_writer, acctflow_reader;
 
 -- Reporting: queries, and those of writer's verbs that only look.
 GRANT SELECT ON ALL TABLES IN SCHEMA acctflow TO acctflow_writer, acctflow_reader;
+GRANT EXECUTE ON FUNCTION acctflow.accounts_at, acctflow.richest_at, acctflow.account_history, acctflow.changes, acctflow.changes_line,
+    acctflow.tops_follow TO acctflow_writer, acctflow_reader;
 
 -- The pipeline. History is only added to.
 GRANT INSERT ON acctflow.history, acctflow.outcomes, acctflow.rejects TO acctflow_writer;

@@ -1,94 +1,49 @@
-/* The verbs that only look: a query's rows as NDJSON, or as a table for people. None of them migrates. The exit code is
- * 1 where what was asked for is not there, or where counts do not add up. The only module that includes cJSON: it
- * builds and prints the objects; numbers and data go in as their text, so that nothing passes a double. */
+/* The verbs that only look: which statement each asks, with which parameters. None of them migrates. The exit code is
+ * 1 where what was asked for is not there, or where counts do not add up. */
 #include "query.h"
 
 #include "log.h"
+#include "moment.h"
+#include "rows.h"
 #include "sql.h"
-#include "table.h"
 #include "watch.h"
 
-#include <cjson/cJSON.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum { PATIENCE_S = 3600 }; /* a query over all accounts may take its time; a dead network is the kernel's to notice */
 
-/* A query whose rows are shown as they come. */
 struct query {
-	struct pg *pg;
-	struct output out;
-	struct table table;
-	struct display_style style;
-	const char *title;
-	uint64_t rows;
+	const char *verb, *title, *sql;
+	const char *params; /* a letter each, see param_of() */
+	const char *what;   /* what there is none of where there are no rows; NULL: no rows are an answer too */
+	const char *(*name)(const struct writer_options *o); /* and which one was asked for; NULL: any */
+	bool (*judge)(struct pg *pg);
 };
 
-_Noreturn static void
-query_failed(struct pg *pg, enum pg_status status)
+static const char *
+source_name(const struct writer_options *o)
 {
-	if (pg_unreachable(pg))
-		die(EXIT_TEMPORARY, "the database cannot be reached any more: %s", pg_error(pg));
-	die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "the database refused: %s", pg_error(pg));
+	return o->source;
 }
 
-static void
-query_json(struct buf *out, struct pg *pg)
+static const char *
+type_name(const struct writer_options *o)
 {
-	cJSON *object = cJSON_CreateObject();
-	const cJSON *added = object;
-	for (int c = 0; added && c < pg_columns(pg, 0); c++) {
-		const char *text = pg_text(pg, 0, 0, c).p, *name = pg_column(pg, 0, c);
-		if (pg_null(pg, 0, 0, c))
-			added = cJSON_AddNullToObject(object, name);
-		else if (pg_kind(pg, 0, c) == PG_BOOL)
-			added = cJSON_AddBoolToObject(object, name, *text == 't');
-		else if (pg_kind(pg, 0, c) == PG_TEXT)
-			added = cJSON_AddStringToObject(object, name, text);
-		else
-			added = cJSON_AddRawToObject(object, name, text);
-	}
-	char *line = added ? cJSON_PrintUnformatted(object) : NULL;
-	if (!line)
-		die(EXIT_TEMPORARY, "out of memory");
-	buf_text(out, line);
-	buf_char(out, '\n');
-	cJSON_free(line);
-	cJSON_Delete(object);
+	return o->type;
 }
 
-static void
-query_heading(struct query *q)
+static const char *
+operand_name(const struct writer_options *o)
 {
-	table_open(&q->table, q->title, STDOUT_FILENO, q->style.color);
-	for (int c = 0; c < pg_columns(q->pg, 0); c++) {
-		struct slice name = slice_of(pg_column(q->pg, 0, c));
-		bool number = pg_kind(q->pg, 0, c) == PG_NUMBER;
-		table_column(&q->table, name,
-		    slice_is(name, "source") ? TABLE_PATH
-		    : number		     ? TABLE_NUMBER
-					     : TABLE_TEXT);
-	}
-}
-
-static void
-query_people(struct query *q)
-{
-	for (int c = 0; c < pg_columns(q->pg, 0); c++) {
-		struct slice text = pg_text(q->pg, 0, 0, c);
-		if (pg_kind(q->pg, 0, c) == PG_BOOL && text.n)
-			text = *text.p == 't' ? SLICE("yes") : SLICE("no");
-		table_cell(&q->table, text, &q->out.buf);
-	}
+	return *o->operands;
 }
 
 /* Says, of a row of status, whether its counts add up. */
 static bool
-query_consistent(struct pg *pg)
+counts_consistent(struct pg *pg)
 {
 	int last = pg_columns(pg, 0) - 1;
-	if (strcmp(pg_column(pg, 0, last), "consistent") != 0 || slice_is(pg_text(pg, 0, 0, last), "t"))
+	if (slice_is(pg_text(pg, 0, 0, last), "t"))
 		return true;
 	struct buf safe = {0};
 	buf_safe(&safe, pg_text(pg, 0, 0, 0));
@@ -99,104 +54,136 @@ query_consistent(struct pg *pg)
 	return false;
 }
 
-/* Shows all rows. Returns whether their counts add up. */
-static bool
-query_rows(struct query *q)
-{
-	bool consistent = true;
-	for (; pg_next(q->pg); q->rows++) {
-		if (q->rows == 0 && q->style.people)
-			query_heading(q);
-		if (q->style.people)
-			query_people(q);
-		else
-			query_json(&q->out.buf, q->pg);
-		consistent &= query_consistent(q->pg);
-		if (output_full(&q->out) && output_flush(&q->out) != 0)
-			output_failed();
-	}
-	enum pg_status status = pg_finish(q->pg);
-	if (status != PG_OK)
-		query_failed(q->pg, status);
-	if (q->style.people && q->rows == 0)
-		query_heading(q);
-	if (q->style.people)
-		table_close(&q->table, &q->out.buf);
-	if (output_flush(&q->out) != 0)
-		output_failed();
-	buf_free(&q->out.buf);
-	return consistent;
-}
-
 /* Where there are no rows: whether what was asked for is there all the same, as a source without rejects is. Emits what
  * there is none of. */
 static bool
-query_found(struct query *q, const char *what, const char *name)
+query_found(struct pg *pg, const char *what, const char *name, bool past)
 {
-	bool found = q->rows > 0 || !name;
-	if (!found && strcmp(what, "source") == 0) {
-		enum pg_status status = pg_exec(q->pg, sql_inputs_shards, PG_PARAMS(pg_text_param(slice_of(name))));
+	if (strcmp(what, "source") == 0) {
+		enum pg_status status = pg_exec(pg, sql_inputs_shards, PG_PARAMS(pg_text_param(slice_of(name))));
 		if (status != PG_OK)
-			query_failed(q->pg, status);
-		found = pg_rows(q->pg, 0) > 0;
+			rows_failed(pg, status);
+		if (pg_rows(pg, 0) > 0)
+			return true;
 	}
-	if (!found) {
-		struct buf safe = {0};
-		buf_safe(&safe, slice_of(name));
-		log_error("no %s \"%s\" in this database", what, buf_cstr(&safe));
-		buf_free(&safe);
-	}
-	return found;
+	struct buf safe = {0};
+	buf_safe(&safe, slice_of(name));
+	log_error("no %s \"%s\" in this database%s", what, buf_cstr(&safe), past ? " as of then" : "");
+	buf_free(&safe);
+	return false;
 }
 
-/* Runs a query that has one parameter, and shows its rows. */
-static int
-query_run(const struct writer_options *o, const char *title, const char *sql, struct pg_param param, const char *what,
-    const char *name)
+static struct pg_param
+text_param(const char *text)
 {
-	struct query q = {.pg = writer_open(o, "acctflow query", false), .title = title};
+	return text ? pg_text_param(slice_of(text)) : pg_null_param();
+}
+
+/* i: the account, of which the beginning is enough. a: --at. f, u: from and until, the operands. p: for people. */
+static struct pg_param
+param_of(char letter, const struct writer_options *o, struct pg *pg)
+{
+	switch (letter) {
+	case 's':
+		return text_param(o->source);
+	case 't':
+		return text_param(o->type);
+	case 'i':
+		return text_param(account_find(pg, *o->operands));
+	case 'a':
+		return text_param(moment_find(pg, o->at, o->source));
+	case 'f':
+		return text_param(moment_find(pg, o->operands[0], o->source));
+	case 'u':
+		return text_param(moment_find(pg, o->operands[1], o->source));
+	case 'p':
+		return pg_bool_param(rows_format(o) == FORMAT_TEXT);
+	case 'n':
+		return pg_i64_param((int64_t)o->top);
+	case 'c':
+		return text_param(callback_states[o->state]);
+	case 'd':
+		return o->due_within_given ? pg_i64_param((int64_t)o->due_within) : pg_null_param();
+	default: /* l */
+		return o->later_than_given ? pg_i64_param((int64_t)o->later_than) : pg_null_param();
+	}
+}
+
+/* Shows the rows of a statement. */
+static int
+query_run(const struct writer_options *o, const struct query *q, struct pg *pg, const struct pg_param *params)
+{
+	struct rows r = {.pg = pg, .title = q->title, .format = rows_format(o), .judge = q->judge};
 	sigset_t none;
 	/* There is nothing to be finished: ^C ends it as it ends any other program. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	output_open(&q.out, STDOUT_FILENO);
-	q.style = display_style((enum format)o->format, STDOUT_FILENO);
-	pg_each(q.pg, PATIENCE_S, sql, &param, 1);
-	bool consistent = query_rows(&q), found = query_found(&q, what, name);
-	pg_free(q.pg);
-	return consistent && found ? EXIT_OK : EXIT_REJECTED;
+	pg_each(pg, PATIENCE_S, q->sql, params, strlen(q->params));
+	rows_show(&r);
+	const char *name = q->name ? q->name(o) : NULL;
+	bool found = r.n > 0 || !name || query_found(pg, q->what, name, o->at);
+	pg_free(pg);
+	return r.sound && found ? EXIT_OK : EXIT_REJECTED;
 }
 
 int
 retry_main(const struct writer_options *o)
 {
+	static const struct query q = {
+	    "retry", "Tried again", sql_outcomes_retry, "i", "failed callback of account", operand_name, NULL};
 	static struct pg_array ids;
 	pg_array(&ids, PG_TEXTS);
 	for (char **id = o->operands; *id; id++)
 		pg_push_text(&ids, slice_of(*id));
 	struct pg_param param = *o->operands ? pg_array_param(&ids) : pg_null_param();
-	return query_run(o, "Tried again", sql_outcomes_retry, param, "failed callback of account", *o->operands);
+	return query_run(o, &q, writer_open(o, "acctflow retry", false), &param);
 }
+
+/* clang-format off */
+static const struct query queries[] = {
+    {"status", "Sources, by shard", sql_status, "s", "source", source_name, counts_consistent},
+    {"sources", "Sources", sql_sources, "s", "source", source_name, NULL},
+    {"fleet", "Fleet, by machine", sql_fleet, "s", "source", source_name, NULL},
+    {"richest", "Highest-token account of each type", sql_richest, "tn", "account of type", type_name, NULL},
+    {"history", "Versions", sql_history, "ip", "account", operand_name, NULL},
+    {"accounts", "Accounts", sql_accounts, "t", "account of type", type_name, NULL},
+    {"diff", "Differences", sql_history_diff, "fup", NULL, NULL, NULL},
+    {"callbacks", "Callbacks", sql_callbacks, "scdl", "source", source_name, NULL},
+    {"rejected", "Rejected records", sql_rejected, "s", "source", source_name, NULL},
+}, past[] = {
+    {"richest", "Highest-token account of each type as of then", sql_richest_at, "tna", "account of type", type_name, NULL},
+    {"accounts", "Accounts as of then", sql_accounts_at, "ta", "account of type", type_name, NULL},
+}, one[] = {
+    {"accounts", "Account", sql_account_at, "ia", "account", operand_name, NULL},
+};
+/* clang-format on */
+
+static const struct query *
+query_find(const struct query *from, size_t n, const char *verb)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(from[i].verb, verb) == 0)
+			return &from[i];
+	return NULL;
+}
+#define QUERY_FIND(from, verb) query_find(from, sizeof from / sizeof *from, verb)
 
 int
 query_main(const struct writer_options *o)
 {
-	const struct {
-		const char *verb, *title, *sql, *what, *name;
-	} queries[] =
-	    {
-		{"status", "Sources, by shard", sql_status, "source", o->source},
-		{"sources", "Sources", sql_sources, "source", o->source},
-		{"fleet", "Fleet, by machine", sql_fleet, "source", o->source},
-		{"richest", "Highest-token account of each type", sql_richest, "account of type", o->type},
-		{"history", "Versions", sql_history, "account", *o->operands},
-		{"rejected", "Rejected records", sql_rejected, "source", o->source},
-	    },
-	  *q = queries;
-	while (strcmp(q->verb, o->verb) != 0)
-		q++;
+	const struct query *q = QUERY_FIND(queries, o->verb);
 	if (o->interval && q->sql == sql_status)
 		return watch_main(o);
-	struct pg_param param = q->name ? pg_text_param(slice_of(q->name)) : pg_null_param();
-	return query_run(o, q->title, q->sql, param, q->what, q->name);
+	if (o->at)
+		q = QUERY_FIND(past, o->verb);
+	if (*o->operands && QUERY_FIND(one, o->verb)) {
+		q = QUERY_FIND(one, o->verb);
+		if (o->operands[1])
+			die_usage("unexpected operand \"%s\"; see writer --help", o->operands[1]);
+	}
+	struct pg *pg = writer_open(o, "acctflow query", false);
+	struct pg_param params[8];
+	for (size_t i = 0; i < strlen(q->params); i++)
+		params[i] = param_of(q->params[i], o, pg);
+	return query_run(o, q, pg, params);
 }

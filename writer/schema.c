@@ -266,6 +266,8 @@ schema_attempt(struct pg *pg, struct schema_task *t)
 		status = schema_distribute(pg, t->shards);
 	if (status == PG_OK)
 		status = pg_script(pg, sql_views);
+	if (status == PG_OK)
+		status = pg_script(pg, sql_functions);
 	if (status == PG_OK && roles)
 		status = pg_script(pg, sql_roles);
 	return status == PG_OK ? pg_script(pg, "COMMIT") : status;

@@ -19,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct writer_options options = {.shard = {0, 1}, .batch = 60000, .deadline = 60, .epoch = OPTION_EPOCH_DEFAULT};
+static struct writer_options options = {.shard = {0, 1}, .batch = 60000, .deadline = 60, .top = 1, .epoch = OPTION_EPOCH_DEFAULT};
+
+const char *const callback_states[] = {NULL, "pending", "fired", "cancelled", "failed"};
 
 static int
 migrate_main(const struct writer_options *o)
@@ -45,10 +47,30 @@ roles_main(const struct writer_options *o)
 }
 
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
-enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, HISTORY, REJECTED, RETRY, PENDING, CLAIM, LEASE, FLEET };
+enum {
+	RUN,
+	ACK,
+	MIGRATE,
+	ROLES,
+	STATUS,
+	SOURCES,
+	RICHEST,
+	ACCOUNTS,
+	HISTORY,
+	DIFF,
+	CALLBACKS,
+	REJECTED,
+	RETRY,
+	PENDING,
+	CLAIM,
+	LEASE,
+	FLEET
+};
 #define BIT(verb) (1u << (verb))
 #define PIPELINE_BITS (BIT(RUN) | BIT(ACK) | BIT(PENDING) | BIT(CLAIM))
-#define SOURCE_BITS (PIPELINE_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(REJECTED) | BIT(FLEET))
+#define PAST_BITS (BIT(RICHEST) | BIT(ACCOUNTS) | BIT(DIFF))
+#define SOURCE_BITS \
+	(PIPELINE_BITS | PAST_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(CALLBACKS) | BIT(REJECTED) | BIT(FLEET))
 
 static const struct option_verb verbs[] = {
     [RUN] = {"run", NULL, "updates in, events out (default)"},
@@ -58,7 +80,10 @@ static const struct option_verb verbs[] = {
     [STATUS] = {"status", NULL, "counts, offsets and callbacks of each source and shard"},
     [SOURCES] = {"sources", NULL, "the same for each source without its callbacks: fast, however large the history"},
     [RICHEST] = {"richest", NULL, "the account with the most tokens of each account type"},
-    [HISTORY] = {"history", "ID", "all versions of an account"},
+    [ACCOUNTS] = {"accounts", "[ID]", "the state of all accounts, or of one"},
+    [HISTORY] = {"history", "ID", "all versions of an account, what each changed, and what became of its callback"},
+    [DIFF] = {"diff", "T1 T2", "the accounts whose state at one moment is another than at the other"},
+    [CALLBACKS] = {"callbacks", NULL, "callbacks, when they are due, and what became of them"},
     [REJECTED] = {"rejected", NULL, "rejected records, and why"},
     [RETRY] = {"retry", "[ID...]", "make failed callbacks pending again: of these accounts, or all"},
     [PENDING] = {"pending", NULL, "callbacks that are pending, as events"},
@@ -76,7 +101,10 @@ static int (*const mains[])(const struct writer_options *) = {
     [STATUS] = query_main,
     [SOURCES] = query_main,
     [RICHEST] = query_main,
+    [ACCOUNTS] = query_main,
     [HISTORY] = query_main,
+    [DIFF] = query_main,
+    [CALLBACKS] = query_main,
     [REJECTED] = query_main,
     [RETRY] = retry_main,
     [PENDING] = pending_main,
@@ -129,14 +157,27 @@ static const struct option_spec specs[] = {
     {.name = "pipelines", .type = OPTION_ACTION, .value = &options.pipelines, .verbs = BIT(PENDING),
 	.help = "list the pipelines that have callbacks pending and that nobody works for"},
     {.name = "type", .letter = 't', .type = OPTION_TEXT, .value = &options.type, .argument = "TYPE",
-	.verbs = BIT(RICHEST), .help = "this account type only"},
+	.verbs = BIT(RICHEST) | BIT(ACCOUNTS), .help = "this account type only"},
+    {.name = "at", .type = OPTION_TEXT, .value = &options.at, .argument = "T", .verbs = BIT(RICHEST) | BIT(ACCOUNTS),
+	.help = "as of then: a time, +MS from the start of the source, or an offset of the source"},
+    {.name = "top", .type = OPTION_COUNT, .value = &options.top, .argument = "N", .min = 1, .max = 1000000,
+	.verbs = BIT(RICHEST), .help = "so many of each type (default: 1); all that tie"},
+    {.name = "state", .type = OPTION_CHOICE, .value = &options.state, .argument = CALLBACK_STATES,
+	.verbs = BIT(CALLBACKS), .help = "callbacks in this state (default: any)"},
+    {.name = "due-within", .type = OPTION_COUNT, .value = &options.due_within, .argument = "MS", .max = INT64_C(31536000000),
+	.given = &options.due_within_given, .verbs = BIT(CALLBACKS), .help = "pending, and due within so many milliseconds"},
+    {.name = "later-than", .type = OPTION_COUNT, .value = &options.later_than, .argument = "MS", .max = INT64_C(31536000000),
+	.given = &options.later_than_given, .verbs = BIT(CALLBACKS),
+	.help = "more than so many milliseconds behind their time: settled so late, or pending still"},
     {.name = "interval", .type = OPTION_COUNT, .value = &options.interval, .argument = "SECONDS", .min = 1,
 	.max = 3600, .verbs = BIT(STATUS), .help = "again and again, as name=value lines, for statusd"},
     {.name = "deadline", .type = OPTION_COUNT, .value = &options.deadline, .argument = "SECONDS", .max = 31536000,
 	.help = "how long an unreachable database is tried again (default: 60)"},
     OPTION_SPEC_CLOCK(&options.clock, BIT(RUN)),
     OPTION_SPEC_EPOCH(&options.epoch, BIT(RUN)),
-    OPTION_SPEC_FORMAT(&options.format, 0),
+    {.name = "format", .letter = 'f', .type = OPTION_OUTPUT, .value = &options.format, .argument = "auto|json|text|csv",
+	.key = "format",
+	.help = "records, or lines for people (default: auto, by whether output is a terminal); csv: of verbs that look"},
     {0},
 };
 /* clang-format on */
@@ -220,5 +261,7 @@ main(int argc, char **argv)
 	int at = options_read(&program, specs, argc, argv);
 	options.verb = verbs[verb].name;
 	options.operands = argv + at;
+	if (options.format == FORMAT_CSV && (BIT(verb) & (PIPELINE_BITS | BIT(LEASE))))
+		die_usage("--format csv is for the verbs that look");
 	return mains[verb](&options);
 }

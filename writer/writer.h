@@ -12,16 +12,21 @@ enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what i
 
 struct writer_options {
 	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock, *lease, *machine,
-	    *list, *prefix;
+	    *list, *prefix, *at;
 	const char *verb;
-	char **operands; /* account ids, of history and retry; ended by NULL */
+	char **operands; /* ended by NULL */
 	struct shard shard;
-	uint64_t batch, deadline, token, interval, shard_count;
-	bool token_given, resume, strict, pipelines, distributed, join, leave, once;
+	uint64_t batch, deadline, token, interval, shard_count, top, due_within, later_than;
+	int state; /* of callbacks, by callback_states */
+	bool due_within_given, later_than_given, token_given, resume, strict, pipelines, distributed, join, leave, once;
 	int clock; /* 1: virtual */
 	int64_t epoch;
 	int format;
 };
+
+/* The states of callbacks that can be asked for; the first is any. */
+#define CALLBACK_STATES "any|pending|fired|cancelled|failed"
+extern const char *const callback_states[];
 
 /* Says where the database is, and how long it is tried. */
 void writer_configure(const struct writer_options *o, uint64_t deadline);
