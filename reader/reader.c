@@ -74,6 +74,8 @@ static void
 prepare_inputs(struct stream *st)
 {
 	bool whole = st->shard.count == 1;
+	if (st->lines && (st->follows || st->spool.path || st->copier.folder))
+		die(EXIT_PERMANENT, "--lines is for files and standard input, each read by itself");
 	if (st->follows && st->paths_n != 1)
 		die(EXIT_PERMANENT, "--follow wants one file, not %d", st->paths_n);
 	if (st->follows && file_is_stdin(st->paths[0]))
@@ -102,6 +104,10 @@ prepare_map(struct stream *st)
 		die(EXIT_PERMANENT, "--explain is for --map");
 	if (st->resumes && (!map || !map->has_offset))
 		die(EXIT_PERMANENT, "--resume is for a map that gives each record its offset");
+	if (map && map->unwrap && st->lines)
+		die(EXIT_PERMANENT, "map \"%s\" unwraps: with --lines a line is one record", st->map);
+	if (map && st->lines)
+		map->has_offset = false;
 	if (map && map->has_offset) {
 		if (!st->paced)
 			st->mode = ARRIVAL_NONE;
@@ -228,6 +234,8 @@ static const struct option_spec specs[] = {
 	 .given = &reader.counted, .help = "stop after N records of the stream"},
 	{.name = "follow", .letter = 'F', .type = OPTION_FLAG, .value = &reader.follows,
 	 .help = "keep reading as the file grows, one record a line"},
+	{.name = "lines", .type = OPTION_ACTION, .value = &reader.lines,
+	 .help = "one record a line, whatever the input begins with, and its offset is the line's"},
 	OPTION_SPEC_SOURCE(&reader.source, "the source's name (default: the file's real path)", 0),
 	{.name = "map", .letter = 'm', .type = OPTION_TEXT, .value = &reader.map, .argument = "NAME|FILE",
 	 .help = "make updates of another format's records: see doc/maps.md"},

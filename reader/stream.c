@@ -379,7 +379,9 @@ file_read(struct stream *st, const char *path)
 	}
 	posix_fadvise(st->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	split_start(&st->split, st->fd, false);
-	st->guessed = false;
+	if (st->lines)
+		st->split.mode = SPLIT_LINES;
+	st->guessed = st->lines;
 	input_read(st);
 	print_on(st);
 	if (st->fd > 0)

@@ -29,7 +29,7 @@ struct stream {
 	struct copier_options copier;
 	uint64_t from, to, count, catch_up;
 	bool seeded, limited, counted, catching_up;
-	bool follows, strict, explains, paced, resumes;
+	bool follows, lines, strict, explains, paced, resumes;
 	const char *source, *fingerprint, *map;
 	int clock, format, mode;
 	int64_t epoch;

@@ -48,16 +48,21 @@ CREATE TABLE acctflow.outcomes (
 );
 
 CREATE TABLE acctflow.rejects (
-    source_offset bigint,
-    rejected_at   timestamptz NOT NULL,
-    raw_bytes     bigint NOT NULL,           -- how long the whole record was
-    pipeline      integer,
-    kind          text NOT NULL,             -- record, refused or conflict
-    reason        text NOT NULL,
-    raw           text NOT NULL,             -- the beginning of the record
-    raw_encoding  text NOT NULL              -- utf8 or base64
+    source_offset   bigint,
+    rejected_at     timestamptz NOT NULL,
+    raw_bytes       bigint NOT NULL,         -- how long the whole record was
+    reject          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    redriven_offset bigint,                  -- it was read again as this record
+    discarded_at    timestamptz,             -- nothing more is to be done about it
+    pipeline        integer,
+    kind            text NOT NULL,           -- record, refused or conflict
+    reason          text NOT NULL,
+    raw             text NOT NULL,           -- the beginning of the record
+    raw_encoding    text NOT NULL,           -- utf8 or base64
+    redriven_as     text COLLATE "C"         -- of this source
 );
 CREATE INDEX rejects_pipeline ON acctflow.rejects (pipeline, source_offset);
+CREATE INDEX rejects_redriven ON acctflow.rejects (redriven_as) WHERE redriven_as IS NOT NULL;
 
 -- An input: what reading it again needs.
 CREATE TABLE acctflow.inputs (

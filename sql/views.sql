@@ -26,11 +26,6 @@ LEFT JOIN LATERAL (SELECT n.version, n.ingested_at
                    ORDER BY n.version LIMIT 1) n ON true
 WHERE u.applied AND u.callback_time_ms IS NOT NULL;
 
-CREATE VIEW acctflow.rejected_updates AS
-SELECT p.source, r.source_offset, r.kind, r.reason, r.raw, r.raw_bytes, r.raw_encoding, r.rejected_at
-FROM acctflow.rejects r
-LEFT JOIN acctflow.pipelines p ON p.pipeline = r.pipeline;
-
 CREATE VIEW acctflow.source_shards AS
 SELECT p.source AS name, p.shard, i.shards, p.pipeline, p.committed_offset, d.delivered_offset,
        p.indexed + p.stale + p.duplicate + p.conflict + p.skipped + p.rejected AS read,
@@ -60,6 +55,32 @@ JOIN (SELECT name,
              bool_and(complete) AND count(*) = max(shards) AS complete, bool_or(broken) AS broken,
              min(fingerprint) AS fingerprint
       FROM acctflow.source_shards GROUP BY name) s ON s.name = i.name;
+
+-- The outcome of one that was redriven is found by its offset in the source that it was redriven as, whose records are a
+-- stretch of the history by time, give or take a clock that was set back. A duplicate leaves no row, and no more does what a
+-- map skips.
+CREATE VIEW acctflow.rejected_updates AS
+SELECT p.source, r.source_offset, r.kind, r.reason, r.raw, r.raw_bytes, r.raw_encoding, r.rejected_at,
+       CASE WHEN r.discarded_at IS NOT NULL THEN 'discarded' WHEN r.redriven_as IS NULL THEN NULL
+            WHEN u.applied THEN 'indexed' WHEN NOT u.applied THEN 'stale'
+            WHEN u.kind = 'conflict' THEN 'conflict' WHEN u.kind IS NOT NULL THEN 'rejected'
+            WHEN s.committed_offset IS NULL OR s.committed_offset < r.redriven_offset THEN 'pending'
+            WHEN s.skipped = 0 THEN 'duplicate' WHEN s.duplicate = 0 THEN 'skipped' ELSE 'duplicate or skipped' END AS became,
+       r.redriven_as, r.redriven_offset, r.discarded_at
+FROM acctflow.rejects r
+LEFT JOIN acctflow.pipelines p ON p.pipeline = r.pipeline
+LEFT JOIN acctflow.sources s ON s.name = r.redriven_as
+LEFT JOIN (SELECT q.source, h.source_offset, h.applied, NULL AS kind
+           FROM acctflow.pipelines q
+           JOIN acctflow.inputs i ON i.name = q.source
+           JOIN acctflow.history h ON h.pipeline = q.pipeline AND h.ingested_at BETWEEN i.started_at - interval '1 hour' AND q.ingested_at
+           WHERE q.source IN (SELECT redriven_as FROM acctflow.rejects WHERE redriven_as IS NOT NULL)
+           UNION ALL
+           SELECT q.source, x.source_offset, NULL, x.kind
+           FROM acctflow.pipelines q
+           JOIN acctflow.rejects x ON x.pipeline = q.pipeline
+           WHERE q.source IN (SELECT redriven_as FROM acctflow.rejects WHERE redriven_as IS NOT NULL)) u
+       ON u.source = r.redriven_as AND u.source_offset = r.redriven_offset;
 
 -- A row a lease. Its token and offsets are there once the source was begun.
 CREATE VIEW acctflow.fleet AS

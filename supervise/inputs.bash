@@ -8,7 +8,7 @@ known='' # whether the database has answered
 shards=1
 out_format=()
 
-# By the input's number. kind: file; spool (copied first); follow; left (a spool of an earlier run); kafka; pending.
+# By the input's number. kind: file; spool (copied first); follow; left (a spool of an earlier run); kafka; pending; redrive.
 kind=() path=() source=()
 pipelines=()         # the numbers of its pipelines
 base=() number=()    # of NAME#number
@@ -249,6 +249,7 @@ input_finish() {
 input_close() {
 	local i=$1 k
 	unset "due[i$i.copier]" "due[i$i.hold]"
+	[[ ${kind[i]} != redrive ]] || redrive_close "$i"
 	[[ ${spool[i]} ]] || return 0
 	for k in ${pipelines[i]}; do
 		if [[ ${claim[$k.done]-}${claim[$k.complete]-}${claim[$k.broken]-} != *true* || ${claim[$k.committed]-} != "${claim[$k.delivered]-}" ]]; then

@@ -54,6 +54,7 @@ pipeline_reads() {
 	else
 		[[ -z ${claim[$k.fingerprint]-} ]] || args+=(--fingerprint "${claim[$k.fingerprint]}")
 		[[ -z ${claim[$k.check]-} ]] || args+=(--check "${claim[$k.check]}")
+		[[ ${kind[i]} != redrive ]] || args+=(--lines)
 		if [[ ${kind[i]} == kafka ]]; then args+=(--resume -); else args+=(-- "${path[i]}"); fi
 	fi
 }

@@ -182,6 +182,9 @@ run_options() {
 	for name in cluster properties until-end accept-gap; do
 		[[ ! -v opt[$name] || ${#topic[@]} != 0 ]] || misused "--$name is for an INPUT kafka://HOST:PORT,…/TOPIC"
 	done
+	for name in kind reason filter discard; do
+		[[ ! -v opt[$name] || $verb == redrive ]] || misused "--$name is for redrive"
+	done
 	fleet_options
 }
 
@@ -199,6 +202,7 @@ verb_run() {
 	logs_start
 	rm -rf -- "$run/pipelines" "$run/restarts" "$run/output.lock" "$run/anchor" "$run/machine" "$run"/lease*
 	db_acquire
+	[[ $verb != redrive ]] || redrives_add
 	db_watch
 	statusd_start
 	meter_start

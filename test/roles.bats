@@ -307,8 +307,10 @@ each() {
 	[[ ! ${ACCTFLOW_TEST_CITUS-} ]] || skip 'Citus has no plan without values, and with nulls none that asks for rights'
 	each_make
 	same "$(each acctflow | grep -v ' ok$')" ''
-	# The history and its outcomes are the owner's to change.
-	same "$(each pipeline | grep -v ' ok$')" 'outcomes_retry 42501'
+	# The history, its outcomes and rejects are the owner's to change.
+	same "$(each pipeline | grep -v ' ok$')" 'outcomes_retry 42501
+rejects_discard 42501
+rejects_redrive 42501'
 	same "$(each report | grep -v ' 42501$')" 'deliveries_token ok
 fleet ok
 history ok
@@ -326,6 +328,8 @@ pipelines_owner ok
 pipelines_pending ok
 pipelines_show ok
 rejected ok
+rejected_counts ok
+rejects_choose ok
 rejects_known ok
 richest ok
 sources ok

@@ -37,7 +37,8 @@ moment_of_source(struct pg *pg, const char *text, const char *source)
 	if (pg_rows(pg, 0) == 0)
 		die(EXIT_REJECTED, "\"%s\" is counted from a source, and there is no such source; see --source", text);
 	if (pg_rows(pg, 0) > 1)
-		die(EXIT_PERMANENT, "\"%s\" is counted from a source, and there are several; name one by --source", text);
+		die(EXIT_PERMANENT, "\"%s\" is counted from a source, and there are several; name one by --source",
+		    text);
 	if (pg_null(pg, 0, 0, 0))
 		die(EXIT_REJECTED, "\"%s\" is nothing that the source has got to yet", text);
 	return text_keep(pg, 0, 0);

@@ -12,15 +12,7 @@
 
 enum { PATIENCE_S = 3600 }; /* a query over all accounts may take its time; a dead network is the kernel's to notice */
 
-struct query {
-	const char *verb, *title, *sql;
-	const char *params; /* a letter each, see param_of() */
-	const char *what;   /* what there is none of where there are no rows; NULL: no rows are an answer too */
-	const char *(*name)(const struct writer_options *o); /* and which one was asked for; NULL: any */
-	bool (*judge)(struct pg *pg);
-};
-
-static const char *
+const char *
 source_name(const struct writer_options *o)
 {
 	return o->source;
@@ -109,16 +101,21 @@ param_of(char letter, const struct writer_options *o, struct pg *pg)
 	}
 }
 
-/* Shows the rows of a statement. */
-static int
-query_run(const struct writer_options *o, const struct query *q, struct pg *pg, const struct pg_param *params)
+void
+query_signals(void)
 {
-	struct rows r = {.pg = pg, .title = q->title, .format = rows_format(o), .judge = q->judge};
 	sigset_t none;
-	/* There is nothing to be finished: ^C ends it as it ends any other program. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	pg_each(pg, PATIENCE_S, q->sql, params, strlen(q->params));
+}
+
+int
+query_show(
+    const struct writer_options *o, const struct query *q, struct pg *pg, const struct pg_param *params, size_t n)
+{
+	struct rows r = {.pg = pg, .title = q->title, .format = rows_format(o), .judge = q->judge};
+	query_signals();
+	pg_each(pg, PATIENCE_S, q->sql, params, n);
 	rows_show(&r);
 	const char *name = q->name ? q->name(o) : NULL;
 	bool found = r.n > 0 || !name || query_found(pg, q->what, name, o->at);
@@ -130,13 +127,13 @@ int
 retry_main(const struct writer_options *o)
 {
 	static const struct query q = {
-	    "retry", "Tried again", sql_outcomes_retry, "i", "failed callback of account", operand_name, NULL};
+	    "retry", "Tried again", sql_outcomes_retry, "", "failed callback of account", operand_name, NULL};
 	static struct pg_array ids;
 	pg_array(&ids, PG_TEXTS);
 	for (char **id = o->operands; *id; id++)
 		pg_push_text(&ids, slice_of(*id));
 	struct pg_param param = *o->operands ? pg_array_param(&ids) : pg_null_param();
-	return query_run(o, &q, writer_open(o, "acctflow retry", false), &param);
+	return query_show(o, &q, writer_open(o, "acctflow retry", false), &param, 1);
 }
 
 /* clang-format off */
@@ -149,7 +146,6 @@ static const struct query queries[] = {
     {"accounts", "Accounts", sql_accounts, "t", "account of type", type_name, NULL},
     {"diff", "Differences", sql_history_diff, "fup", NULL, NULL, NULL},
     {"callbacks", "Callbacks", sql_callbacks, "scdl", "source", source_name, NULL},
-    {"rejected", "Rejected records", sql_rejected, "s", "source", source_name, NULL},
 }, past[] = {
     {"richest", "Highest-token account of each type as of then", sql_richest_at, "tna", "account of type", type_name, NULL},
     {"accounts", "Accounts as of then", sql_accounts_at, "ta", "account of type", type_name, NULL},
@@ -185,5 +181,5 @@ query_main(const struct writer_options *o)
 	struct pg_param params[8];
 	for (size_t i = 0; i < strlen(q->params); i++)
 		params[i] = param_of(q->params[i], o, pg);
-	return query_run(o, q, pg, params);
+	return query_show(o, q, pg, params, strlen(q->params));
 }

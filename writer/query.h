@@ -4,6 +4,24 @@
 
 #include "writer.h"
 
+struct query {
+	const char *verb, *title, *sql;
+	const char *params; /* of query_main, a letter each */
+	const char *what;   /* what there is none of where there are no rows; NULL: no rows are an answer too */
+	const char *(*name)(const struct writer_options *o); /* and which one was asked for; NULL: any */
+	bool (*judge)(struct pg *pg);
+};
+
+/* A name as in struct query: --source. */
+const char *source_name(const struct writer_options *o);
+
+/* Shows a query's rows. Returns the exit code. Frees the connection. */
+int query_show(
+    const struct writer_options *o, const struct query *q, struct pg *pg, const struct pg_param *params, size_t n);
+
+/* Where there is nothing to be finished, ^C ends a verb as it ends any other program. */
+void query_signals(void);
+
 int query_main(const struct writer_options *o);
 
 /* The verb retry, which shows in the same way what it changed. */

@@ -9,6 +9,7 @@
 #include "paths.h"
 #include "pg_connect.h"
 #include "query.h"
+#include "redrive.h"
 #include "run.h"
 #include "sandbox.h"
 #include "schema.h"
@@ -19,7 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct writer_options options = {.shard = {0, 1}, .batch = 60000, .deadline = 60, .top = 1, .epoch = OPTION_EPOCH_DEFAULT};
+static struct writer_options options = {
+    .shard = {0, 1}, .batch = 60000, .deadline = 60, .top = 1, .kind = -1, .epoch = OPTION_EPOCH_DEFAULT};
 
 const char *const callback_states[] = {NULL, "pending", "fired", "cancelled", "failed"};
 
@@ -47,30 +49,15 @@ roles_main(const struct writer_options *o)
 }
 
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
-enum {
-	RUN,
-	ACK,
-	MIGRATE,
-	ROLES,
-	STATUS,
-	SOURCES,
-	RICHEST,
-	ACCOUNTS,
-	HISTORY,
-	DIFF,
-	CALLBACKS,
-	REJECTED,
-	RETRY,
-	PENDING,
-	CLAIM,
-	LEASE,
-	FLEET
-};
+/* clang-format off */
+enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, ACCOUNTS, HISTORY, DIFF, CALLBACKS, REJECTED, REDRIVE, RETRY, PENDING,
+       CLAIM, LEASE, FLEET };
+/* clang-format on */
 #define BIT(verb) (1u << (verb))
 #define PIPELINE_BITS (BIT(RUN) | BIT(ACK) | BIT(PENDING) | BIT(CLAIM))
+#define REJECT_BITS (BIT(REJECTED) | BIT(REDRIVE))
 #define PAST_BITS (BIT(RICHEST) | BIT(ACCOUNTS) | BIT(DIFF))
-#define SOURCE_BITS \
-	(PIPELINE_BITS | PAST_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(CALLBACKS) | BIT(REJECTED) | BIT(FLEET))
+#define SOURCE_BITS (PIPELINE_BITS | PAST_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(CALLBACKS) | REJECT_BITS | BIT(FLEET))
 
 static const struct option_verb verbs[] = {
     [RUN] = {"run", NULL, "updates in, events out (default)"},
@@ -84,7 +71,8 @@ static const struct option_verb verbs[] = {
     [HISTORY] = {"history", "ID", "all versions of an account, what each changed, and what became of its callback"},
     [DIFF] = {"diff", "T1 T2", "the accounts whose state at one moment is another than at the other"},
     [CALLBACKS] = {"callbacks", NULL, "callbacks, when they are due, and what became of them"},
-    [REJECTED] = {"rejected", NULL, "rejected records, and why"},
+    [REJECTED] = {"rejected", "[OFFSET...]", "rejected records, why, and what became of them"},
+    [REDRIVE] = {"redrive", "[OFFSET...]", "rejects as lines, to be read again; see acctflow redrive"},
     [RETRY] = {"retry", "[ID...]", "make failed callbacks pending again: of these accounts, or all"},
     [PENDING] = {"pending", NULL, "callbacks that are pending, as events"},
     [CLAIM] = {"claim", NULL, "take a source's shard over from whoever holds it, and print where it stands"},
@@ -105,7 +93,8 @@ static int (*const mains[])(const struct writer_options *) = {
     [HISTORY] = query_main,
     [DIFF] = query_main,
     [CALLBACKS] = query_main,
-    [REJECTED] = query_main,
+    [REJECTED] = rejected_main,
+    [REDRIVE] = redrive_main,
     [RETRY] = retry_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
@@ -169,6 +158,18 @@ static const struct option_spec specs[] = {
     {.name = "later-than", .type = OPTION_COUNT, .value = &options.later_than, .argument = "MS", .max = INT64_C(31536000000),
 	.given = &options.later_than_given, .verbs = BIT(CALLBACKS),
 	.help = "more than so many milliseconds behind their time: settled so late, or pending still"},
+    {.name = "kind", .type = OPTION_CHOICE, .value = &options.kind, .argument = "record|refused|conflict",
+	.verbs = REJECT_BITS, .help = "rejects of this kind only"},
+    {.name = "reason", .type = OPTION_TEXT, .value = &options.reason, .argument = "TEXT", .verbs = REJECT_BITS,
+	.help = "only rejects whose reason has this in it; … stands for anything"},
+    {.name = "open", .type = OPTION_ACTION, .value = &options.open, .verbs = BIT(REJECTED),
+	.help = "only what was neither redriven nor discarded"},
+    {.name = "counts", .type = OPTION_ACTION, .value = &options.counts, .verbs = BIT(REJECTED),
+	.help = "how many there are of each reason"},
+    {.name = "as", .type = OPTION_TEXT, .value = &options.as, .argument = "NAME", .verbs = BIT(REDRIVE),
+	.help = "mark the rejects whose keys stand on standard input as records of this source"},
+    {.name = "discard", .type = OPTION_ACTION, .value = &options.discard, .verbs = BIT(REDRIVE),
+	.help = "mark them as needing nothing more"},
     {.name = "interval", .type = OPTION_COUNT, .value = &options.interval, .argument = "SECONDS", .min = 1,
 	.max = 3600, .verbs = BIT(STATUS), .help = "again and again, as name=value lines, for statusd"},
     {.name = "deadline", .type = OPTION_COUNT, .value = &options.deadline, .argument = "SECONDS", .max = 31536000,
