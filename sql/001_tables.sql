@@ -64,6 +64,12 @@ CREATE TABLE acctflow.rejects (
 CREATE INDEX rejects_pipeline ON acctflow.rejects (pipeline, source_offset);
 CREATE INDEX rejects_redriven ON acctflow.rejects (redriven_as) WHERE redriven_as IS NOT NULL;
 
+-- One row, always: the state as of a moment before that is no longer known for all accounts.
+CREATE TABLE acctflow.retention (
+    pruned_before timestamptz NOT NULL
+);
+INSERT INTO acctflow.retention (pruned_before) VALUES ('-infinity');
+
 -- An input: what reading it again needs.
 CREATE TABLE acctflow.inputs (
     name       text COLLATE "C" PRIMARY KEY,
@@ -88,7 +94,12 @@ CREATE TABLE acctflow.pipelines (
     conflict         bigint NOT NULL DEFAULT 0,
     skipped          bigint NOT NULL DEFAULT 0,  -- a map has nothing for them
     rejected         bigint NOT NULL DEFAULT 0,
-    without_callback bigint NOT NULL DEFAULT 0,  -- of those indexed
+    without_callback bigint NOT NULL DEFAULT 0,  -- of those indexed, and not pruned
+    pruned           bigint NOT NULL DEFAULT 0,  -- of those indexed: they have left the history,
+    pruned_stale     bigint NOT NULL DEFAULT 0,  -- and so have these, of the stale ones;
+    pruned_fired     bigint NOT NULL DEFAULT 0,  -- callbacks that have left, by what became of them,
+    pruned_failed    bigint NOT NULL DEFAULT 0,
+    pruned_cancelled bigint NOT NULL DEFAULT 0,  -- so that totals never fall
     ingested_at      timestamptz,                -- of the last record: times never go back along a source
     xid              xid8,                       -- of the transaction that advanced it last
     check_offset     bigint,                     -- of the last update that was committed,

@@ -17,12 +17,12 @@ WITH rows AS (
 )
 SELECT s.name AS source, s.shard || '/' || s.shards AS shard, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.skipped,
        s.rejected, coalesce(r.fired, 0) AS fired, coalesce(r.failed, 0) AS failed, coalesce(r.cancelled, 0) AS cancelled,
-       coalesce(r.pending, 0) AS pending, s.without_callback AS "withoutCallback",
+       coalesce(r.pending, 0) AS pending, s.without_callback AS "withoutCallback", s.pruned,
        s.committed_offset AS committed, s.delivered_offset AS delivered, s.complete, s.broken,
        s.read = s.indexed + s.stale + s.duplicate + s.conflict + s.skipped + s.rejected
        AND (s.indexed, s.stale, s.without_callback)
-           = (coalesce(r.indexed, 0), coalesce(r.stale, 0), coalesce(r.without_callback, 0))
-       AND s.indexed = coalesce(r.fired + r.failed + r.cancelled + r.pending, 0) + s.without_callback
+           = (coalesce(r.indexed, 0) + s.pruned, coalesce(r.stale, 0) + s.pruned_stale, coalesce(r.without_callback, 0))
+       AND s.indexed = coalesce(r.fired + r.failed + r.cancelled + r.pending, 0) + s.without_callback + s.pruned
        AND (s.conflict, s.rejected) = (coalesce(x.conflict, 0), coalesce(x.rejected, 0)) AS consistent
 FROM acctflow.source_shards s
 LEFT JOIN rows r ON r.pipeline = s.pipeline

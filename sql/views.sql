@@ -29,7 +29,7 @@ WHERE u.applied AND u.callback_time_ms IS NOT NULL;
 CREATE VIEW acctflow.source_shards AS
 SELECT p.source AS name, p.shard, i.shards, p.pipeline, p.committed_offset, d.delivered_offset,
        p.indexed + p.stale + p.duplicate + p.conflict + p.skipped + p.rejected AS read,
-       p.indexed, p.stale, p.duplicate, p.conflict, p.skipped, p.rejected, p.without_callback,
+       p.indexed, p.stale, p.duplicate, p.conflict, p.skipped, p.rejected, p.without_callback, p.pruned, p.pruned_stale,
        greatest(p.updated_at, d.updated_at) AS updated_at, p.complete, p.broken, p.fingerprint
 FROM acctflow.pipelines p
 JOIN acctflow.inputs i ON i.name = p.source
@@ -39,8 +39,8 @@ JOIN acctflow.deliveries d ON d.pipeline = p.pipeline;
 -- that is not complete has none yet.
 CREATE VIEW acctflow.sources AS
 SELECT i.name, s.committed_offset, s.delivered_offset, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.skipped,
-       s.rejected, s.without_callback, s.updated_at, s.complete, s.broken, i.shards, i.seed, i.arrival, i.delay_ms, i.speed,
-       i.clock, s.fingerprint, i.started_at
+       s.rejected, s.without_callback, s.pruned, s.pruned_stale, s.updated_at, s.complete, s.broken, i.shards, i.seed, i.arrival,
+       i.delay_ms, i.speed, i.clock, s.fingerprint, i.started_at
 FROM acctflow.inputs i
 JOIN (SELECT name,
              CASE WHEN bool_and(complete) THEN max(committed_offset)
@@ -51,7 +51,8 @@ JOIN (SELECT name,
                   THEN min(delivered_offset) FILTER (WHERE NOT complete) END AS delivered_offset,
              sum(read)::bigint AS read, sum(indexed)::bigint AS indexed, sum(stale)::bigint AS stale,
              sum(duplicate)::bigint AS duplicate, sum(conflict)::bigint AS conflict, sum(skipped)::bigint AS skipped,
-             sum(rejected)::bigint AS rejected, sum(without_callback)::bigint AS without_callback, max(updated_at) AS updated_at,
+             sum(rejected)::bigint AS rejected, sum(without_callback)::bigint AS without_callback, sum(pruned)::bigint AS pruned,
+             sum(pruned_stale)::bigint AS pruned_stale, max(updated_at) AS updated_at,
              bool_and(complete) AND count(*) = max(shards) AS complete, bool_or(broken) AS broken,
              min(fingerprint) AS fingerprint
       FROM acctflow.source_shards GROUP BY name) s ON s.name = i.name;

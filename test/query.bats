@@ -39,7 +39,7 @@ filled() {
 @test "status: a line a shard, and what became of the callbacks" {
 	filled
 	ok writer status
-	has "{\"source\":\"$path\",\"shard\":\"0/2\",\"read\":13,\"indexed\":3,\"stale\":1,\"duplicate\":2,\"conflict\":1,\"skipped\":5,\"rejected\":1,\"fired\":0,\"failed\":0,\"cancelled\":1,\"pending\":1,\"withoutCallback\":1,\"committed\":1234567,\"delivered\":1234567,\"complete\":true,\"broken\":false,\"consistent\":true}"
+	has "{\"source\":\"$path\",\"shard\":\"0/2\",\"read\":13,\"indexed\":3,\"stale\":1,\"duplicate\":2,\"conflict\":1,\"skipped\":5,\"rejected\":1,\"fired\":0,\"failed\":0,\"cancelled\":1,\"pending\":1,\"withoutCallback\":1,\"pruned\":0,\"committed\":1234567,\"delivered\":1234567,\"complete\":true,\"broken\":false,\"consistent\":true}"
 	has "\"shard\":\"1/2\",\"read\":0"
 	has '{"source":"b","shard":"0/1","read":2,"indexed":2,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":1,"failed":0,"cancelled":0,"pending":1'
 	same "${#lines[@]}" 3

@@ -103,6 +103,8 @@ relation rejected_updates acctflow_writer SELECT
 relation rejects acctflow_reader SELECT
 relation rejects acctflow_writer INSERT
 relation rejects acctflow_writer SELECT
+relation retention acctflow_reader SELECT
+relation retention acctflow_writer SELECT
 relation source_shards acctflow_reader SELECT
 relation source_shards acctflow_writer SELECT
 relation sources acctflow_reader SELECT
@@ -308,16 +310,29 @@ each() {
 	each_make
 	same "$(each acctflow | grep -v ' ok$')" ''
 	# The history, its outcomes and rejects are the owner's to change.
-	same "$(each pipeline | grep -v ' ok$')" 'outcomes_retry 42501
+	same "$(each pipeline | grep -v ' ok$')" 'history_forget 42501
+history_prune 42501
+outcomes_prune 42501
+outcomes_retry 42501
+pipelines_forget 42501
+pipelines_prune 42501
 rejects_discard 42501
-rejects_redrive 42501'
+rejects_forget 42501
+rejects_redrive 42501
+retention_raise 42501'
 	same "$(each report | grep -v ' 42501$')" 'deliveries_token ok
 fleet ok
 history ok
 history_before ok
 history_known ok
+history_prunable ok
+history_replay ok
+history_versions ok
 inputs_shards ok
+inputs_started ok
+latest_pending ok
 latest_versions ok
+latest_walk ok
 leases_held ok
 leases_read ok
 pending ok
@@ -425,6 +440,26 @@ refused() {
 	# Nothing came of it.
 	same "$(privileges)" "$granted"
 	same "$(counts)" '1|1|0|0|0|0|0'
+}
+
+@test "prune and forget: by a member of the owner, not by the writer" {
+	{ placed s 0 a 1 && placed s 1 a 2; } | writer --clock virtual | timerd --clock virtual | writer ack >/dev/null
+	for verb in 'prune --before 2001-01-01T00:00:00Z' 'forget a'; do
+		for user in pipeline report; do
+			# shellcheck disable=SC2086 # verbs have operands
+			PGUSER=$user fails 100 writer $verb
+			err_has 'this is for the role that owns the schema: '
+			err_has 'permission denied'
+		done
+	done
+	same "$(sql 'SELECT count(*) FROM acctflow.history')" 2
+	PGUSER=report ok writer replay
+	same "${#lines[@]}" 2
+	PGUSER=keeper ok writer prune --before 2001-01-01T00:00:00Z
+	has '"pruned":1'
+	PGUSER=keeper ok writer forget a
+	same "$(sql 'SELECT count(*) FROM acctflow.accounts')" 0
+	ok writer status
 }
 
 # shadowed SCHEMA: there, what statements name is something else, that fails: tables, functions, operators.

@@ -543,8 +543,8 @@ t                  1        2  c   null'
 		placed t 0 c 1 '"arriveMs":1'
 		update d 1 '"arriveMs":10'
 	} | writer --clock virtual >/dev/null
-	same "$(writer status)" '{"source":"s","shard":"0/1","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":0,"failed":0,"cancelled":1,"pending":2,"withoutCallback":0,"committed":2,"delivered":null,"complete":false,"broken":false,"consistent":true}
-{"source":"t","shard":"0/1","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":0,"failed":0,"cancelled":0,"pending":1,"withoutCallback":0,"committed":0,"delivered":null,"complete":false,"broken":false,"consistent":true}'
+	same "$(writer status)" '{"source":"s","shard":"0/1","read":3,"indexed":3,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":0,"failed":0,"cancelled":1,"pending":2,"withoutCallback":0,"pruned":0,"committed":2,"delivered":null,"complete":false,"broken":false,"consistent":true}
+{"source":"t","shard":"0/1","read":1,"indexed":1,"stale":0,"duplicate":0,"conflict":0,"skipped":0,"rejected":0,"fired":0,"failed":0,"cancelled":0,"pending":1,"withoutCallback":0,"pruned":0,"committed":0,"delivered":null,"complete":false,"broken":false,"consistent":true}'
 	same "$(writer status -S t | members source)" 't '
 	same "$(writer pending | members event source id version dueAt)" 'pending t c 1 2000-01-01T00:00:00.003000Z 
 pending s b 1 2000-01-01T00:00:00.007000Z 
@@ -567,8 +567,8 @@ pending - d 1 2000-01-01T00:00:00.012000Z '
 	done
 	held 'LOCK TABLE acctflow.latest, acctflow.history, acctflow.outcomes, acctflow.rejects IN ACCESS EXCLUSIVE MODE'
 	ok timeout 60 writer sources
-	same "$output" '{"source":"s","shards":1,"read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"skipped":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}
-{"source":"t","shards":1,"read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"skipped":0,"rejected":0,"withoutCallback":0,"committed":1,"delivered":1,"complete":false,"broken":false}'
+	same "$output" '{"source":"s","shards":1,"read":2,"indexed":1,"stale":0,"duplicate":1,"conflict":0,"skipped":0,"rejected":0,"withoutCallback":0,"pruned":0,"committed":1,"delivered":1,"complete":false,"broken":false}
+{"source":"t","shards":1,"read":2,"indexed":0,"stale":0,"duplicate":2,"conflict":0,"skipped":0,"rejected":0,"withoutCallback":0,"pruned":0,"committed":1,"delivered":1,"complete":false,"broken":false}'
 	ok timeout 60 writer sources --source t --format text
 	same "${lines[2]%% *}" t
 	same "${#lines[@]}" 3

@@ -40,11 +40,11 @@ replay_read(struct pg *pg, struct batch *b)
 	}
 }
 
-static void
-row_emit(struct pg *pg, struct buf *line, struct buf *token)
+void
+replay_row(struct pg *pg, struct update *u, struct buf *source, int64_t *ingested_at, int64_t *due_at)
 {
 	enum { ID, VERSION, TYPE, TOKENS, CALLBACK, DATA, DELETED, SOURCE, OFFSET, TRACE, INGESTED, DUE };
-	struct update u = {
+	*u = (struct update){
 	    .id = pg_text(pg, 0, 0, ID),
 	    .version = pg_i64(pg, 0, 0, VERSION),
 	    .account_type = pg_text(pg, 0, 0, TYPE),
@@ -55,15 +55,25 @@ row_emit(struct pg *pg, struct buf *line, struct buf *token)
 	    .offset = pg_i64(pg, 0, 0, OFFSET),
 	    .trace = pg_text(pg, 0, 0, TRACE),
 	};
-	int64_t ingested_at = pg_i64(pg, 0, 0, INGESTED);
-	if (u.has_tokens)
-		json_integer(pg_text(pg, 0, 0, TOKENS), UINT64_MAX, &u.tokens);
-	token->len = 0;
+	if (u->has_tokens)
+		json_integer(pg_text(pg, 0, 0, TOKENS), UINT64_MAX, &u->tokens);
+	source->len = 0;
 	if (!pg_null(pg, 0, 0, SOURCE))
-		buf_json(token, pg_text(pg, 0, 0, SOURCE));
+		buf_json(source, pg_text(pg, 0, 0, SOURCE));
+	*ingested_at = pg_i64(pg, 0, 0, INGESTED);
+	*due_at = u->callback_ms < 0	   ? NO_TIME
+		  : pg_null(pg, 0, 0, DUE) ? *ingested_at + u->callback_ms * 1000
+					   : pg_i64(pg, 0, 0, DUE);
+}
+
+static void
+row_emit(struct pg *pg, struct buf *line, struct buf *token)
+{
+	struct update u;
+	int64_t ingested_at, due_at;
+	replay_row(pg, &u, token, &ingested_at, &due_at);
 	line->len = 0;
-	event_indexed(line, "pending", slice_buf(token), &u, ingested_at,
-	    pg_null(pg, 0, 0, DUE) ? ingested_at + u.callback_ms * 1000 : pg_i64(pg, 0, 0, DUE), NO_TIME, false);
+	event_indexed(line, "pending", slice_buf(token), &u, ingested_at, due_at, NO_TIME, false);
 }
 
 enum pg_status

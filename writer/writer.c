@@ -8,6 +8,8 @@
 #include "log.h"
 #include "paths.h"
 #include "pg_connect.h"
+#include "playback.h"
+#include "prune.h"
 #include "query.h"
 #include "redrive.h"
 #include "run.h"
@@ -50,14 +52,16 @@ roles_main(const struct writer_options *o)
 
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
 /* clang-format off */
-enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, ACCOUNTS, HISTORY, DIFF, CALLBACKS, REJECTED, REDRIVE, RETRY, PENDING,
-       CLAIM, LEASE, FLEET };
+enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, ACCOUNTS, HISTORY, DIFF, CALLBACKS, REJECTED, REDRIVE, RETRY, REPLAY,
+       PRUNE, FORGET, PENDING, CLAIM, LEASE, FLEET };
 /* clang-format on */
 #define BIT(verb) (1u << (verb))
 #define PIPELINE_BITS (BIT(RUN) | BIT(ACK) | BIT(PENDING) | BIT(CLAIM))
 #define REJECT_BITS (BIT(REJECTED) | BIT(REDRIVE))
 #define PAST_BITS (BIT(RICHEST) | BIT(ACCOUNTS) | BIT(DIFF))
-#define SOURCE_BITS (PIPELINE_BITS | PAST_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(CALLBACKS) | REJECT_BITS | BIT(FLEET))
+#define SOURCE_BITS                                                                                                    \
+	(PIPELINE_BITS | PAST_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(CALLBACKS) | REJECT_BITS | BIT(FLEET) |          \
+	    BIT(REPLAY))
 
 static const struct option_verb verbs[] = {
     [RUN] = {"run", NULL, "updates in, events out (default)"},
@@ -74,6 +78,9 @@ static const struct option_verb verbs[] = {
     [REJECTED] = {"rejected", "[OFFSET...]", "rejected records, why, and what became of them"},
     [REDRIVE] = {"redrive", "[OFFSET...]", "rejects as lines, to be read again; see acctflow redrive"},
     [RETRY] = {"retry", "[ID...]", "make failed callbacks pending again: of these accounts, or all"},
+    [REPLAY] = {"replay", "[ID...]", "the history once more, of these accounts or all, as indexed events or updates"},
+    [PRUNE] = {"prune", NULL, "remove what no state from a moment on needs: old versions and their callbacks"},
+    [FORGET] = {"forget", "ID", "remove all that is known of an account but that it had this version"},
     [PENDING] = {"pending", NULL, "callbacks that are pending, as events"},
     [CLAIM] = {"claim", NULL, "take a source's shard over from whoever holds it, and print where it stands"},
     [LEASE] = {"lease", NULL, "keep a machine's leases, and share out the pipelines of a fleet"},
@@ -96,6 +103,9 @@ static int (*const mains[])(const struct writer_options *) = {
     [REJECTED] = rejected_main,
     [REDRIVE] = redrive_main,
     [RETRY] = retry_main,
+    [REPLAY] = playback_main,
+    [PRUNE] = prune_main,
+    [FORGET] = forget_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
     [LEASE] = lease_main,
@@ -170,6 +180,20 @@ static const struct option_spec specs[] = {
 	.help = "mark the rejects whose keys stand on standard input as records of this source"},
     {.name = "discard", .type = OPTION_ACTION, .value = &options.discard, .verbs = BIT(REDRIVE),
 	.help = "mark them as needing nothing more"},
+    {.name = "from", .letter = 'o', .type = OPTION_TEXT, .value = &options.from, .argument = "T", .verbs = BIT(REPLAY),
+	.help = "what was ingested from then on: a time, or +MS from the source's start"},
+    {.name = "to", .letter = 'O', .type = OPTION_TEXT, .value = &options.to, .argument = "T", .verbs = BIT(REPLAY),
+	.help = "and up to then"},
+    {.name = "callback-ms", .type = OPTION_COUNT, .value = &options.callback_ms, .argument = "MS", .max = CALLBACK_MAX,
+	.given = &options.callback_given, .verbs = BIT(REPLAY),
+	.help = "as if every version that has a callback had this one"},
+    {.name = "updates", .type = OPTION_ACTION, .value = &options.updates, .verbs = BIT(REPLAY),
+	.help = "updates with arriveMs, for a reader that follows recorded times; those that came late too"},
+    {.name = "before", .type = OPTION_CUSTOM, .value = &options.before, .set = option_time, .argument = "TIME",
+	.given = &options.before_given, .form = "a time such as 2000-01-01T00:00:00Z", .verbs = BIT(PRUNE),
+	.help = "the state as of that moment, and of every later one, stays as it is"},
+    {.name = "keep", .type = OPTION_COUNT, .value = &options.keep, .argument = "N", .max = INT64_MAX,
+	.verbs = BIT(PRUNE), .help = "keep the N highest versions of each account (default: 1)"},
     {.name = "interval", .type = OPTION_COUNT, .value = &options.interval, .argument = "SECONDS", .min = 1,
 	.max = 3600, .verbs = BIT(STATUS), .help = "again and again, as name=value lines, for statusd"},
     {.name = "deadline", .type = OPTION_COUNT, .value = &options.deadline, .argument = "SECONDS", .max = 31536000,

@@ -12,16 +12,16 @@ enum { STOP_READS = 8 }; /* asked to stop: the most that is still read of what i
 
 struct writer_options {
 	const char *database, *config_database, *password_file, *home, *source, *type, *output_lock, *lease, *machine,
-	    *list, *prefix, *at, *reason, *as;
+	    *list, *prefix, *at, *reason, *as, *from, *to;
 	const char *verb;
 	char **operands; /* ended by NULL */
 	struct shard shard;
-	uint64_t batch, deadline, token, interval, shard_count, top, due_within, later_than;
+	uint64_t batch, deadline, token, interval, shard_count, top, due_within, later_than, keep, callback_ms;
 	int state; /* of callbacks, by callback_states */
 	bool due_within_given, later_than_given, token_given, resume, strict, pipelines, distributed, join, leave, once,
-	    open, counts, discard;
+	    open, counts, discard, updates, before_given, callback_given;
 	int clock; /* 1: virtual */
-	int64_t epoch;
+	int64_t epoch, before;
 	int format, kind; /* kind -1: any */
 };
 

@@ -1,0 +1,1 @@
+SELECT version FROM acctflow.latest WHERE id = $1 FOR UPDATE
