@@ -1,13 +1,39 @@
 -- Questions as of a moment, made anew behind the views. The state as of T: of each account the highest version with
--- ingested_at <= T.
-CREATE FUNCTION acctflow.accounts_at(t timestamptz)
+-- ingested_at <= T. None of a moment that prune has made unknown.
+CREATE FUNCTION acctflow.moment_known(t timestamptz)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    pruned_before CONSTANT timestamptz := (SELECT r.pruned_before FROM acctflow.retention r);
+BEGIN
+    IF t < pruned_before THEN
+        RAISE EXCEPTION 'versions were pruned: states are known from % on', to_char(pruned_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- In PL/pgSQL, like the others that look at accounts: Citus wants it so. With an id the index is asked.
+CREATE FUNCTION acctflow.accounts_at(t timestamptz, account text DEFAULT NULL)
 RETURNS TABLE (id text, account_type text, tokens numeric, version bigint, data json, callback_time_ms bigint, ingested_at timestamptz,
                source text, source_offset bigint)
-LANGUAGE sql STABLE AS $$
-    SELECT a.id, a.account_type, a.tokens, a.version, a.data, a.callback_time_ms, a.ingested_at, p.source, a.source_offset
-    FROM (SELECT DISTINCT ON (u.id) u.* FROM acctflow.history u WHERE u.ingested_at <= t ORDER BY u.id, u.version DESC) a
-    LEFT JOIN acctflow.pipelines p ON p.pipeline = a.pipeline
-    WHERE NOT a.deleted
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM acctflow.moment_known(t);
+    IF account IS NULL THEN
+        RETURN QUERY
+            SELECT a.id, a.account_type, a.tokens, a.version, a.data, a.callback_time_ms, a.ingested_at, p.source, a.source_offset
+            FROM (SELECT DISTINCT ON (u.id) u.* FROM acctflow.history u WHERE u.ingested_at <= t ORDER BY u.id, u.version DESC) a
+            LEFT JOIN acctflow.pipelines p ON p.pipeline = a.pipeline
+            WHERE NOT a.deleted;
+    ELSE
+        RETURN QUERY
+            SELECT a.id, a.account_type, a.tokens, a.version, a.data, a.callback_time_ms, a.ingested_at, p.source, a.source_offset
+            FROM (SELECT u.* FROM acctflow.history u WHERE u.id = account AND u.ingested_at <= t ORDER BY u.version DESC LIMIT 1) a
+            LEFT JOIN acctflow.pipelines p ON p.pipeline = a.pipeline
+            WHERE NOT a.deleted;
+    END IF;
+END
 $$;
 
 -- Two documents member by member: an array of {"path": a JSON pointer, "value": ..., "before": ...}; what is missing of
@@ -51,8 +77,9 @@ CREATE FUNCTION acctflow.account_history(account text)
 RETURNS TABLE (id text, version bigint, deleted boolean, account_type text, tokens numeric, callback_time_ms bigint, data json,
                ingested_at timestamptz, due_at timestamptz, state text, settled_at timestamptz, superseded_by bigint,
                changes jsonb, source text, source_offset bigint, trace text)
-LANGUAGE sql STABLE AS $$
-    WITH u AS MATERIALIZED (
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY WITH u AS MATERIALIZED (
         SELECT u.*, n.version AS superseded_by, n.ingested_at AS superseded_at, o.failed, o.settled_at,
                p.account_type AS type_before, p.tokens AS tokens_before, p.data AS data_before, p.version AS version_before
         FROM acctflow.history u
@@ -76,7 +103,28 @@ LANGUAGE sql STABLE AS $$
     LEFT JOIN acctflow.pipelines s ON s.pipeline = u.pipeline
     LEFT JOIN LATERAL (SELECT coalesce(u.due_at, u.ingested_at + u.callback_time_ms * interval '1 millisecond') AS due_at,
                               coalesce(u.settled_at, u.superseded_at) AS settled_at) c
-           ON u.applied AND u.callback_time_ms IS NOT NULL
+           ON u.applied AND u.callback_time_ms IS NOT NULL;
+END
+$$;
+
+-- The accounts whose state as of the second moment is another than as of the first; only those that had a version between.
+CREATE FUNCTION acctflow.accounts_diff(t1 timestamptz, t2 timestamptz)
+RETURNS TABLE (id text, change text, version_before bigint, version bigint, account_type_before text, account_type text,
+               tokens_before numeric, tokens numeric, changes jsonb)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM acctflow.moment_known(least(t1, t2));
+    RETURN QUERY
+        SELECT k.id, CASE WHEN a.version IS NULL OR a.deleted THEN 'added' WHEN b.version IS NULL OR b.deleted THEN 'removed' ELSE 'changed' END,
+               a.version, b.version, a.account_type, b.account_type, a.tokens, b.tokens, acctflow.changes(a.data::jsonb, b.data::jsonb, '/data')
+        FROM (SELECT DISTINCT u.id FROM acctflow.history u
+              WHERE u.ingested_at > least(t1, t2) AND u.ingested_at <= greatest(t1, t2)) k
+        LEFT JOIN LATERAL (SELECT u.* FROM acctflow.history u WHERE u.id = k.id AND u.ingested_at <= t1
+                           ORDER BY u.version DESC LIMIT 1) a ON true
+        LEFT JOIN LATERAL (SELECT u.* FROM acctflow.history u WHERE u.id = k.id AND u.ingested_at <= t2
+                           ORDER BY u.version DESC LIMIT 1) b ON true
+        WHERE a.version IS DISTINCT FROM b.version AND NOT (coalesce(a.deleted, true) AND coalesce(b.deleted, true));
+END
 $$;
 
 -- richest_at answers from `tops`: the versions of many tokens, with the times at which each was its account's state. A type's
@@ -202,7 +250,7 @@ DECLARE
     remaining bigint;
     rows bigint;
 BEGIN
-    LOCK TABLE acctflow.top_watermarks IN EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock('acctflow.top_watermarks'::regclass::oid::bigint);
     INSERT INTO acctflow.top_watermarks (pipeline, ingested_at, taken) VALUES (0, '-infinity', 0) ON CONFLICT DO NOTHING;
     IF EXISTS (SELECT FROM acctflow.pipelines p WHERE p.ingested_at IS NOT NULL
                AND NOT EXISTS (SELECT FROM acctflow.top_watermarks w WHERE w.pipeline = p.pipeline)) THEN
@@ -256,6 +304,7 @@ BEGIN
             WHERE r.place <= n;
         RETURN;
     END IF;
+    PERFORM acctflow.moment_known(t);
     PERFORM acctflow.tops_follow();
     SELECT array_agg(s.account_type) INTO short
     FROM acctflow.top_slices s

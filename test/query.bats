@@ -66,7 +66,8 @@ filled() {
 	same "$(sed 's/.*"id":"\([^"]*\)".*/\1/' <<<"$output")" $'ID4\nID1'
 	has '"tokens":12345678901234567890'
 	ok writer history ID1
-	has '"changed":["b", "c"]'
+	has '"changes":[{"path": "/tokens", "value": 12345678901234567890, "before": 1234567}, {"path": "/data/b/0", "value": 2, "before": 1}, {"path": "/data/c", "value": 12345678901234567890}]'
+	has '"settledAt":"2000-01-01T00:00:01.000000Z","supersededBy":3'
 	has '"state":"cancelled"'
 	has '"state":"stale"'
 	has '"state":"pending"'
@@ -136,7 +137,7 @@ filled() {
 			COLUMNS=$columns ok writer --format text $verb
 			while IFS= read -r line; do
 				((${#line} <= columns)) || { echo "$line" && false; }
-			done < <(LC_ALL=C.UTF-8 sed 's/…/./' <<<"$output")
+			done < <(LC_ALL=C.UTF-8 sed 's/[…→]/./g' <<<"$output")
 		done
 	done
 	COLUMNS=80 ok writer --format text sources

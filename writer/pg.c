@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum { MOST_RESULTS = 32, MOST_PARAMS = 16, SILENCE_S = 60, SECOND = 1000000 };
-enum { OID_BOOL = 16, OID_TEXT = 25, OID_JSON = 114 };
+enum { OID_BOOL = 16, OID_TEXT = 25, OID_JSON = 114, OID_JSONB = 3802 };
 
 enum pg_state {
 	PG_RESTS,    /* nothing is under way; status has the outcome */
@@ -448,7 +448,10 @@ enum pg_kind
 pg_kind(const struct pg *pg, int result, int column)
 {
 	Oid type = PQftype(pg->results[result], column);
-	return type == OID_TEXT ? PG_TEXT : type == OID_BOOL ? PG_BOOL : type == OID_JSON ? PG_JSON : PG_NUMBER;
+	return type == OID_TEXT			       ? PG_TEXT
+	       : type == OID_BOOL		       ? PG_BOOL
+	       : type == OID_JSON || type == OID_JSONB ? PG_JSON
+						       : PG_NUMBER;
 }
 
 bool

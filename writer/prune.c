@@ -228,6 +228,7 @@ prune_main(const struct writer_options *o)
 	if (pg_rows(p.pg, 0) == 0)
 		die_usage("--before %s: that is in the future, by the database's clock", before);
 	accounts_walk(&p, at, keep);
+	ask(p.pg, sql_tops_prune, PG_PARAMS(at));
 	if (loop_stopping())
 		log_info("asked to stop; the same command goes on");
 	print(o, "{\"accounts\":#,\"pruned\":#,\"bytes\":#}\n", "# accounts looked at, # versions removed, # bytes\n",
@@ -290,6 +291,8 @@ account_empty(struct prune *p, struct pg_param id)
 	pg_queue(p->pg, sql_outcomes_prune, PG_PARAMS(pg_array_param(&last->ids), pg_array_param(&last->versions)));
 	pg_queue(p->pg, sql_history_forget, PG_PARAMS(id, version));
 	pg_queue(p->pg, sql_latest_forget, PG_PARAMS(id));
+	pg_queue(p->pg, sql_tops_lock, NULL, 0);
+	pg_queue(p->pg, sql_tops_forget, PG_PARAMS(id));
 	pg_queue(p->pg, sql_rejects_forget, PG_PARAMS(id));
 	pg_queue(p->pg, "COMMIT", NULL, 0);
 	run(p->pg);
@@ -300,7 +303,7 @@ account_empty(struct prune *p, struct pg_param id)
 int
 forget_main(const struct writer_options *o)
 {
-	enum { REJECTS = 7 }; /* the statement of account_empty that says of each reject that it was emptied */
+	enum { REJECTS = 9 }; /* the statement of account_empty that says of each reject that it was emptied */
 	static struct prune p;
 	struct buf safe = {0};
 	struct pg_param id = pg_text_param(slice_of(*o->operands));

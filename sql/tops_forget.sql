@@ -1,0 +1,1 @@
+DELETE FROM acctflow.tops WHERE id = $1
