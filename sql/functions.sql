@@ -13,6 +13,28 @@ BEGIN
 END
 $$;
 
+-- When the record at an offset of a source was ingested, or the one before it that was; null: it has not got there yet. The
+-- index on the times knows which offsets lie where, so the near ones are looked at first.
+CREATE FUNCTION acctflow.source_moment(source text, at_offset bigint)
+RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    pipelines CONSTANT integer[] := ARRAY(SELECT p.pipeline FROM acctflow.pipelines p
+                                          WHERE p.source = source_moment.source AND p.committed_offset IS NOT NULL);
+    moment timestamptz;
+BEGIN
+    IF at_offset > coalesce((SELECT max(p.committed_offset) FROM acctflow.pipelines p WHERE p.pipeline = ANY (pipelines)), -1) THEN
+        RETURN NULL;
+    END IF;
+    SELECT u.ingested_at INTO moment FROM acctflow.history u
+    WHERE u.pipeline = ANY (pipelines) AND u.source_offset BETWEEN at_offset - 1000 AND at_offset ORDER BY u.source_offset DESC LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT u.ingested_at INTO moment FROM acctflow.history u
+        WHERE u.pipeline = ANY (pipelines) AND u.source_offset <= at_offset ORDER BY u.source_offset DESC LIMIT 1;
+    END IF;
+    RETURN coalesce(moment, (SELECT i.started_at FROM acctflow.inputs i WHERE i.name = source_moment.source));
+END
+$$;
+
 -- In PL/pgSQL, like the others that look at accounts: Citus wants it so. With an id the index is asked.
 CREATE FUNCTION acctflow.accounts_at(t timestamptz, account text DEFAULT NULL)
 RETURNS TABLE (id text, account_type text, tokens numeric, version bigint, data json, callback_time_ms bigint, ingested_at timestamptz,
@@ -333,3 +355,5 @@ BEGIN
     END IF;
 END
 $$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA acctflow FROM PUBLIC

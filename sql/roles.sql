@@ -36,7 +36,7 @@ GRANT USAGE ON SCHEMA acctflow TO acctflow_writer, acctflow_reader;
 
 -- Reporting: queries, and those of writer's verbs that only look.
 GRANT SELECT ON ALL TABLES IN SCHEMA acctflow TO acctflow_writer, acctflow_reader;
-GRANT EXECUTE ON FUNCTION acctflow.moment_known, acctflow.accounts_at, acctflow.accounts_diff, acctflow.richest_at, acctflow.account_history, acctflow.changes, acctflow.changes_line,
+GRANT EXECUTE ON FUNCTION acctflow.moment_known, acctflow.accounts_at, acctflow.source_moment, acctflow.accounts_diff, acctflow.richest_at, acctflow.account_history, acctflow.changes, acctflow.changes_line,
     acctflow.tops_follow TO acctflow_writer, acctflow_reader;
 
 -- The pipeline. History is only added to.

@@ -57,7 +57,25 @@ privileges() {
 	END
 }
 
-granted='relation account_updates acctflow_reader SELECT
+granted='function account_history acctflow_reader EXECUTE
+function account_history acctflow_writer EXECUTE
+function accounts_at acctflow_reader EXECUTE
+function accounts_at acctflow_writer EXECUTE
+function accounts_diff acctflow_reader EXECUTE
+function accounts_diff acctflow_writer EXECUTE
+function changes acctflow_reader EXECUTE
+function changes acctflow_writer EXECUTE
+function changes_line acctflow_reader EXECUTE
+function changes_line acctflow_writer EXECUTE
+function moment_known acctflow_reader EXECUTE
+function moment_known acctflow_writer EXECUTE
+function richest_at acctflow_reader EXECUTE
+function richest_at acctflow_writer EXECUTE
+function source_moment acctflow_reader EXECUTE
+function source_moment acctflow_writer EXECUTE
+function tops_follow acctflow_reader EXECUTE
+function tops_follow acctflow_writer EXECUTE
+relation account_updates acctflow_reader SELECT
 relation account_updates acctflow_writer SELECT
 relation accounts acctflow_reader SELECT
 relation accounts acctflow_writer SELECT
@@ -109,12 +127,19 @@ relation source_shards acctflow_reader SELECT
 relation source_shards acctflow_writer SELECT
 relation sources acctflow_reader SELECT
 relation sources acctflow_writer SELECT
+relation top_slices acctflow_reader SELECT
+relation top_slices acctflow_writer SELECT
+relation top_watermarks acctflow_reader SELECT
+relation top_watermarks acctflow_writer SELECT
+relation tops acctflow_reader SELECT
+relation tops acctflow_writer SELECT
 schema acctflow acctflow_reader USAGE
 schema acctflow acctflow_writer USAGE'
 
 owners() {
 	sql "SELECT DISTINCT nspowner::regrole FROM pg_namespace WHERE nspname = 'acctflow'
-		UNION SELECT relowner::regrole FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace"
+		UNION SELECT relowner::regrole FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace
+		UNION SELECT proowner::regrole FROM pg_proc WHERE pronamespace = 'acctflow'::regnamespace"
 }
 
 @test "what each role was granted, and nothing else" {
@@ -291,7 +316,7 @@ each_make() {
 	echo 'SET plan_cache_mode = force_generic_plan;' >each.sql # or a null might have a table left out
 	for file in "$root"/sql/*.sql; do
 		name=$(basename "$file" .sql)
-		case $name in 0* | roles | views* | distribute | history_copy) continue ;; esac
+		case $name in 0* | roles | views* | functions | distribute | history_copy) continue ;; esac
 		n=$(grep -o '\$[0-9]*' "$file" | tr -d '$' | sort -n | tail -n 1)
 		args=$(printf 'NULL,%.0s' $(seq 1 "${n:-0}"))
 		((${n:-0})) || args=''
@@ -319,17 +344,26 @@ pipelines_prune 42501
 rejects_discard 42501
 rejects_forget 42501
 rejects_redrive 42501
-retention_raise 42501'
-	same "$(each report | grep -v ' 42501$')" 'deliveries_token ok
+retention_raise 42501
+tops_forget 42501
+tops_prune 42501'
+	same "$(each report | grep -v ' 42501$')" 'account_at ok
+accounts ok
+accounts_at ok
+callbacks ok
+deliveries_token ok
 fleet ok
 history ok
 history_before ok
+history_diff ok
 history_known ok
 history_prunable ok
 history_replay ok
 history_versions ok
+inputs_moment ok
 inputs_shards ok
 inputs_started ok
+latest_ids ok
 latest_pending ok
 latest_versions ok
 latest_walk ok
@@ -347,15 +381,17 @@ rejected_counts ok
 rejects_choose ok
 rejects_known ok
 richest ok
+richest_at ok
 sources ok
 status ok
+tops_lock ok
 watch ok
 watch_outcomes ok
 watch_reasons ok
 watch_rejects ok
 watch_richest ok'
 	same "$(each outsider | grep -v ' 42501$')" ''
-	same "$(each outsider | wc -l)" "$(cd "$root/sql" && printf '%s\n' [a-z]*.sql | grep -vcx -e roles.sql -e history_copy.sql -e views.sql -e views_drop.sql -e distribute.sql)"
+	same "$(each outsider | wc -l)" "$(cd "$root/sql" && printf '%s\n' [a-z]*.sql | grep -vcx -e roles.sql -e history_copy.sql -e functions.sql -e views.sql -e views_drop.sql -e distribute.sql)"
 	for user in report outsider; do
 		PGUSER=$user fails 3 psql -Xq -v VERBOSITY=sqlstate -v ON_ERROR_STOP=1 -f "$root/sql/history_copy.sql" -c ''
 		err_has 42501

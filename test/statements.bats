@@ -56,7 +56,7 @@ settled() { sed -E 's/[0-9]{10,}(\.[0-9]+)?/N/g; s/20[1-9][0-9]-..-..T[0-9:.]+Z/
 	[[ ${ACCTFLOW_TEST_CITUS-} ]] || skip 'without Citus'
 	plan=$({
 		echo 'PREPARE q(text) AS'
-		cat "$root/sql/history.sql"
+		sed -n '/RETURN QUERY WITH u AS/,/;$/{s/RETURN QUERY//;s/\baccount\b/$1/g;p}' "$root/sql/functions.sql"
 		echo "; EXPLAIN (COSTS off) EXECUTE q('a');"
 	} | psql -Xq -A -t)
 	same "$(grep -c 'Distributed Subplan' <<<"$plan")/$(sed -n 's/.*Task Count: //p' <<<"$plan" | head -n 1)" 1/1
