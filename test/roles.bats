@@ -43,7 +43,8 @@ privileges() {
 			SELECT 'relation', relname, attname, attacl FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
 			WHERE relnamespace = 'acctflow'::regnamespace
 			UNION ALL
-			SELECT 'function', proname, NULL, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'acctflow'::regnamespace
+			SELECT 'function', proname, NULL, ARRAY(SELECT a FROM unnest(coalesce(proacl, acldefault('f', proowner))) a
+													WHERE a::text NOT LIKE proowner::regrole || '=%') FROM pg_proc WHERE pronamespace = 'acctflow'::regnamespace
 			UNION ALL
 			SELECT 'default', defaclobjtype::text, NULL, defaclacl FROM pg_default_acl
 		)
