@@ -276,13 +276,14 @@ $(BUILD)/bench/timers: $(BUILD)/test/bench/timers.o $(BUILD)/timerd/timers.o $(C
 # Programs are in $(libexecdir)/acctflow, where they find each other, and have links in $(bindir).
 UNITS_SYSTEMD = $(wildcard deploy/systemd/*.service)
 install: build
-	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libexecdir)/acctflow/supervise' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(mandir)/man5' \
+	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libexecdir)/acctflow/supervise' '$(DESTDIR)$(libexecdir)/acctflow/verify' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(mandir)/man5' \
 		'$(DESTDIR)$(mandir)/man7' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(datadir)/acctflow' '$(DESTDIR)$(sysconfdir)/acctflow' \
 		'$(DESTDIR)$(datadir)/bash-completion/completions' '$(DESTDIR)$(datadir)/zsh/site-functions' \
 		'$(DESTDIR)$(datadir)/fish/vendor_completions.d' '$(DESTDIR)$(unitdir)'
 	install -m 755 $(PROGRAMS:%=$(BIN)/%) '$(DESTDIR)$(libexecdir)/acctflow'
 	sed 's,@SYSCONFDIR@,$(sysconfdir),' supervise/settings.bash >'$(DESTDIR)$(libexecdir)/acctflow/supervise/settings.bash'
 	install -m 644 $(filter-out supervise/settings.bash,$(wildcard supervise/*.bash)) '$(DESTDIR)$(libexecdir)/acctflow/supervise'
+	install -m 644 verify/*.sql '$(DESTDIR)$(libexecdir)/acctflow/verify'
 	install -m 755 acctflow '$(DESTDIR)$(libexecdir)/acctflow'
 	for p in acctflow $(PROGRAMS); do n=acctflow-$${p#acctflow}; n=$${n%-}; \
 		ln -sf "$$(realpath -m --relative-to='$(bindir)' "$(libexecdir)/acctflow/$$p")" "$(DESTDIR)$(bindir)/$$n"; done

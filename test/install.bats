@@ -65,6 +65,8 @@ installed() {
 	has '"event":"fired"'
 	ok acctflow status --format json
 	ok acctflow-writer richest --format json
+	ok acctflow verify "$root/data/scenario-2.json"
+	has ' records accounted for'
 	ok acctflow stop
 	same "$(ls -A)" config.yaml
 	[[ -s $HOME/.local/state/acctflow/log/acctflow.log ]]

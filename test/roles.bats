@@ -35,23 +35,22 @@ teardown() {
 # privileges: all that anybody but the owner was granted here: kind, name, to whom, what (of which columns).
 privileges() {
 	psql -XqAtF ' ' <<-'END'
-		WITH granted (kind, name, part, acl) AS (
-			SELECT 'schema', nspname::text, NULL::text, nspacl FROM pg_namespace WHERE nspname = 'acctflow'
+		WITH granted (kind, name, part, acl, owner) AS (
+			SELECT 'schema', nspname::text, NULL::text, nspacl, NULL::oid FROM pg_namespace WHERE nspname = 'acctflow'
 			UNION ALL
-			SELECT 'relation', relname, NULL, relacl FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace
+			SELECT 'relation', relname, NULL, relacl, NULL FROM pg_class WHERE relnamespace = 'acctflow'::regnamespace
 			UNION ALL
-			SELECT 'relation', relname, attname, attacl FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+			SELECT 'relation', relname, attname, attacl, NULL FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
 			WHERE relnamespace = 'acctflow'::regnamespace
 			UNION ALL
-			SELECT 'function', proname, NULL, ARRAY(SELECT a FROM unnest(coalesce(proacl, acldefault('f', proowner))) a
-													WHERE a::text NOT LIKE proowner::regrole || '=%') FROM pg_proc WHERE pronamespace = 'acctflow'::regnamespace
+			SELECT 'function', proname, NULL, coalesce(proacl, acldefault('f', proowner)), proowner FROM pg_proc WHERE pronamespace = 'acctflow'::regnamespace
 			UNION ALL
-			SELECT 'default', defaclobjtype::text, NULL, defaclacl FROM pg_default_acl
+			SELECT 'default', defaclobjtype::text, NULL, defaclacl, NULL FROM pg_default_acl
 		)
 		SELECT kind, name, g.grantee, g.privilege || coalesce(' (' || string_agg(part, ' ' ORDER BY part COLLATE "C") || ')', '')
 		FROM granted, LATERAL (SELECT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee,
 									  privilege_type || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS privilege
-							   FROM aclexplode(acl)) g
+							   FROM aclexplode(acl) WHERE grantee IS DISTINCT FROM owner) g
 		WHERE g.grantee <> 'acctflow_owner'
 		GROUP BY kind, name, g.grantee, g.privilege
 		ORDER BY 1, 2, 3, 4;
@@ -533,6 +532,23 @@ shadowed() {
 		END
 		\$\$;
 	EOF
+}
+
+@test "verify: the reporting role may, on its own and with an input" {
+	printf '{"id":"A","accountType":"t","tokens":1,"callbackTimeMs":%d,"version":%d}\n' 2 1 5 2 5 1 >in
+	PGUSER=pipeline ok "$supervisor" run --clock virtual in
+	PGUSER=report ok "$supervisor" verify
+	same "$output" '3 of 3 records accounted for'
+	PGUSER=report ok "$supervisor" verify in
+	same "$output" '3 of 3 records accounted for'
+	# What is in the way under the same names is not asked.
+	sql 'CREATE SCHEMA hostile; CREATE VIEW hostile.line AS SELECT 1; CREATE FUNCTION hostile.max(bigint) RETURNS bigint LANGUAGE sql AS $$SELECT 7$$;
+		GRANT USAGE ON SCHEMA hostile TO PUBLIC'
+	PGOPTIONS='-c search_path=hostile,pg_catalog' PGUSER=report ok "$supervisor" verify in
+	sql "REVOKE TEMP ON DATABASE $PGDATABASE FROM PUBLIC"
+	PGUSER=report fails 100 "$supervisor" verify in
+	err_has 'permission denied'
+	PGUSER=report ok "$supervisor" verify
 }
 
 @test "names are looked for in pg_catalog and our schema only" {
