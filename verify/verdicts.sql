@@ -45,7 +45,7 @@ FROM (SELECT *, CASE WHEN verdict IS NULL THEN 'no version that the input does n
                    -- What prune or forget took: a higher version is there; the forgotten account's last one is without contents.
                    h.id IS NULL AND r.place = 1 AND q.pruned > 0
                    AND EXISTS (SELECT FROM acctflow.history o WHERE o.id = r.id AND o.version > r.version) AS is_pruned,
-                   h.ours AND q.pruned > 0 AND h.content = 'null null deleted null' AS is_forgotten
+                   h.ours AND q.pruned > 0 AND h.content = 'null null null deleted null' AS is_forgotten
             FROM (SELECT *, first_value(content) OVER same AS first, row_number() OVER same AS place,
                          max(version) OVER (PARTITION BY id ORDER BY source_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                   FROM record WHERE kind = 'update' WINDOW same AS (PARTITION BY id, version ORDER BY source_offset)) r
