@@ -53,7 +53,7 @@ FUZZ = record map split events config numbers spool
 SQL = $(sort $(wildcard sql/*.sql))
 # What statusd serves as it is, each under its own name; a library's file from where Debian installs it.
 MAPS = $(sort $(wildcard maps/*.yaml))
-ASSETS = $(wildcard statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.js
+ASSETS = $(wildcard common/pages.* statusd/page.*) /usr/share/javascript/dygraphs/dygraph.min.js
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -153,6 +153,18 @@ $(BUILD)/assets.h: $(ASSETS) Makefile
 	echo '{0}};'; } > $@
 
 $(BUILD)/statusd/statusd.o: $(BUILD)/assets.h
+
+# The page of `writer report`, as C: what stands before the data and behind it. Its Content-Security-Policy names the hashes of its
+# own style and script, so that nothing else may act.
+$(BUILD)/report_page.h: writer/report.html $(foreach t,css js,common/pages.$t writer/report.$t) Makefile
+	@mkdir -p $(@D)
+	@for t in css js; do cat common/pages.$$t writer/report.$$t >$@.$$t; done; \
+	hash() { { echo; cat $@.$$1; } | sha256sum | cut -c1-64 | tr a-f A-F | basenc -d --base16 | base64; }; \
+	bytes() { echo "static const unsigned char $$1[] = {"; od -An -v -tu1 | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};'; }; \
+	sed -e "s,@css@,$$(hash css),; s,@js@,$$(hash js)," -e '/^<style>/r $@.css' -e '/^<script>/r $@.js' writer/report.html >$@.html; \
+	{ sed '/^@data@$$/,$$d' $@.html | bytes report_head; sed '1,/^@data@$$/d' $@.html | bytes report_tail; } >$@
+
+$(BUILD)/writer/report.o: $(BUILD)/report_page.h
 
 # Unit tests link the real objects: test/unit/NAME.c names the modules it needs in a line `// with: a.c b.c`.
 units: $(UNITS) $(BUILD)/documents $(BUILD)/kafka-broker $(BUILD)/delay $(BUILD)/receiver

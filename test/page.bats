@@ -71,3 +71,21 @@ browse() {
 	PAGE_STOP="ACCTFLOW_HOME=$own/var '$supervisor' stop" PAGE_START="env -u ACCTFLOW_DB ACCTFLOW_HOME=$own/var '$supervisor' postgres" \
 		PAGE_MORE="$(update after 1 1)" PAGE_INPUT=$input browse postgres
 }
+
+@test "page: the file of a report: looks, keyboard, pointer and screen reader; thousands of accounts" {
+	database
+	{
+		jq -c '.[]' "$root/data/scenario-2.json"
+		echo '{"id":"ID2","accountType":"account","tokens":18446744073709551615,"callbackTimeMs":1,"version":1,"arriveMs":800}'
+		echo '{"id":"</script><script>alert(1)</script>","accountType":"<img src=x onerror=alert(2)>","tokens":1,"callbackTimeMs":1,"version":1,"arriveMs":900}'
+		echo '{"id":"<img src=x onerror=alert(3)>","accountType":"t","tokens":1,"callbackTimeMs":0,"arriveMs":900}'
+	} >"$input"
+	generate --updates 20000 --accounts 3000 --lines >"$input.big"
+	for name in "$input" "$input.big"; do
+		reader --clock virtual --seed 1 --arrival "$([[ $name == *.big ]] && echo gap || echo recorded)" --source "$name" "$name" |
+			writer --clock virtual | timerd --clock virtual | writer ack >/dev/null
+		writer report >"$name.html"
+	done
+	url=file://$input.html
+	browse report "file://$input.big.html"
+}

@@ -10,8 +10,6 @@
 
 #include <signal.h>
 
-enum { PATIENCE_S = 3600 }; /* a query over all accounts may take its time; a dead network is the kernel's to notice */
-
 const char *
 source_name(const struct writer_options *o)
 {
@@ -46,6 +44,15 @@ counts_consistent(struct pg *pg)
 	return false;
 }
 
+void
+query_absent(const char *what, const char *name, const char *when)
+{
+	struct buf safe = {0};
+	buf_safe(&safe, slice_of(name));
+	log_error("no %s \"%s\" in this database%s", what, buf_cstr(&safe), when);
+	buf_free(&safe);
+}
+
 /* Where there are no rows: whether what was asked for is there all the same, as a source without rejects is. Emits what
  * there is none of. */
 static bool
@@ -58,10 +65,7 @@ query_found(struct pg *pg, const char *what, const char *name, bool past)
 		if (pg_rows(pg, 0) > 0)
 			return true;
 	}
-	struct buf safe = {0};
-	buf_safe(&safe, slice_of(name));
-	log_error("no %s \"%s\" in this database%s", what, buf_cstr(&safe), past ? " as of then" : "");
-	buf_free(&safe);
+	query_absent(what, name, past ? " as of then" : "");
 	return false;
 }
 
@@ -101,12 +105,15 @@ param_of(char letter, const struct writer_options *o, struct pg *pg)
 	}
 }
 
-void
-query_signals(void)
+struct pg *
+query_open(const struct writer_options *o)
 {
+	struct pg *pg = writer_open(o, "acctflow query", false);
 	sigset_t none;
+	/* There is nothing to be finished: ^C ends it as it ends any other program. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	return pg;
 }
 
 int
@@ -114,8 +121,7 @@ query_show(
     const struct writer_options *o, const struct query *q, struct pg *pg, const struct pg_param *params, size_t n)
 {
 	struct rows r = {.pg = pg, .title = q->title, .format = rows_format(o), .judge = q->judge};
-	query_signals();
-	pg_each(pg, PATIENCE_S, q->sql, params, n);
+	pg_each(pg, QUERY_PATIENCE_S, q->sql, params, n);
 	rows_show(&r);
 	const char *name = q->name ? q->name(o) : NULL;
 	bool found = r.n > 0 || !name || query_found(pg, q->what, name, o->at);
@@ -133,7 +139,7 @@ retry_main(const struct writer_options *o)
 	for (char **id = o->operands; *id; id++)
 		pg_push_text(&ids, slice_of(*id));
 	struct pg_param param = *o->operands ? pg_array_param(&ids) : pg_null_param();
-	return query_show(o, &q, writer_open(o, "acctflow retry", false), &param, 1);
+	return query_show(o, &q, query_open(o), &param, 1);
 }
 
 /* clang-format off */
@@ -177,7 +183,7 @@ query_main(const struct writer_options *o)
 		if (o->operands[1])
 			die_usage("unexpected operand \"%s\"; see writer --help", o->operands[1]);
 	}
-	struct pg *pg = writer_open(o, "acctflow query", false);
+	struct pg *pg = query_open(o);
 	struct pg_param params[8];
 	for (size_t i = 0; i < strlen(q->params); i++)
 		params[i] = param_of(q->params[i], o, pg);

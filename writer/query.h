@@ -19,8 +19,13 @@ const char *source_name(const struct writer_options *o);
 int query_show(
     const struct writer_options *o, const struct query *q, struct pg *pg, const struct pg_param *params, size_t n);
 
-/* Where there is nothing to be finished, ^C ends a verb as it ends any other program. */
-void query_signals(void);
+/* What all of them share: connected, and ended by ^C. A query over all accounts may take its time; a dead network is
+ * the kernel's to notice. */
+enum { QUERY_PATIENCE_S = 3600 };
+struct pg *query_open(const struct writer_options *o);
+
+/* Says that there is no such thing. */
+void query_absent(const char *what, const char *name, const char *when);
 
 int query_main(const struct writer_options *o);
 

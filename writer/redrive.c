@@ -12,7 +12,7 @@
 
 #include <unistd.h>
 
-enum { PATIENCE_S = 3600, MARKED_AT_ONCE = 60000, FILTERS = 4 };
+enum { MARKED_AT_ONCE = 60000, FILTERS = 4 };
 
 /* Sets the parameters of the statements that choose: source, kind, reason and offsets. */
 static void
@@ -56,7 +56,7 @@ rejected_main(const struct writer_options *o)
 	    .what = "source",
 	    .name = source_name,
 	};
-	return query_show(o, &q, writer_open(o, "acctflow query", false), p, FILTERS + 1);
+	return query_show(o, &q, query_open(o), p, FILTERS + 1);
 }
 
 /* Returns whether it is base64. */
@@ -111,27 +111,18 @@ line_make(struct buf *line, struct slice raw, bool base64, int64_t bytes)
 	return NULL;
 }
 
-/* A connection. Nothing is to be finished where one of our signals comes: what was not committed was not done. */
-static struct pg *
-redrive_open(const struct writer_options *o)
-{
-	struct pg *pg = writer_open(o, "acctflow redrive", false);
-	query_signals();
-	return pg;
-}
-
 static int
 choose(const struct writer_options *o)
 {
 	enum { KEY, SOURCE, OFFSET, RAW, BASE64, BYTES };
-	struct pg *pg = redrive_open(o);
+	struct pg *pg = query_open(o);
 	struct pg_param p[FILTERS];
 	struct output out;
 	struct buf line = {0}, first = {0};
 	uint64_t chosen = 0, left = 0;
 	filters_set(o, p);
 	output_open(&out, STDOUT_FILENO);
-	for (pg_each(pg, PATIENCE_S, sql_rejects_choose, p, FILTERS); pg_next(pg); chosen++) {
+	for (pg_each(pg, QUERY_PATIENCE_S, sql_rejects_choose, p, FILTERS); pg_next(pg); chosen++) {
 		const char *why = line_make(
 		    &line, pg_text(pg, 0, 0, RAW), slice_is(pg_text(pg, 0, 0, BASE64), "t"), pg_i64(pg, 0, 0, BYTES));
 		if (why && left++ == 0) {
@@ -170,7 +161,7 @@ discard(const struct writer_options *o)
 {
 	struct pg_param p[FILTERS];
 	filters_set(o, p);
-	struct pg *pg = redrive_open(o);
+	struct pg *pg = query_open(o);
 	enum pg_status status = pg_exec(pg, sql_rejects_discard, p, FILTERS);
 	if (status != PG_OK)
 		rows_failed(pg, status);
@@ -213,7 +204,7 @@ mark(const struct writer_options *o)
 	/* The environment may have set the others. */
 	if (*o->operands)
 		die(EXIT_PERMANENT, "redrive --as marks the rejects whose keys stand on standard input, and no others");
-	struct pg *pg = redrive_open(o);
+	struct pg *pg = query_open(o);
 	pg_queue(pg, PG_BEGIN, NULL, 0);
 	enum pg_status status = pg_run(pg);
 	for (keys_read(&in, &keys); status == PG_OK && keys.count; keys_read(&in, &keys)) {

@@ -12,6 +12,7 @@
 #include "prune.h"
 #include "query.h"
 #include "redrive.h"
+#include "report.h"
 #include "run.h"
 #include "sandbox.h"
 #include "schema.h"
@@ -53,7 +54,7 @@ roles_main(const struct writer_options *o)
 /* The verbs, in the order of `verbs` and `mains`; a bit each for the options that they take. */
 /* clang-format off */
 enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, ACCOUNTS, HISTORY, DIFF, CALLBACKS, REJECTED, REDRIVE, RETRY, REPLAY,
-       PRUNE, FORGET, PENDING, CLAIM, LEASE, FLEET };
+       PRUNE, FORGET, REPORT, PENDING, CLAIM, LEASE, FLEET };
 /* clang-format on */
 #define BIT(verb) (1u << (verb))
 #define PIPELINE_BITS (BIT(RUN) | BIT(ACK) | BIT(PENDING) | BIT(CLAIM))
@@ -61,7 +62,7 @@ enum { RUN, ACK, MIGRATE, ROLES, STATUS, SOURCES, RICHEST, ACCOUNTS, HISTORY, DI
 #define PAST_BITS (BIT(RICHEST) | BIT(ACCOUNTS) | BIT(DIFF))
 #define SOURCE_BITS                                                                                                    \
 	(PIPELINE_BITS | PAST_BITS | BIT(STATUS) | BIT(SOURCES) | BIT(CALLBACKS) | REJECT_BITS | BIT(FLEET) |          \
-	    BIT(REPLAY))
+	    BIT(REPLAY) | BIT(REPORT))
 
 static const struct option_verb verbs[] = {
     [RUN] = {"run", NULL, "updates in, events out (default)"},
@@ -81,6 +82,7 @@ static const struct option_verb verbs[] = {
     [REPLAY] = {"replay", "[ID...]", "the history once more, of these accounts or all, as indexed events or updates"},
     [PRUNE] = {"prune", NULL, "remove what no state from a moment on needs: old versions and their callbacks"},
     [FORGET] = {"forget", "ID", "remove all that is known of an account but that it had this version"},
+    [REPORT] = {"report", NULL, "a run as one HTML file, on standard output"},
     [PENDING] = {"pending", NULL, "callbacks that are pending, as events"},
     [CLAIM] = {"claim", NULL, "take a source's shard over from whoever holds it, and print where it stands"},
     [LEASE] = {"lease", NULL, "keep a machine's leases, and share out the pipelines of a fleet"},
@@ -106,6 +108,7 @@ static int (*const mains[])(const struct writer_options *) = {
     [REPLAY] = playback_main,
     [PRUNE] = prune_main,
     [FORGET] = forget_main,
+    [REPORT] = report_main,
     [PENDING] = pending_main,
     [CLAIM] = claim_main,
     [LEASE] = lease_main,

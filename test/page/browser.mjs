@@ -1,7 +1,7 @@
 // What the page's tests share: a headless Chromium on the page of statusd, which also watches that no request leaves
 // for another host, that no script of the data's runs, and that the console stays silent.
 //
-//   const {page, end} = await open(URL, {width, dark, clock, answer});   answer: a function whose value /api/status answers with
+//   const {page, end} = await open(URL, {width, dark, clock, answer, bypassCSP});   answer: a function whose value /api/status answers with
 //   await until(page, 'what', condition, ...arguments);   a function that runs in the page; a Locator's state by page.locator
 //   await end(allowed);                                   allowed: a pattern of console messages that are expected
 //   await close();                                        the last line
@@ -18,10 +18,10 @@ const PATIENCE = 60_000; // ms until a condition that does not come true is a fa
 
 let browser; // one for all pages
 
-export async function open(url, {width = 1280, dark = false, clock = false, answer = null} = {}) {
+export async function open(url, {width = 1280, dark = false, clock = false, answer = null, bypassCSP = false} = {}) {
 	browser ??= await chromium.launch({executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
 		'--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']});
-	const context = await browser.newContext({viewport: {width, height: 800}, colorScheme: dark ? 'dark' : 'light'});
+	const context = await browser.newContext({viewport: {width, height: 800}, colorScheme: dark ? 'dark' : 'light', bypassCSP});
 	context.setDefaultTimeout(PATIENCE);
 	const page = await context.newPage(), said = [], strangers = [], origin = new URL(url).origin;
 	page.on('console', message => {
