@@ -77,7 +77,7 @@ LEFT JOIN (SELECT q.source, h.source_offset, h.applied, NULL AS kind
            JOIN acctflow.history h ON h.pipeline = q.pipeline AND h.ingested_at BETWEEN i.started_at - interval '1 hour' AND q.ingested_at
            WHERE q.source IN (SELECT redriven_as FROM acctflow.rejects WHERE redriven_as IS NOT NULL)
            UNION ALL
-           SELECT q.source, x.source_offset, NULL, x.kind
+           SELECT q.source, x.source_offset, NULL AS applied, x.kind
            FROM acctflow.pipelines q
            JOIN acctflow.rejects x ON x.pipeline = q.pipeline
            WHERE q.source IN (SELECT redriven_as FROM acctflow.rejects WHERE redriven_as IS NOT NULL)) u

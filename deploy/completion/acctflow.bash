@@ -12,7 +12,7 @@ _acctflow() {
 		words=$(grep -oE '(^|[ ,(])--[a-z][a-z-]*' <<<"$help" | tr -d ' ,(')
 	elif [[ $before != -* && ! $verb ]]; then
 		words=$(sed -n '/^  [a-z]/{s/^  //;s/   .*//;p}' <<<"$help" | tr , '\n' | awk '{ print $1 }')
-	elif [[ $verb == history || $verb == retry || $verb == replay || $verb == forget ]]; then
+	elif [[ $verb == accounts || $verb == history || $verb == retry || $verb == replay || $verb == forget ]]; then
 		words=$(acctflow complete ids "$word" 2>/dev/null)
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -9,5 +9,5 @@ for command in acctflow acctflow-reader acctflow-writer acctflow-timerd acctflow
     complete -c $command -n 'string match -q -- "-*" (commandline -ct)' -a "(__acctflow_options $command)"
     complete -c $command -n __fish_use_subcommand -a "(__acctflow_verbs $command)"
     complete -c $command -l source -x -a '(acctflow complete sources 2>/dev/null)'
-    complete -c $command -n '__fish_seen_subcommand_from history retry replay forget' -a '(acctflow complete ids (commandline -ct) 2>/dev/null)'
+    complete -c $command -n '__fish_seen_subcommand_from accounts history retry replay forget' -a '(acctflow complete ids (commandline -ct) 2>/dev/null)'
 end
