@@ -152,34 +152,36 @@ static const struct query queries[] = {
     {"accounts", "Accounts", sql_accounts, "t", "account of type", type_name, NULL},
     {"diff", "Differences", sql_history_diff, "fup", NULL, NULL, NULL},
     {"callbacks", "Callbacks", sql_callbacks, "scdl", "source", source_name, NULL},
+    {0},
 }, past[] = {
     {"richest", "Highest-token account of each type as of then", sql_richest_at, "tna", "account of type", type_name, NULL},
     {"accounts", "Accounts as of then", sql_accounts_at, "ta", "account of type", type_name, NULL},
+    {0},
 }, one[] = {
     {"accounts", "Account", sql_account_at, "ia", "account", operand_name, NULL},
+    {0},
 };
 /* clang-format on */
 
+/* The verb's query, or NULL. */
 static const struct query *
-query_find(const struct query *from, size_t n, const char *verb)
+query_find(const struct query *from, const char *verb)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(from[i].verb, verb) == 0)
-			return &from[i];
-	return NULL;
+	while (from->verb && strcmp(from->verb, verb) != 0)
+		from++;
+	return from->verb ? from : NULL;
 }
-#define QUERY_FIND(from, verb) query_find(from, sizeof from / sizeof *from, verb)
 
 int
 query_main(const struct writer_options *o)
 {
-	const struct query *q = QUERY_FIND(queries, o->verb);
+	const struct query *q = query_find(queries, o->verb);
 	if (o->interval && q->sql == sql_status)
 		return watch_main(o);
 	if (o->at)
-		q = QUERY_FIND(past, o->verb);
-	if (*o->operands && QUERY_FIND(one, o->verb)) {
-		q = QUERY_FIND(one, o->verb);
+		q = query_find(past, o->verb);
+	if (*o->operands && query_find(one, o->verb)) {
+		q = query_find(one, o->verb);
 		if (o->operands[1])
 			die_usage("unexpected operand \"%s\"; see writer --help", o->operands[1]);
 	}
