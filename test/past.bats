@@ -164,6 +164,10 @@ hasty() {
 		fails 100 writer accounts --at "$at"
 		err_has 'is no moment; it is a time such as 2000-01-01T00:00:00Z, +MS'
 	done
+	# The environment's is for the verbs that take it.
+	ACCTFLOW_AT=0 ok writer history A
+	ACCTFLOW_AT=0 ok writer richest
+	has '"version":1,'
 	fails 1 writer accounts --at 0 --source nobody
 	err_has 'there is no such source'
 	virtual other in

@@ -55,7 +55,7 @@ refuses() {
 	refuses '--deadline: expected a whole number from 0 to 31536000, not "-1"' --deadline -1
 	refuses '--clock: expected one of real|virtual, not "x"' --clock x
 	refuses '--epoch: expected a time such as 2000-01-01T00:00:00Z, not "2000"' --epoch 2000
-	refuses '--format: expected one of auto|json|text, not "xml"' -f xml
+	refuses '--format: expected one of auto|json|text|csv, not "xml"' -f xml
 	refuses '--token: expected a whole number' --resume --token -1
 	refuses 'unknown verb "wrong"' wrong
 	refuses 'unexpected operand "file.json"' run file.json
@@ -524,9 +524,9 @@ t                  1        2  c   null'
 		{"id":"b","accountType":"t","tokens":1,"callbackTimeMs":2,"version":1,"source":"s","offset":3,"arriveMs":4}
 	END
 	writer --clock virtual <in >/dev/null
-	same "$(writer history a)" '{"id":"a","version":1,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"y":2},"ingestedAt":"2000-01-01T00:00:00.001000Z","dueAt":"2000-01-01T00:00:00.003000Z","state":"cancelled","settledAt":"2000-01-01T00:00:00.002000Z","changed":null,"source":"s","offset":0}
-{"id":"a","version":3,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":[],"ingestedAt":"2000-01-01T00:00:00.003000Z","dueAt":null,"state":"stale","settledAt":null,"changed":null,"source":"s","offset":2}
-{"id":"a","version":4,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","dueAt":"2000-01-01T00:00:00.004000Z","state":"pending","settledAt":null,"changed":["y", "z"],"source":"s","offset":1}'
+	same "$(writer history a)" '{"id":"a","version":1,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"y":2},"ingestedAt":"2000-01-01T00:00:00.001000Z","dueAt":"2000-01-01T00:00:00.003000Z","state":"cancelled","settledAt":"2000-01-01T00:00:00.002000Z","supersededBy":4,"changes":null,"source":"s","offset":0}
+{"id":"a","version":3,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":[],"ingestedAt":"2000-01-01T00:00:00.003000Z","dueAt":null,"state":"stale","settledAt":null,"supersededBy":null,"changes":null,"source":"s","offset":2}
+{"id":"a","version":4,"deleted":false,"accountType":"t","tokens":1,"callbackTimeMs":2,"data":{"x":1,"z":2},"ingestedAt":"2000-01-01T00:00:00.002000Z","dueAt":"2000-01-01T00:00:00.004000Z","state":"pending","settledAt":null,"supersededBy":null,"changes":[{"path": "/data/y", "before": 2}, {"path": "/data/z", "value": 2}],"source":"s","offset":1}'
 	fails 1 writer history $'no\nbody'
 	same "$output" ''
 	err_has ' error writer['

@@ -178,7 +178,7 @@ query_main(const struct writer_options *o)
 	const struct query *q = query_find(queries, o->verb);
 	if (o->interval && q->sql == sql_status)
 		return watch_main(o);
-	if (o->at)
+	if (o->at && query_find(past, o->verb))
 		q = query_find(past, o->verb);
 	if (*o->operands && query_find(one, o->verb)) {
 		q = query_find(one, o->verb);
