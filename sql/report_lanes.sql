@@ -20,15 +20,15 @@ WITH u AS (
 SELECT trim_scale((extract(epoch FROM v.ingested_at - $2::timestamptz) * 1000)::numeric) AS at, v.version::text,
        CASE WHEN NOT v.applied THEN 4 WHEN v.deleted THEN 6 WHEN v.callback_time_ms IS NULL THEN 5 WHEN o.failed THEN 3
             WHEN o.id IS NOT NULL THEN 1 WHEN n.superseded_at IS NOT NULL THEN 2 ELSE 0 END AS state,
-       t.n AS type, v.tokens::text, c.due, c.settled,
+       t.n AS type, v.tokens::text,
+       CASE WHEN v.applied THEN trim_scale((extract(epoch FROM coalesce(v.due_at, v.ingested_at + v.callback_time_ms * interval '1 millisecond')
+                                                          - $2::timestamptz) * 1000)::numeric) END AS due,
+       CASE WHEN v.applied AND v.callback_time_ms IS NOT NULL
+            THEN trim_scale((extract(epoch FROM coalesce(o.settled_at, n.superseded_at) - $2::timestamptz) * 1000)::numeric) END AS settled,
        CASE WHEN v.nth = 1 THEN v.id END AS id, CASE WHEN v.nth = 1 THEN v.versions END AS versions
 FROM v
 LEFT JOIN types t ON t.account_type = v.account_type
 LEFT JOIN acctflow.outcomes o ON o.id = v.id AND o.version = v.version
 LEFT JOIN n ON n.id = v.id AND n.version = v.version
-LEFT JOIN LATERAL (SELECT trim_scale((extract(epoch FROM coalesce(v.due_at, v.ingested_at + v.callback_time_ms * interval '1 millisecond') - $2::timestamptz)
-                                      * 1000)::numeric) AS due,
-                          trim_scale((extract(epoch FROM coalesce(o.settled_at, n.superseded_at) - $2::timestamptz) * 1000)::numeric) AS settled) c
-       ON v.applied AND v.callback_time_ms IS NOT NULL
 WHERE v.nth <= $3::bigint
 ORDER BY v.first, v.id, v.nth
