@@ -135,10 +135,16 @@ event_update_body(struct buf *b, const struct update *u, const struct record *r)
 }
 
 void
-event_update_end(struct buf *b, struct slice trace, int64_t arrive_ms)
+event_update_tail(struct buf *b, struct slice trace, int64_t arrive_ms)
 {
 	if (arrive_ms >= 0)
 		add_number(b, ",\"arriveMs\":", arrive_ms);
+	add_trace(b, trace);
+}
+
+void
+event_update_end(struct buf *b, struct slice trace)
+{
 	add_trace(b, trace);
 	buf_char(b, '}');
 }
@@ -149,7 +155,8 @@ event_update(struct buf *b, struct slice source, const struct update *u)
 	size_t start = b->len;
 	add_place(b, source, u->offset);
 	event_update_body(b, u, &no_record);
-	event_update_end(b, u->trace, u->arrive_ms);
+	event_update_tail(b, u->trace, u->arrive_ms);
+	event_update_end(b, (struct slice){0});
 	b->p[start] = '{'; /* instead of the first member's comma */
 }
 

@@ -10,12 +10,13 @@
 
 #define NO_TIME INT64_MIN
 
-/* An update; for reader in three steps, since it may only know the first and the last members later. `r` is what u was
- * read from: its tokens are copied where they are canonical. */
+/* An update; for reader in steps, since it may only know the first and the last members later. `r` is what u was read
+ * from: its tokens are copied where they are canonical. The last step adds a trace where u had none; empty: none. */
 void event_update(struct buf *b, struct slice source, const struct update *u);
 void event_update_begin(struct buf *b, struct slice source, int64_t offset);
 void event_update_body(struct buf *b, const struct update *u, const struct record *r);
-void event_update_end(struct buf *b, struct slice trace, int64_t arrive_ms);
+void event_update_tail(struct buf *b, struct slice trace, int64_t arrive_ms);
+void event_update_end(struct buf *b, struct slice trace);
 
 struct event_begin {
 	struct slice source;

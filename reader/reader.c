@@ -127,6 +127,7 @@ prepare(struct stream *st)
 	/* Small enough that tools that keep numbers in doubles show it unharmed. */
 	if (!st->seeded && getrandom(&st->arrival.seed, sizeof st->arrival.seed, 0) == sizeof st->arrival.seed)
 		st->arrival.seed >>= 11;
+	sample_source(&st->sample, st->arrival.seed, slice_of(st->source));
 	st->enough = (st->counted && st->count == 0) || (st->limited && st->to < st->from);
 	st->first = st->catching_up && st->catch_up >= st->from ? st->catch_up + 1 : st->from;
 }
@@ -243,6 +244,8 @@ static const struct option_spec specs[] = {
 	 .help = "print what the map makes of the first record, and end"},
 	{.name = "resume", .letter = 'r', .type = OPTION_ACTION, .value = &reader.resumes,
 	 .help = "input that stops without `end` is a crash (exit 111): behind kafka-reader"},
+	{.name = "trace-sample", .type = OPTION_CUSTOM, .value = &reader.sample, .set = sample_set, .argument = "1/N",
+	 .form = "1/N, N a whole number above 0", .help = "one in N updates that have no trace begins one (default: none)"},
 	{.name = "strict", .type = OPTION_FLAG, .value = &reader.strict, .help = "exit 1 if a record was rejected"},
 	{.name = "catch-up-to", .type = OPTION_COUNT, .value = &reader.catch_up, .argument = "OFFSET",
 	 .max = VERSION_MAX - 1, .given = &reader.catching_up, .help = "wait for nothing up to this offset"},

@@ -137,6 +137,8 @@ emit(struct stream *st, const struct held *h)
 	else
 		event_update_begin(&st->line, st->token, (int64_t)ordinal);
 	buf_add(&st->line, st->reorder.text.p + h->at, h->n);
+	if (!h->rejected && !h->skipped)
+		event_update_end(&st->line, h->traced ? (struct slice){0} : sample_trace(&st->sample, ordinal));
 	record_close(st);
 }
 
@@ -163,7 +165,7 @@ text_add(struct stream *st, const struct held *h, int64_t stamp)
 	}
 	if (!h->rejected) {
 		event_update_body(b, &st->update, &s->record);
-		event_update_end(b, st->update.trace, stamp);
+		event_update_tail(b, st->update.trace, stamp);
 		return;
 	}
 	struct reject j = {.reason = slice_buf(&s->reason), .line = split_line(s)};
@@ -214,6 +216,7 @@ take(struct stream *st)
 		map_reason(s->map, &s->reason);
 	bool updates = !h->rejected && !h->skipped;
 	int64_t stamp = updates ? u->arrive_ms : -1;
+	h->traced = updates && u->trace.n;
 	h->time = arrival_next(&st->arrival, stamp);
 	h->own = st->shard.index == (updates ? shard_of(u->id, st->shard.count) : 0);
 	if (st->clock == CLOCK_VIRTUAL || (updates && st->arrival.mode == ARRIVAL_RECORDED))

@@ -10,6 +10,7 @@
 #include "follow.h"
 #include "output.h"
 #include "reorder.h"
+#include "sample.h"
 #include "shard.h"
 #include "split.h"
 #include "spool.h"
@@ -27,6 +28,7 @@ struct stream {
 	struct shard shard;
 	struct check check;
 	struct copier_options copier;
+	struct sample sample;
 	uint64_t from, to, count, catch_up;
 	bool seeded, limited, counted, catching_up;
 	bool follows, lines, strict, explains, paced, resumes;

@@ -43,6 +43,8 @@ pipeline_reads() {
 		[[ -z ${keep[$i.$name]-} ]] || args+=("--$name" "${keep[$i.$name]}")
 	done
 	[[ -z ${opt[strict]-} ]] || args+=(--strict)
+	# Not settled with the source: each run decides by its own option, and the source's seed makes the same ids.
+	[[ -z ${opt["trace-sample"]-} ]] || args+=(--trace-sample "${opt["trace-sample"]}")
 	if [[ ${kind[i]} == left ]]; then
 		args+=(--catch-up-to $((2 ** 63 - 2)))
 	elif [[ ${claim[$k.committed]-} ]]; then

@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# Traces: which updates begin one, who carries it, and what the programs add to the records of those that are sampled.
+# shellcheck disable=SC2154,SC2164 # helper and bats set them; a cd that fails ends the test
+load helper
+load writer
+
+own=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	generate --updates 400 --accounts 90 --lines --seed 5 >in
+}
+
+# traced FILE: offset and traceparent of each record that has both.
+traced() {
+	sed -nE 's/.*"offset":([0-9]+),.*"trace":"([^"]*)".*/\1 \2/p' "$1"
+}
+
+@test "traces: one in N updates begins one, and without the option none does" {
+	local n
+	reader -a none --seed 7 --source s in >plain
+	same "$(grep -c trace plain)" 0
+	for n in 1 2 10 401; do
+		reader -a none --seed 7 --source s --trace-sample 1/$n in >out
+		# But for the traces not a byte changes.
+		same "$(sed -E 's/,"trace":"[^"]*"//; s/"startedAt.*//' out | cksum)" "$(sed 's/"startedAt.*//' plain | cksum)"
+		traced out >"traced.$n"
+		grep -vcE '^[0-9]+ 00-[0-9a-f]{32}-[0-9a-f]{16}-01$' "traced.$n" | grep -x 0
+		grep -E '00-0{32}|-0{16}-' "traced.$n" && return 1
+	done
+	n=$(grep -c '^{"source"' plain)
+	((n > 300))
+	# Each update has one, and no two have an id in common.
+	same "$(wc -l <traced.1)" "$n"
+	same "$(cut -d - -f 2 traced.1 | sort -u | wc -l)" "$n"
+	same "$(cut -d - -f 3 traced.1 | sort -u | wc -l)" "$n"
+	# Near the share; one that is sampled more seldom is sampled with the same ids.
+	(($(wc -l <traced.2) > 150 && $(wc -l <traced.2) < 250))
+	(($(wc -l <traced.10) > 15 && $(wc -l <traced.10) < 80))
+	same "$(sort traced.1 traced.10 | uniq -d | wc -l)" "$(wc -l <traced.10)"
+}
+
+@test "traces: what is read again begins the same ones, from any offset, by any shard" {
+	local arrival shard other options
+	for arrival in gap offset; do
+		options=(--clock virtual --seed 7 --source s --arrival "$arrival" --trace-sample 1/3)
+		reader "${options[@]}" in >whole
+		traced whole >want
+		(($(wc -l <want) > 60))
+		reader "${options[@]}" in | cmp - whole
+		reader "${options[@]}" --from 133 in | grep '"offset":' | cmp - <(grep '"offset":' whole | tail -n +134)
+		for shard in 0 1 2; do reader "${options[@]}" --shard $shard/3 in; done >shards
+		same "$(traced shards | sort -n)" "$(cat want)"
+	done
+	# Another seed, another source: others.
+	for other in '8 s' '7 t'; do
+		reader --clock virtual --seed "${other% *}" --source "${other#* }" --arrival none --trace-sample 1/1 in >out
+		same "$(traced out | cut -d ' ' -f 2 | cat - <(cut -d ' ' -f 2 want) | sort | uniq -d)" ''
+	done
+}
+
+@test "traces: an update that brings one keeps it" {
+	local trace
+	for trace in $own-00 $own-01 anything; do
+		reader -a none --source s --trace-sample 1/1 - >out <<<"{\"id\":\"a\",\"accountType\":\"t\",\"tokens\":1,\"callbackTimeMs\":5,\"version\":2,\"trace\":\"$trace\"}"
+		same "$(traced out)" "0 $trace"
+	done
+	for n in 0 1 2/3 1/0 1/ 1/x -1/2 1/18446744073709551616; do
+		fails 100 reader --trace-sample "$n" in
+		err_has "--trace-sample: expected 1/N, N a whole number above 0, not \"$n\""
+	done
+}
+
+@test "traces: a run samples as it is told, and one that goes on makes the same" {
+	database
+	ok "$supervisor" run --clock virtual --seed 3 --source a --count 150 --trace-sample 1/2 in
+	ok "$supervisor" run --source a --trace-sample 1/2 in
+	ok "$supervisor" run --clock virtual --seed 3 --source b in
+	same "$(sql "SELECT count(*) FROM acctflow.account_updates WHERE trace IS NOT NULL AND source = 'b'")" 0
+	reader --clock virtual --seed 3 --source a --trace-sample 1/2 in >out
+	same "$(sql "SELECT source_offset || ' ' || trim('\"' FROM trace) FROM acctflow.account_updates WHERE trace IS NOT NULL ORDER BY source_offset" |
+		cat - <(traced out) | sort -n | uniq -u | wc -l)" "$(($(traced out | wc -l) - $(sql "SELECT count(*) FROM acctflow.account_updates WHERE trace IS NOT NULL")))"
+	(($(sql "SELECT count(*) FROM acctflow.account_updates WHERE trace IS NOT NULL AND source_offset >= 150") > 80))
+}
