@@ -275,17 +275,18 @@ event_indexed(struct buf *b, const char *name, struct slice source, const struct
 }
 
 void
-event_ignored(struct buf *b, struct slice source, int64_t offset, struct slice id, int64_t version, const char *reason,
-    int64_t current_version, int64_t ingested_at, bool replayed)
+event_ignored(struct buf *b, struct slice source, const struct update *u, const char *reason, int64_t current_version,
+    int64_t ingested_at, bool replayed)
 {
 	open_event(b, "ignored");
-	add_place(b, source, offset);
-	add_version(b, id, version);
+	add_place(b, source, u->offset);
+	add_version(b, u->id, u->version);
 	add_time(b, ",\"ingestedAt\":", ingested_at);
 	add_number(b, ",\"currentVersion\":", current_version);
 	buf_text(b, ",\"reason\":\"");
 	buf_text(b, reason);
 	buf_char(b, '"');
+	add_trace(b, u->trace);
 	close_event(b, replayed);
 }
 

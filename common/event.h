@@ -56,8 +56,8 @@ void event_rejected(struct buf *b, struct slice source, int64_t offset, const st
 void event_indexed(struct buf *b, const char *name, struct slice source, const struct update *u, int64_t ingested_at,
     int64_t due_at, int64_t fired_at, bool replayed);
 
-void event_ignored(struct buf *b, struct slice source, int64_t offset, struct slice id, int64_t version,
-    const char *reason, int64_t current_version, int64_t ingested_at, bool replayed);
+void event_ignored(struct buf *b, struct slice source, const struct update *u, const char *reason,
+    int64_t current_version, int64_t ingested_at, bool replayed);
 
 /* A record that a map has nothing for. Also in steps, like an update: what a record says has no place in it. */
 void event_skipped_begin(struct buf *b, struct slice source, int64_t offset);

@@ -11,7 +11,7 @@ setup() {
 	shape_end='event source shard read lastOffset complete [broken] fingerprint'
 	shape_rejected='event source offset [ingestedAt] reason line raw rawBytes rawEncoding [arriveMs] [replayed]'
 	shape_indexed='event source offset id version accountType tokens callbackTimeMs data ingestedAt dueAt [deleted] [trace] [replayed]'
-	shape_ignored='event source offset id version ingestedAt currentVersion reason [replayed]'
+	shape_ignored='event source offset id version ingestedAt currentVersion reason [trace] [replayed]'
 	shape_skipped='event source offset reason [arriveMs] [replayed]'
 	shape_pending='event source offset id version accountType tokens callbackTimeMs data ingestedAt dueAt [trace] [firedAt]'
 	shape_caughtup='event source'

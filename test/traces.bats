@@ -82,3 +82,46 @@ traced() {
 		cat - <(traced out) | sort -n | uniq -u | wc -l)" "$(($(traced out | wc -l) - $(sql "SELECT count(*) FROM acctflow.account_updates WHERE trace IS NOT NULL")))"
 	(($(sql "SELECT count(*) FROM acctflow.account_updates WHERE trace IS NOT NULL AND source_offset >= 150") > 80))
 }
+
+@test "traces: each record of an update carries its own, and so does what is emitted again and what is pending" {
+	local token
+	database
+	# Indexed, cancelled, stale, duplicate, conflict, fired; and what does not fire before the end.
+	cat >in <<-END
+		{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":50,"version":2,"trace":"$own-00"}
+		{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":50,"version":1,"trace":"stale"}
+		{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":50,"version":2,"trace":"duplicate"}
+		{"id":"a","accountType":"t","tokens":2,"callbackTimeMs":50,"version":2,"trace":"conflict"}
+		{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":50,"version":3,"trace":"fired"}
+		{"id":"b","accountType":"t","tokens":1,"callbackTimeMs":900000,"version":1,"trace":"pending"}
+		{"id":"c","accountType":"t","tokens":1,"callbackTimeMs":5,"version":1}
+	END
+	cat >want <<-END
+		cancelled 0 $own-00
+		fired 4 fired
+		ignored 1 stale
+		ignored 2 duplicate
+		ignored 3 conflict
+		indexed 0 $own-00
+		indexed 4 fired
+		indexed 5 pending
+	END
+	# events FILE: kind, offset and trace.
+	events() { sed -nE 's/^\{"event":"([a-z]+)",.*"offset":([0-9]+),.*"trace":"([^"]*)".*/\1 \2 \3/p' "$1" | sort; }
+	reader -a none --source s in | writer >written
+	timerd --no-wait <written >timed
+	events timed >had
+	diff <(grep -v ^fired want) <(grep -v ^fired had)
+	claim s
+	reader -a none --source s --catch-up-to 6 in | writer --resume --source s --token "$token" >again
+	events again | diff <(grep -E '^(ignored|indexed)' want) -
+	[[ $(grep -c '"replayed":true' again) -ge 7 ]]
+	timerd --clock virtual <again | deliver --exec 'exit 100' >failed
+	events failed | grep -x 'failed 4 fired'
+	writer pending --format json | sed -nE 's/.*"offset":([0-9]+),.*"trace":"([^"]*)".*/\1 \2/p' | sort | diff <(printf '%s\n' '4 fired' '5 pending') -
+}
+
+# claim SOURCE: sets token.
+claim() {
+	token=$(writer claim --source "$1" --log-level warn | sed -n 's/^token=//p')
+}

@@ -70,8 +70,8 @@ emit_item(struct run *r, const struct batch *b, const struct item *it)
 		struct update u = batch_update(b, it);
 		event_indexed(out, "indexed", source, &u, it->ingested_at, item_due(it), it->settled_at, it->replayed);
 	} else {
-		event_ignored(out, source, it->offset, item_id(b, it), it->version, verdict_name[it->verdict],
-		    it->current, it->ingested_at, it->replayed);
+		struct update u = batch_update(b, it);
+		event_ignored(out, source, &u, verdict_name[it->verdict], it->current, it->ingested_at, it->replayed);
 	}
 	display_record(&r->out.buf, r->style, slice_buf(out));
 }
