@@ -78,6 +78,22 @@ add_trace(struct buf *b, struct slice trace)
 		add_token(b, ",\"trace\":", trace);
 }
 
+/* What only an update that is sampled has. */
+static void
+add_times(struct buf *b, const struct event_times *t)
+{
+	if (!t)
+		return;
+	if (t->read_at != NO_TIME)
+		add_time(b, ",\"readAt\":", t->read_at);
+	if (t->commit_at == NO_TIME)
+		return;
+	add_time(b, ",\"commitAt\":", t->commit_at);
+	add_time(b, ",\"committedAt\":", t->committed_at);
+	if (t->batch >= 0)
+		add_number(b, ",\"batch\":", t->batch);
+}
+
 /* A string's token is its canonical form already where nothing in it is escaped, and an escape is always longer than
  * what it stands for. Nothing of it: null. */
 static void
@@ -143,9 +159,11 @@ event_update_tail(struct buf *b, struct slice trace, int64_t arrive_ms)
 }
 
 void
-event_update_end(struct buf *b, struct slice trace)
+event_update_end(struct buf *b, struct slice trace, int64_t read_at)
 {
 	add_trace(b, trace);
+	if (read_at != NO_TIME)
+		add_time(b, ",\"readAt\":", read_at);
 	buf_char(b, '}');
 }
 
@@ -156,7 +174,7 @@ event_update(struct buf *b, struct slice source, const struct update *u)
 	add_place(b, source, u->offset);
 	event_update_body(b, u, &no_record);
 	event_update_tail(b, u->trace, u->arrive_ms);
-	event_update_end(b, (struct slice){0});
+	event_update_end(b, (struct slice){0}, NO_TIME);
 	b->p[start] = '{'; /* instead of the first member's comma */
 }
 
@@ -254,7 +272,7 @@ event_rejected(struct buf *b, struct slice source, int64_t offset, const struct 
 
 void
 event_indexed(struct buf *b, const char *name, struct slice source, const struct update *u, int64_t ingested_at,
-    int64_t due_at, int64_t fired_at, bool replayed)
+    int64_t due_at, int64_t fired_at, bool replayed, const struct event_times *times)
 {
 	open_event(b, name);
 	add_place(b, source, u->offset);
@@ -269,6 +287,7 @@ event_indexed(struct buf *b, const char *name, struct slice source, const struct
 	if (u->deleted)
 		buf_text(b, ",\"deleted\":true");
 	add_trace(b, u->trace);
+	add_times(b, times);
 	if (fired_at != NO_TIME)
 		add_time(b, ",\"firedAt\":", fired_at);
 	close_event(b, replayed);
@@ -276,7 +295,7 @@ event_indexed(struct buf *b, const char *name, struct slice source, const struct
 
 void
 event_ignored(struct buf *b, struct slice source, const struct update *u, const char *reason, int64_t current_version,
-    int64_t ingested_at, bool replayed)
+    int64_t ingested_at, bool replayed, const struct event_times *times)
 {
 	open_event(b, "ignored");
 	add_place(b, source, u->offset);
@@ -287,6 +306,7 @@ event_ignored(struct buf *b, struct slice source, const struct update *u, const 
 	buf_text(b, reason);
 	buf_char(b, '"');
 	add_trace(b, u->trace);
+	add_times(b, times);
 	close_event(b, replayed);
 }
 
@@ -350,8 +370,34 @@ event_fired(struct buf *b, const struct event_callback *c, int64_t fired_at, boo
 	buf_char(b, '}');
 }
 
+static void
+add_attempts(struct buf *b, const struct event_attempt *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_text(b, i ? ",[\"" : ",\"attemptsAt\":[[\"");
+		buf_time(b, a[i].began_at);
+		buf_text(b, "\",\"");
+		buf_time(b, a[i].ended_at);
+		buf_text(b, "\",");
+		buf_json(b, slice_of(a[i].outcome));
+		buf_char(b, ']');
+	}
+	if (n)
+		buf_char(b, ']');
+}
+
 void
-event_failed(struct buf *b, const struct record *r, unsigned attempts, struct slice error)
+event_attempted(struct buf *b, struct slice fired, const struct event_attempt *a, size_t n)
+{
+	const char *end = memrchr(fired.p, '}', fired.n);
+	buf_add(b, fired.p, (size_t)(end - fired.p));
+	add_attempts(b, a, n);
+	buf_char(b, '}');
+}
+
+void
+event_failed(struct buf *b, const struct record *r, unsigned attempts, struct slice error,
+    const struct event_attempt *a, size_t n)
 {
 	open_event(b, "failed");
 	for (enum member m = M_SOURCE; m < M_COUNT; m++)
@@ -362,6 +408,7 @@ event_failed(struct buf *b, const struct record *r, unsigned attempts, struct sl
 	add_number(b, ",\"attempts\":", attempts);
 	buf_text(b, ",\"error\":");
 	buf_json(b, error);
+	add_attempts(b, a, n);
 	buf_char(b, '}');
 }
 

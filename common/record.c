@@ -15,7 +15,8 @@ const char *const member_name[M_COUNT] = {
 	"deleted", "data", "arriveMs", "trace", "ingestedAt", "dueAt", "currentVersion", "reason", "replayed",
 	"supersededBy", "cancelledAt", "firedAt", "latenessUs", "recovered", "line", "raw", "rawBytes",
 	"rawEncoding", "seed", "arrival", "delayMs", "speed", "clock", "from", "fingerprint", "startedAt",
-	"read", "lastOffset", "complete", "broken", "attempts", "error",
+	"read", "lastOffset", "complete", "broken", "attempts", "error", "readAt", "commitAt", "committedAt",
+	"batch", "attemptsAt",
 };
 /* clang-format on */
 
@@ -399,6 +400,9 @@ update_read(const struct record *r, struct update *u, struct buf *reason)
 	u->trace = r->m[M_TRACE];
 	if (u->trace.n && u->trace.p[0] != '"')
 		return wrong(reason, M_TRACE, "not a string");
+	u->read_at = NO_TIME;
+	if (record_has(r, M_READ_AT) && record_time(r, M_READ_AT, &u->read_at) != 0)
+		u->read_at = NO_TIME;
 	if (record_has(r, M_SOURCE) && r->m[M_SOURCE].p[0] != '"')
 		return wrong(reason, M_SOURCE, "not a string");
 	u->source = member_text(r, M_SOURCE, &u->scratch);

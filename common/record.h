@@ -14,7 +14,8 @@ enum member {
 	M_DELETED, M_DATA, M_ARRIVE_MS, M_TRACE, M_INGESTED_AT, M_DUE_AT, M_CURRENT_VERSION, M_REASON,
 	M_REPLAYED, M_SUPERSEDED_BY, M_CANCELLED_AT, M_FIRED_AT, M_LATENESS_US, M_RECOVERED, M_LINE, M_RAW,
 	M_RAW_BYTES, M_RAW_ENCODING, M_SEED, M_ARRIVAL, M_DELAY_MS, M_SPEED, M_CLOCK, M_FROM, M_FINGERPRINT,
-	M_STARTED_AT, M_READ, M_LAST_OFFSET, M_COMPLETE, M_BROKEN, M_ATTEMPTS, M_ERROR, M_COUNT
+	M_STARTED_AT, M_READ, M_LAST_OFFSET, M_COMPLETE, M_BROKEN, M_ATTEMPTS, M_ERROR,
+	M_READ_AT, M_COMMIT_AT, M_COMMITTED_AT, M_BATCH, M_ATTEMPTS_AT, M_COUNT
 };
 /* clang-format on */
 
@@ -93,6 +94,7 @@ struct slice record_text(const struct record *r, enum member m, struct buf *scra
 int record_integer(const struct record *r, enum member m, uint64_t max, uint64_t *value);
 int record_time(const struct record *r, enum member m, int64_t *t);
 
+#define NO_TIME INT64_MIN
 #define VERSION_MAX ((uint64_t)INT64_MAX)
 #define CALLBACK_MAX UINT64_C(31536000000)
 #define ARRIVE_MAX UINT64_C(10000000000000)
@@ -115,6 +117,7 @@ struct update {
 	struct slice trace;  /* JSON string with its quotes, empty where missing */
 	struct slice source; /* as text, empty where missing */
 	int64_t offset;	     /* -1 where missing */
+	int64_t read_at;     /* NO_TIME where missing, or no time */
 	struct buf scratch;
 };
 

@@ -15,6 +15,7 @@
 #include "process.h"
 #include "sandbox.h"
 #include "time.h"
+#include "trace.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -25,6 +26,7 @@ enum {
 	READS = 16,		/* at most, before attempts begin: endless input must not starve them */
 	HELD_BYTES = 256 << 20, /* of events that are held: more is not read */
 	LEASE_US = 50000,	/* between looks at leases that have ended */
+	NOTED = 32,		/* attempts, at most, that a callback that is sampled shows: the last ones */
 	ROW = 5,		/* so many failures one after another are worth a warning */
 };
 
@@ -78,10 +80,21 @@ emit_failed(struct deliver *d, const struct job *job, struct slice error)
 		size_t n = safe.len < ANSWER_BYTES ? safe.len : ANSWER_BYTES;
 		while (n < safe.len && n > 0 && ((unsigned char)safe.p[n] & 0xc0) == 0x80)
 			n--;
-		event_failed(&line, &d->record, job->attempts, (struct slice){safe.p, n});
+		event_failed(
+		    &line, &d->record, job->attempts, (struct slice){safe.p, n}, job->attempted, job->attempted_n);
 		emit(d, slice_buf(&line));
 	}
 	buf_free(&safe);
+	buf_free(&line);
+}
+
+static void
+emit_fired(struct deliver *d, const struct job *job)
+{
+	struct buf line = {0};
+	if (job->noted)
+		event_attempted(&line, job->line, job->attempted, job->attempted_n);
+	emit(d, job->noted ? slice_buf(&line) : job->line);
 	buf_free(&line);
 }
 
@@ -124,7 +137,8 @@ on_fired(struct deliver *d, struct slice line)
 		emit(d, line);
 		return;
 	}
-	queue_add(&d->queue, id, (int64_t)version, line, clock_now());
+	struct job *job = queue_add(&d->queue, id, (int64_t)version, line, clock_now());
+	job->noted = !d->virtual_clock && trace_sampled(d->record.m[M_TRACE]) && !record_has(&d->record, M_ATTEMPTS_AT);
 }
 
 /* An `indexed`: what is held of the account and older is cancelled, unless it is in flight. d->record is another one
@@ -142,7 +156,7 @@ on_indexed(struct deliver *d)
 	for (struct job *job = queue_supersede(&d->queue, id, (int64_t)version), *next; job; job = next) {
 		next = job->next;
 		emit_cancelled(d, job, (int64_t)version, at);
-		free(job);
+		job_free(job);
 	}
 }
 
@@ -242,6 +256,8 @@ attempts_begin(struct deliver *d)
 	while (d->in_flight < options.jobs && !stopped(d) && leased(d) && (job = queue_next(&d->queue, clock_now()))) {
 		d->in_flight++;
 		metrics_add(METRIC_ATTEMPTS, 1);
+		if (job->noted)
+			job->began = clock_now();
 		if (log_wants(LOG_DEBUG))
 			attempt_log(job);
 		if (options.post)
@@ -249,6 +265,20 @@ attempts_begin(struct deliver *d)
 		else
 			process_start(job);
 	}
+}
+
+/* An attempt has ended. */
+static void
+attempt_note(const struct deliver *d, struct job *job)
+{
+	if (!job->noted)
+		return;
+	if (job->attempted_n == NOTED)
+		memmove(job->attempted, job->attempted + 1, --job->attempted_n * sizeof *job->attempted);
+	job->attempted = mem_grow(job->attempted, (job->attempted_n + 1) * sizeof *job->attempted);
+	struct event_attempt *a = &job->attempted[job->attempted_n++];
+	*a = (struct event_attempt){.began_at = job->began, .ended_at = clock_now()};
+	memcpy(a->outcome, d->answer.outcome, sizeof a->outcome);
 }
 
 /* How long to wait before the next attempt: doubling, the upper half of it at random. */
@@ -300,8 +330,9 @@ on_answer(struct deliver *d)
 	struct job *job = a->job;
 	d->in_flight--;
 	failures_count(d, a->kind);
+	attempt_note(d, job);
 	if (a->kind == ANSWER_TAKEN) {
-		emit(d, job->line);
+		emit_fired(d, job);
 		metrics_observe(HISTOGRAM_DELIVERY, (uint64_t)(clock_now() - job->since), 1);
 	} else if (a->kind == ANSWER_AGAIN && job->superseded_by >= 0) {
 		emit_cancelled(d, job, job->superseded_by, clock_now());

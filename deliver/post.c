@@ -314,6 +314,13 @@ post_done(struct place *p, CURLcode code, struct answer *a)
 	curl_easy_getinfo(p->easy, CURLINFO_RETRY_AFTER, &seconds);
 	a->kind = code == CURLE_OK ? post_judge(status) : ANSWER_AGAIN;
 	a->wait_us = code == CURLE_OK && seconds > 0 && seconds < 31536000 ? seconds * 1000000 : 0;
+	if (code == CURLE_OK)
+		snprintf(a->outcome, sizeof a->outcome, "%ld", status);
+	else
+		snprintf(a->outcome, sizeof a->outcome, "%s",
+		    p->private			       ? "private address"
+		    : code == CURLE_OPERATION_TIMEDOUT ? "timeout"
+						       : curl_easy_strerror(code));
 	if (p->private)
 		buf_text(&a->text, "it has a private address; see --allow-private");
 	else if (code != CURLE_OK)

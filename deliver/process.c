@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -229,8 +230,9 @@ process_read(struct place *p)
 }
 
 static bool
-answer_give(struct place *p, struct answer *a, enum answer_kind kind, struct slice text)
+answer_give(struct place *p, struct answer *a, enum answer_kind kind, const char *outcome, struct slice text)
 {
+	snprintf(a->outcome, sizeof a->outcome, "%s", outcome);
 	a->job = p->job;
 	a->kind = kind;
 	a->wait_us = 0;
@@ -268,14 +270,17 @@ answer_ended(struct place *p, struct answer *a, int status)
 	if (!p->job)
 		return false;
 	if (!worker && exited && WEXITSTATUS(status) == 0)
-		return answer_give(p, a, ANSWER_TAKEN, (struct slice){0});
+		return answer_give(p, a, ANSWER_TAKEN, "exit 0", (struct slice){0});
+	char outcome[32];
+	snprintf(
+	    outcome, sizeof outcome, exited ? "exit %d" : "signal %d", exited ? WEXITSTATUS(status) : WTERMSIG(status));
 	if (p->said.len && !worker)
 		buf_slice(&text, slice_buf(&p->said));
 	else if (exited)
 		buf_printf(&text, "the command exited %d", WEXITSTATUS(status));
 	else
 		buf_printf(&text, "the command was killed by signal %d", WTERMSIG(status));
-	answer_give(p, a, kind, slice_buf(&text));
+	answer_give(p, a, kind, outcome, slice_buf(&text));
 	buf_free(&text);
 	return true;
 }
@@ -300,7 +305,11 @@ answer_line(struct place *p, struct answer *a)
 		log_warn("a worker answered something else than ok, retry or refuse; trying again");
 	bool asked = p->job != NULL;
 	if (asked)
-		answer_give(p, a, kind, text);
+		answer_give(p, a, kind,
+		    kind == ANSWER_TAKEN     ? "ok"
+		    : kind == ANSWER_REFUSED ? "refuse"
+					     : "retry",
+		    text);
 	p->said.len = 0;
 	return asked;
 }
@@ -314,13 +323,14 @@ answer_late(struct answer *a)
 	for (struct place *p = places; p < places + options.jobs; p++) {
 		if (!p->job || p->deadline > now)
 			continue;
-		if (p->pid == 0) {
+		bool started = p->pid != 0;
+		if (!started) {
 			buf_text(&text, "the command could not be started");
 		} else {
 			process_end(p, true);
 			buf_printf(&text, "no answer within %lld ms", (long long)options.timeout_us / 1000);
 		}
-		answer_give(p, a, ANSWER_AGAIN, slice_buf(&text));
+		answer_give(p, a, ANSWER_AGAIN, started ? "timeout" : "not started", slice_buf(&text));
 		buf_free(&text);
 		return true;
 	}

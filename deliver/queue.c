@@ -27,7 +27,7 @@ queue_wait(struct queue *q, struct job *job, int64_t due)
 	wheel_add(&q->wheel, &job->item);
 }
 
-void
+struct job *
 queue_add(struct queue *q, struct slice id, int64_t version, struct slice line, int64_t now)
 {
 	struct job *job = mem_alloc(sizeof *job + id.n + line.n);
@@ -49,6 +49,7 @@ queue_add(struct queue *q, struct slice id, int64_t version, struct slice line, 
 			last = last->next;
 		last->next = job;
 	}
+	return job;
 }
 
 struct job *
@@ -104,6 +105,13 @@ void
 queue_end(struct queue *q, struct job *job)
 {
 	queue_remove(q, job);
+	job_free(job);
+}
+
+void
+job_free(struct job *job)
+{
+	free(job->attempted);
 	free(job);
 }
 

@@ -13,8 +13,9 @@ enum { ANSWER_BYTES = 4096 /* of an answer's text that are kept */ };
 struct answer {
 	struct job *job;
 	enum answer_kind kind;
-	int64_t wait_us; /* it wants no other attempt before; 0: it did not say */
-	struct buf text; /* as it came; for a receiver that gave none what happened */
+	int64_t wait_us;  /* it wants no other attempt before; 0: it did not say */
+	char outcome[32]; /* in short, as the status of a URL or of a command */
+	struct buf text;  /* as it came; for a receiver that gave none what happened */
 };
 
 /* For both: the most callbacks at a time, and for how long one may take. */

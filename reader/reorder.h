@@ -12,7 +12,7 @@ struct held {
 	size_t at, n;	/* its text behind source and offset; none where nobody will want it */
 	bool own;	/* of this shard */
 	bool rejected, skipped;
-	bool traced; /* it came with a trace */
+	bool traced, sampled; /* it came with a trace; which is sampled */
 };
 
 struct reorder {

@@ -28,7 +28,7 @@ struct slice
 sample_trace(struct sample *s, uint64_t offset)
 {
 	uint64_t bytes = htole64(offset), parent = XXH3_64bits_withSeed(&bytes, sizeof bytes, s->key);
-	if (!s->every || parent % s->every)
+	if (parent % s->every)
 		return (struct slice){0};
 	XXH128_hash_t id = XXH3_128bits_withSeed(&bytes, sizeof bytes, ~s->key);
 	/* No id may be 0. */

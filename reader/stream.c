@@ -101,6 +101,19 @@ check_record(struct stream *st, const struct held *h)
 		    (unsigned long long)c->offset);
 }
 
+/* Ends an update: with a trace, if it has none and is to begin one, and with the time, if its trace is sampled. */
+static void
+update_end(struct stream *st, const struct held *h, uint64_t ordinal)
+{
+	struct slice begun = {0};
+	int64_t now = NO_TIME;
+	if (!h->traced && st->sample.every)
+		begun = sample_trace(&st->sample, ordinal);
+	if (h->sampled || begun.n)
+		now = st->clock == CLOCK_VIRTUAL ? st->epoch + (int64_t)(h->time / 1000000) * 1000 : clock_now();
+	event_update_end(&st->line, begun, now);
+}
+
 /* The next record of the stream: emits it at its time, if it is this shard's, and counts it. */
 static void
 emit(struct stream *st, const struct held *h)
@@ -138,7 +151,7 @@ emit(struct stream *st, const struct held *h)
 		event_update_begin(&st->line, st->token, (int64_t)ordinal);
 	buf_add(&st->line, st->reorder.text.p + h->at, h->n);
 	if (!h->rejected && !h->skipped)
-		event_update_end(&st->line, h->traced ? (struct slice){0} : sample_trace(&st->sample, ordinal));
+		update_end(st, h, ordinal);
 	record_close(st);
 }
 
@@ -217,6 +230,7 @@ take(struct stream *st)
 	bool updates = !h->rejected && !h->skipped;
 	int64_t stamp = updates ? u->arrive_ms : -1;
 	h->traced = updates && u->trace.n;
+	h->sampled = h->traced && trace_sampled(u->trace);
 	h->time = arrival_next(&st->arrival, stamp);
 	h->own = st->shard.index == (updates ? shard_of(u->id, st->shard.count) : 0);
 	if (st->clock == CLOCK_VIRTUAL || (updates && st->arrival.mode == ARRIVAL_RECORDED))

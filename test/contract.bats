@@ -6,17 +6,17 @@ load helper
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
-	shape_update='source offset id accountType tokens callbackTimeMs version [deleted] data [arriveMs] [trace]'
+	shape_update='source offset id accountType tokens callbackTimeMs version [deleted] data [arriveMs] [trace] [readAt]'
 	shape_begin='event source shard seed arrival delayMs speed clock fingerprint [from] startedAt'
 	shape_end='event source shard read lastOffset complete [broken] fingerprint'
 	shape_rejected='event source offset [ingestedAt] reason line raw rawBytes rawEncoding [arriveMs] [replayed]'
-	shape_indexed='event source offset id version accountType tokens callbackTimeMs data ingestedAt dueAt [deleted] [trace] [replayed]'
-	shape_ignored='event source offset id version ingestedAt currentVersion reason [trace] [replayed]'
+	shape_indexed='event source offset id version accountType tokens callbackTimeMs data ingestedAt dueAt [deleted] [trace] [readAt] [commitAt committedAt batch] [replayed]'
+	shape_ignored='event source offset id version ingestedAt currentVersion reason [trace] [readAt] [commitAt committedAt batch] [replayed]'
 	shape_skipped='event source offset reason [arriveMs] [replayed]'
 	shape_pending='event source offset id version accountType tokens callbackTimeMs data ingestedAt dueAt [trace] [firedAt]'
 	shape_caughtup='event source'
 	shape_cancelled='event source offset id version supersededBy dueAt cancelledAt [trace] [replayed]'
-	shape_fired='event source offset id version accountType tokens data dueAt firedAt latenessUs [recovered] [trace]'
+	shape_fired='event source offset id version accountType tokens data dueAt firedAt latenessUs [recovered] [trace] [attemptsAt]'
 	shape_summary='event source shard indexed stale duplicate conflict skipped rejected restored fired cancelled pending'
 	# One of everything: indexed, stale, duplicate, conflict, delete, without a callback, traced, rejected, superseded.
 	cat >in <<'END'
@@ -61,7 +61,7 @@ as_tabled() {
 			echo "not in the contract: $kind $names"
 			return 1
 		}
-		pattern=$(sed -E 's/ \[([A-Za-z]+)\]/( \1)?/g' <<<"${!table}")
+		pattern=$(sed -E 's/ \[([A-Za-z ]+)\]/( \1)?/g' <<<"${!table}")
 		[[ $names =~ ^$pattern$ ]] || {
 			printf '%s of %s\n  has:   %s\n  table: %s\n' "$kind" "$file" "$names" "${!table}"
 			return 1
@@ -100,7 +100,7 @@ skipping() {
 	reader --arrival none --source s in >real
 	as_tabled real begin update rejected end
 	has_member real update deleted
-	has_member real update trace
+	has_member real update trace readAt
 	as_tabled real update
 	reader --clock virtual --source s in >virtual
 	as_tabled virtual begin update rejected end
@@ -125,6 +125,7 @@ skipping() {
 	has_member written rejected ingestedAt
 	has_member written indexed deleted
 	has_member written indexed trace
+	has_member written indexed readAt commitAt batch
 	same "$(grep -o '"reason":"[a-z]*"}' written | sort -u | tr -d '\n')" '"reason":"conflict"}"reason":"duplicate"}"reason":"skipped"}"reason":"stale"}'
 	grep -q '"event":"indexed".*"id":"c","version":2,"accountType":null,"tokens":null,"callbackTimeMs":null,.*"dueAt":null,"deleted":true}' written
 	grep -q '"event":"indexed".*"id":"b",.*"callbackTimeMs":null,.*"dueAt":null}' written

@@ -293,6 +293,11 @@ by_hand() {
 	reader --arrival none broken.json >r7 2>err7 || :
 	grep -v '"event"' all | writer 2>err8 | timerd --no-wait >t8
 	writer pending --format json >p9
+	# On the real clock, sampled: the times that a trace needs.
+	printf '{"id":"S","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":%d}\n' 2 1 | reader --arrival none --trace-sample 1/1 --source sampled - |
+		tee r8 | writer | tee w8 | timerd | deliver --exec true | writer ack >a8
+	printf '{"id":"T","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":1}\n' | reader --arrival none --trace-sample 1/1 --source refused - |
+		writer | timerd | deliver --exec 'exit 100' >a9
 }
 
 # claim SOURCE: sets token.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Traces: which updates begin one, who carries it, and what the programs add to the records of those that are sampled.
-# shellcheck disable=SC2154,SC2164 # helper and bats set them; a cd that fails ends the test
+# shellcheck disable=SC2016,SC2030,SC2031,SC2094,SC2154,SC2164 # the receivers expand them; helper and bats set them; a cd that fails ends the test
 load helper
 load writer
 
@@ -124,4 +124,94 @@ traced() {
 # claim SOURCE: sets token.
 claim() {
 	token=$(writer claim --source "$1" --log-level warn | sed -n 's/^token=//p')
+}
+
+# sampled ID VERSION CALLBACK: an update that is.
+sampled() {
+	printf '{"id":"%s","accountType":"t","tokens":1,"callbackTimeMs":%s,"version":%s,"trace":"%s-01"}\n' "$1" "$3" "$2" "$own"
+}
+
+# ordered FILE NAME...: in each record of the file that has the first of these times, they do not go back.
+ordered() {
+	perl -e '
+		my ($file, @name) = @ARGV;
+		my $seen = 0;
+		open my $in, "<", $file or die;
+		while (my $line = <$in>) {
+			my @t = map { $line =~ /"$_":"([^"]*)"/ ? $1 : () } @name;
+			next if $line !~ /"$name[0]":/;
+			$seen++;
+			die "not in order: $line" if @t != @name || grep { $t[$_ - 1] gt $t[$_] } 1 .. $#t;
+		}
+		die "none" unless $seen;' "$@"
+}
+
+@test "traces: an update that is sampled shows when it was read and committed, and none else does" {
+	local token i
+	database
+	{
+		sampled a 2 900000
+		sampled a 1 900000
+		for i in 00 "${own%-*}-01" ff "0-${own:2}-01" "00-${own:3:32}-0000000000000000-01" "00-00000000000000000000000000000000-${own: -16}-01" "${own^^}-01" "$own-01-x" "$own-0g"; do
+			printf '{"id":"x","accountType":"t","tokens":1,"callbackTimeMs":null,"version":%d,"trace":"%s"}\n' $((++n)) "$i"
+		done
+		printf '{"id":"y","accountType":"t","tokens":1,"callbackTimeMs":null,"version":1,"readAt":"2000-01-01T00:00:00Z"}\n'
+	} >in
+	reader -a none --source s in | tee read | writer >written
+	same "$(grep -c '"readAt":' read)" 2
+	same "$(grep -c -e '"readAt":.*"commitAt":.*"committedAt":.*"batch":' written)" 2
+	same "$(grep -c -e '"readAt":' -e '"commitAt"' -e '"committedAt"' -e '"batch"' written)" 2
+	grep -q '"event":"ignored".*"reason":"stale","trace":.*,"readAt":.*,"batch":0}' written
+	ordered written readAt ingestedAt committedAt
+	ordered written readAt commitAt committedAt
+	# What is emitted again does not claim to know.
+	claim s
+	reader -a none --source s in | writer --resume --source s --token "$token" >again
+	same "$(grep -c '"replayed":true' again)" 12
+	same "$(grep -c -e '"readAt":' -e '"commitAt"' -e '"batch"' again)" 0
+	# Under the virtual clock the time is simulated, and nothing else is there.
+	reader -a recorded --clock virtual --source v - <<<"$(sampled v 1 5 | sed 's/}$/,"arriveMs":250}/')" | tee read | writer --clock virtual >written
+	grep -q '"readAt":"2000-01-01T00:00:00.250000Z"}$' read
+	grep -q '"readAt":"2000-01-01T00:00:00.250000Z"}$' written
+	same "$(grep -c -e '"commitAt"' -e '"batch"' written)" 0
+}
+
+@test "traces: batch is the first record of the transaction" {
+	database
+	for i in {0..99}; do sampled "a$i" 1 null; done >in
+	reader -a none --source s in | writer --batch 30 >written
+	same "$(sed -nE 's/.*"batch":([0-9]+).*/\1/p' written | sort -n | uniq | head -1)" 0
+	perl -ne '
+		next unless /"offset":(\d+),.*"commitAt":"([^"]*)","committedAt":"([^"]*)","batch":(\d+)/;
+		die $_ if $4 > $1 || $1 - $4 >= 30;
+		die $_ if ($at{$4} //= "$2 $3") ne "$2 $3";
+		$first{$4} = 1; $n++; $own{$4} = 1 if $1 == $4;
+		END { die "n" if $n != 100 || keys %at < 4 || grep { !$own{$_} } keys %first }' written
+}
+
+@test "traces: a callback that is sampled shows each attempt" {
+	local n attempt='\["[^"]*Z","[^"]*Z","'
+	fired() {
+		printf '{"event":"fired","source":"s","offset":1,"id":"%s","version":1,"accountType":"t","tokens":1,"data":"}","dueAt":"2026-01-01T00:00:00.000000Z","firedAt":"2026-01-01T00:00:00.000000Z","latenessUs":0,"trace":"%s"}\n' "$1" "$2"
+	}
+	fired a $own-01 >in
+	deliver --backoff-ms 1:2 --exec '[ "$ACCTFLOW_ATTEMPT" = 3 ] || exit 7' <in >out
+	grep -qE "\"trace\":\"$own-01\",\"attemptsAt\":\[${attempt}exit 7\"\],${attempt}exit 7\"\],${attempt}exit 0\"\]\]\}\$" out
+	# The receiver gets it as it came.
+	deliver --exec 'cat >got' <in >/dev/null
+	cmp in got
+	deliver --backoff-ms 1:2 --attempts 2 --timeout-ms 50 --exec 'sleep 9' <in >out
+	grep -qE "\"attempts\":2,\"error\":\"[^\"]*\",\"attemptsAt\":\[${attempt}timeout\"\],${attempt}timeout\"\]\]\}\$" out
+	deliver --worker 'while read -r line; do echo refuse; done' <in | grep -q '"attemptsAt":\[\[.*,"refuse"\]\]}$'
+	deliver --backoff-ms 1:2 --attempts 40 --exec 'kill -9 $$' <in >out
+	same "$(grep -o '"signal 9"' out | wc -l)" 32
+	# Attempts do not overlap, and follow each other.
+	perl -ne '@t = /"(2\d{3}-[^"]*Z)","(2\d{3}-[^"]*Z)","signal 9"/g; die if @t != 64 || grep { $t[$_ - 1] gt $t[$_] } 1 .. $#t' out
+	# Delivered once more, it keeps what it has; not sampled, or under the virtual clock, it gets nothing.
+	deliver --exec true <in >out
+	deliver --exec true <out | cmp out -
+	fired a $own-00 >in
+	deliver --exec true <in | cmp in -
+	{ echo '{"event":"begin","source":"s","clock":"virtual"}' && fired a $own-01; } >in
+	deliver --exec true <in | cmp in -
 }

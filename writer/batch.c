@@ -20,6 +20,9 @@ void
 batch_clear(struct batch *b)
 {
 	batch_committed(b);
+	free(b->committed);
+	b->committed = NULL;
+	b->committed_n = 0;
 	while (b->n)
 		free(b->items[--b->n].refused);
 	b->text.len = b->source.len = b->token.len = 0;
@@ -145,6 +148,7 @@ item_add(struct batch *b, enum item_kind kind, int64_t offset)
 	    .offset = offset,
 	    .due_at = NO_TIME,
 	    .arrive_ms = -1,
+	    .read_at = NO_TIME,
 	    .callback_ms = -1};
 	return it;
 }
@@ -193,6 +197,7 @@ batch_add_update(struct batch *b, const struct update *u)
 	buf_slice(&b->text, u->data);
 	buf_slice(&b->text, u->trace);
 	it->arrive_ms = u->arrive_ms;
+	it->read_at = u->read_at;
 	it->version = u->version;
 	it->deleted = u->deleted;
 	it->has_tokens = u->has_tokens;
@@ -215,7 +220,8 @@ batch_update(const struct batch *b, const struct item *it)
 	    .arrive_ms = it->arrive_ms,
 	    .trace = item_trace(b, it),
 	    .source = slice_buf(&b->source),
-	    .offset = it->offset};
+	    .offset = it->offset,
+	    .read_at = it->read_at};
 }
 
 struct reject
@@ -227,4 +233,30 @@ batch_reject(const struct batch *b, const struct item *it)
 	    .base64 = it->base64,
 	    .line = it->line,
 	    .raw_bytes = it->raw_bytes};
+}
+
+void
+batch_note(struct batch *b, size_t to, int64_t commit_at, int64_t committed_at)
+{
+	size_t i = b->committed_n ? b->committed[b->committed_n - 1].to : 0;
+	while (i < to && b->items[i].offset < 0)
+		i++;
+	b->committed = mem_grow(b->committed, (b->committed_n + 1) * sizeof *b->committed);
+	b->committed[b->committed_n++] =
+	    (struct committed){to, commit_at, committed_at, i < to ? b->items[i].offset : -1};
+}
+
+struct event_times
+batch_times(const struct batch *b, const struct item *it)
+{
+	struct event_times t = {it->read_at, NO_TIME, NO_TIME, -1};
+	size_t place = (size_t)(it - b->items);
+	for (const struct committed *c = b->committed; c < b->committed + b->committed_n; c++)
+		if (place < c->to) {
+			t.commit_at = c->commit_at;
+			t.committed_at = c->committed_at;
+			t.batch = c->first;
+			break;
+		}
+	return t;
 }

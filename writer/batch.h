@@ -37,6 +37,7 @@ struct item {
 	int64_t ingested_at;
 	int64_t due_at;	   /* NO_TIME: as ingested_at says */
 	int64_t arrive_ms; /* -1: none */
+	int64_t read_at;   /* NO_TIME: not known */
 	union {
 		int64_t version;
 		uint64_t line; /* reject: in the input */
@@ -63,6 +64,13 @@ struct account {
 	int64_t current;  /* while deciding */
 };
 
+/* A transaction that some of a batch was committed in. */
+struct committed {
+	size_t to;			 /* the item behind its last one */
+	int64_t commit_at, committed_at; /* when it began, when its commit was known */
+	int64_t first;			 /* offset of its first record; -1: none */
+};
+
 struct batch {
 	struct item *items;
 	size_t n, cap;
@@ -74,6 +82,8 @@ struct batch {
 	struct account *accounts;
 	uint32_t *order;
 	size_t accounts_n, order_n;
+	struct committed *committed; /* in order; not under the virtual clock */
+	size_t committed_n;
 };
 
 void batch_clear(struct batch *b); /* empties it; memory is kept */
@@ -145,6 +155,12 @@ void batch_index(struct batch *b, size_t from, size_t to);
 
 /* The account of that id among those; NULL if there is none. */
 struct account *batch_account(const struct batch *b, struct slice id);
+
+/* Notes a transaction for what follows the one that was noted last; the items up to `to` were committed in it. */
+void batch_note(struct batch *b, size_t to, int64_t commit_at, int64_t committed_at);
+
+/* When an item of a batch that is committed was read and committed. */
+struct event_times batch_times(const struct batch *b, const struct item *it);
 
 /* Gives back what only a commit needs. */
 void batch_committed(struct batch *b);

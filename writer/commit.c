@@ -93,6 +93,7 @@ guard_start(struct commit *c)
 {
 	verdict_begin(c->b, &c->knowns, c->range.from, c->range.to);
 	c->state = COMMIT_GUARD;
+	c->began = clock_now();
 	pg_queue(c->pg, PG_BEGIN, NULL, 0);
 	pg_queue(c->pg, "SELECT pg_current_xact_id()::text", NULL, 0);
 	if (c->range.source)
@@ -190,6 +191,8 @@ range_done(struct commit *c)
 		record_free(&r);
 	}
 	size_t n = c->range.to - c->range.from;
+	if (!c->virtual_clock)
+		batch_note(c->b, c->range.to, c->began, clock_now());
 	if (c->range.to == c->end) {
 		batch_committed(c->b);
 		return COMMIT_DONE;

@@ -40,6 +40,7 @@ struct commit {
 	bool guards, copied; /* an account has a version to be written; history is there */
 	bool inserts;	     /* rather than to be copied it is inserted */
 	int64_t started, until;
+	int64_t began; /* the transaction */
 	unsigned tries, lookups;
 	struct buf xid;
 	struct statements statements;

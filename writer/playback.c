@@ -70,7 +70,7 @@ row_emit(struct pg *pg, const struct writer_options *o, struct buf *line, struct
 	if (o->updates)
 		event_update(line, (struct slice){0}, &u);
 	else
-		event_indexed(line, "indexed", slice_buf(source), &u, ingested_at, due_at, NO_TIME, false);
+		event_indexed(line, "indexed", slice_buf(source), &u, ingested_at, due_at, NO_TIME, false, NULL);
 }
 
 static uint64_t

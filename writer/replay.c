@@ -73,7 +73,7 @@ row_emit(struct pg *pg, struct buf *line, struct buf *token)
 	int64_t ingested_at, due_at;
 	replay_row(pg, &u, token, &ingested_at, &due_at);
 	line->len = 0;
-	event_indexed(line, "pending", slice_buf(token), &u, ingested_at, due_at, NO_TIME, false);
+	event_indexed(line, "pending", slice_buf(token), &u, ingested_at, due_at, NO_TIME, false, NULL);
 }
 
 enum pg_status

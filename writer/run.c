@@ -11,6 +11,7 @@
 #include "replay.h"
 #include "sql.h"
 #include "time.h"
+#include "trace.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -53,6 +54,25 @@ emit_caughtup(struct run *r)
 }
 
 static void
+update_write(struct buf *out, const struct batch *b, const struct item *it)
+{
+	struct slice source = slice_buf(&b->token);
+	struct update u = batch_update(b, it);
+	struct event_times t, *times = NULL;
+	/* When a record that is emitted again was committed is not known any more. */
+	if (u.trace.n && !it->replayed && trace_sampled(u.trace)) {
+		t = batch_times(b, it);
+		times = &t;
+	}
+	if (it->verdict == INDEXED)
+		event_indexed(
+		    out, "indexed", source, &u, it->ingested_at, item_due(it), it->settled_at, it->replayed, times);
+	else
+		event_ignored(
+		    out, source, &u, verdict_name[it->verdict], it->current, it->ingested_at, it->replayed, times);
+}
+
+static void
 emit_item(struct run *r, const struct batch *b, const struct item *it)
 {
 	struct buf *out = &r->line;
@@ -66,12 +86,8 @@ emit_item(struct run *r, const struct batch *b, const struct item *it)
 		event_skipped(out, source, it->offset, it->arrive_ms, it->replayed);
 	} else if (it->kind != ITEM_UPDATE) {
 		buf_slice(out, item_line(b, it));
-	} else if (it->verdict == INDEXED) {
-		struct update u = batch_update(b, it);
-		event_indexed(out, "indexed", source, &u, it->ingested_at, item_due(it), it->settled_at, it->replayed);
 	} else {
-		struct update u = batch_update(b, it);
-		event_ignored(out, source, &u, verdict_name[it->verdict], it->current, it->ingested_at, it->replayed);
+		update_write(out, b, it);
 	}
 	display_record(&r->out.buf, r->style, slice_buf(out));
 }

@@ -42,7 +42,7 @@ fuzz_emit(struct buf *b, const struct update *update, const struct record *recor
 	event_update_begin(b, SLICE("\"s\""), 7);
 	event_update_body(b, update, record);
 	event_update_tail(b, update->trace, update->arrive_ms);
-	event_update_end(b, (struct slice){0});
+	event_update_end(b, (struct slice){0}, NO_TIME);
 }
 
 void
