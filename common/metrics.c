@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "time.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,7 @@ const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1] = {
 };
 /* clang-format on */
 
-static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'w', 7};
+static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'w', 8};
 static struct metrics unseen, *metrics = &unseen;
 
 /* One process writes: an addition is a load and a store. */
@@ -93,15 +94,49 @@ metrics_add(enum metrics_value which, uint64_t n)
 	}
 }
 
+static int
+metrics_bucket(enum histogram which, uint64_t value)
+{
+	int i = 0;
+	while (i < METRICS_BUCKETS - 1 && value > metrics_bounds[which][i])
+		i++;
+	return i;
+}
+
 void
 metrics_observe(enum histogram which, uint64_t value, uint64_t n)
 {
 	struct metrics_histogram *h = &metrics->histogram[which];
-	int i = 0;
-	while (i < METRICS_BUCKETS - 1 && value > metrics_bounds[which][i])
-		i++;
-	metrics_store_sum(&h->count[i], n);
+	metrics_store_sum(&h->count[metrics_bucket(which, value)], n);
 	metrics_store_sum(&h->sum, value * n);
+}
+
+static uint64_t
+exemplar_mark(const struct metrics_exemplar *e)
+{
+	return ~(e->trace[0] ^ e->trace[1] << 1 ^ e->value << 2 ^ e->at << 3);
+}
+
+void
+metrics_exemplify(enum histogram which, uint64_t value, struct slice trace)
+{
+	if (!trace_sampled(trace))
+		return;
+	struct metrics_exemplar *e = &metrics->histogram[which].exemplar[metrics_bucket(which, value)];
+	char half[TRACE_ID / 2 + 1] = "";
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(half, trace_id(trace).p + i * (TRACE_ID / 2), TRACE_ID / 2);
+		e->trace[i] = strtoull(half, NULL, 16);
+	}
+	e->value = value;
+	e->at = (uint64_t)clock_now();
+	e->mark = exemplar_mark(e);
+}
+
+bool
+metrics_exemplified(const struct metrics_exemplar *e)
+{
+	return (e->trace[0] | e->trace[1]) && e->mark == exemplar_mark(e);
 }
 
 void

@@ -5,6 +5,8 @@
 #ifndef ACCTFLOW_METRICS_H
 #define ACCTFLOW_METRICS_H
 
+#include "buf.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,9 +48,16 @@ enum { METRICS_BUCKETS = 20 /* the last has no upper bound */, METRICS_MARKS = 6
 /* Upper bounds, included. */
 extern const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1];
 
+/* What was seen last in a bucket of an update that is sampled: its trace's id, all 0 where there was none. The mark is
+ * the others, mixed, by which a reader knows one that is just being changed. */
+struct metrics_exemplar {
+	_Atomic uint64_t trace[2], value, at, mark;
+};
+
 struct metrics_histogram {
 	_Atomic uint64_t count[METRICS_BUCKETS]; /* not cumulative */
 	_Atomic uint64_t sum;
+	struct metrics_exemplar exemplar[METRICS_BUCKETS];
 };
 
 /* The file. The marks say what METRIC_EMITTED was, about once a second, so that whoever looks only once knows rate and
@@ -73,6 +82,12 @@ void metrics_set(enum metrics_value which, uint64_t v);
 
 /* Notes a value that was seen n times. */
 void metrics_observe(enum histogram which, uint64_t value, uint64_t n);
+
+/* Notes that the value was seen, of an update with this trace, if that is sampled. */
+void metrics_exemplify(enum histogram which, uint64_t value, struct slice trace);
+
+/* Whether a bucket of a copy has an exemplar that can be believed. */
+bool metrics_exemplified(const struct metrics_exemplar *e);
 
 /* The loop turns: called by loop_wait. */
 void metrics_tick(void);

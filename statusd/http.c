@@ -93,6 +93,7 @@ on_request(void *context, struct MHD_Connection *connection, const char *url, co
 {
 	struct http *h = context;
 	struct http_answer a = {.status = MHD_HTTP_OK, .type = "text/plain; charset=utf-8"};
+	a.open_metrics = header_has(connection, "Accept", "application/openmetrics-text");
 	(void)version, (void)upload, (void)upload_size, (void)request;
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
 		a.status = MHD_HTTP_METHOD_NOT_ALLOWED;

@@ -8,8 +8,9 @@
 struct http;
 
 struct http_answer {
-	unsigned status;  /* 200 by default */
-	const char *type; /* of the body; kept by pointer */
+	bool open_metrics; /* the client takes application/openmetrics-text: set before it is asked for */
+	unsigned status;   /* 200 by default */
+	const char *type;  /* of the body; kept by pointer */
 	/* Where the body is constant: it, the same compressed by gzip, and its ETag. Else it is in `body`. */
 	struct slice fixed, gzip;
 	const char *etag;

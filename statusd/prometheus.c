@@ -6,10 +6,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+static bool open_metrics; /* what is being written */
+
+/* In OpenMetrics a counter's samples end in _total, its own name does not. */
 static void
 prometheus_head(struct buf *b, const char *name, const char *type, const char *help)
 {
-	buf_printf(b, "# HELP acctflow_%s %s\n# TYPE acctflow_%s %s\n", name, help, name, type);
+	int n = (int)strlen(name) - (open_metrics && strcmp(type, "counter") == 0 ? (int)strlen("_total") : 0);
+	buf_printf(b, "# HELP acctflow_%.*s %s\n# TYPE acctflow_%.*s %s\n", n, name, help, n, name, type);
 }
 
 static void
@@ -38,6 +42,26 @@ prometheus_sample(
 	buf_printf(b, "%s} %.17g\n", more, v);
 }
 
+/* Appends to the bucket's line what was seen in it last of an update that is sampled. */
+static void
+prometheus_exemplar(struct buf *b, const struct metrics_exemplar *e, double unit)
+{
+	if (!open_metrics || !metrics_exemplified(e))
+		return;
+	b->len--;
+	buf_printf(b, " # {trace_id=\"%016" PRIx64 "%016" PRIx64 "\"} %.17g %.6f\n", e->trace[0], e->trace[1],
+	    (double)e->value / unit, (double)e->at / 1e6);
+}
+
+/* An upper bound; OpenMetrics wants a point in it. */
+static void
+prometheus_bound(char *le, size_t n, double bound)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%g", bound);
+	snprintf(le, n, ",le=\"%s%s\"", text, open_metrics && !strpbrk(text, ".e") ? ".0" : "");
+}
+
 static void
 prometheus_histogram(struct buf *b, const struct pipelines *ps, enum histogram which)
 {
@@ -51,7 +75,7 @@ prometheus_histogram(struct buf *b, const struct pipelines *ps, enum histogram w
 	    {"callback_lateness_seconds", "From when a callback was due to when it fired.", TIMERD, 1e6},
 	    {"delivery_seconds", "From when a callback fired to when the receiver had taken it.", DELIVER, 1e6}};
 	const char *name = shown[which].name;
-	char le[32];
+	char le[48];
 	prometheus_head(b, name, "histogram", shown[which].help);
 	for (size_t k = 0; k < ps->n; k++) {
 		const struct pipeline *p = &ps->all[k];
@@ -60,10 +84,10 @@ prometheus_histogram(struct buf *b, const struct pipelines *ps, enum histogram w
 		for (int i = 0; i < METRICS_BUCKETS; i++) {
 			snprintf(le, sizeof le, ",le=\"+Inf\"");
 			if (i < METRICS_BUCKETS - 1)
-				snprintf(
-				    le, sizeof le, ",le=\"%g\"", (double)metrics_bounds[which][i] / shown[which].unit);
+				prometheus_bound(le, sizeof le, (double)metrics_bounds[which][i] / shown[which].unit);
 			sum += h->count[i];
 			prometheus_sample(b, name, "_bucket", p, le, (double)sum);
+			prometheus_exemplar(b, &h->exemplar[i], shown[which].unit);
 		}
 		prometheus_sample(b, name, "_sum", p, "", (double)h->sum / shown[which].unit);
 		prometheus_sample(b, name, "_count", p, "", (double)sum);
@@ -159,8 +183,9 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 }
 
 void
-prometheus_write(const struct pipelines *ps, const struct database *db, bool ready, struct buf *b)
+prometheus_write(const struct pipelines *ps, const struct database *db, bool ready, bool open, struct buf *b)
 {
+	open_metrics = open;
 	prometheus_head(b, "build_info", "gauge", "The version that answers; always 1.");
 	buf_printf(b, "acctflow_build_info{version=\"%s\"} 1\n", acctflow_version);
 	prometheus_gauge(b, "ready", "Whether /readyz answers 200.", ready);
@@ -177,4 +202,6 @@ prometheus_write(const struct pipelines *ps, const struct database *db, bool rea
 	prometheus_gauge(b, "disk_free_bytes", "Room on the disk of the state folder.", (double)ps->disk_free);
 	for (int h = 0; h < HISTOGRAM_COUNT; h++)
 		prometheus_histogram(b, ps, (enum histogram)h);
+	if (open)
+		buf_text(b, "# EOF\n");
 }

@@ -90,8 +90,9 @@ statusd_answer(void *context, const char *path, struct http_answer *a)
 	if (alive || strcmp(path, "/readyz") == 0) {
 		verdict_write(&why, a);
 	} else if (strcmp(path, "/metrics") == 0) {
-		a->type = "text/plain; version=0.0.4; charset=utf-8";
-		prometheus_write(&d->pipelines, &d->db, why.len == 0, &a->body);
+		a->type = a->open_metrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+					  : "text/plain; version=0.0.4; charset=utf-8";
+		prometheus_write(&d->pipelines, &d->db, why.len == 0, a->open_metrics, &a->body);
 	} else if (strcmp(path, "/api/status") == 0) {
 		a->type = "application/json";
 		status_json(&d->pipelines, &d->db, &d->history, &why, loop_stopping(), &a->body);

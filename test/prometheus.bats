@@ -86,6 +86,31 @@ asked() {
 	promtool query instant "http://127.0.0.1:$prometheus" "$1" 2>/dev/null | grep -q "=> $2 @"
 }
 
+# exemplified: whether Prometheus has an exemplar of each latency.
+exemplified() {
+	local name
+	for name in arrival_to_emitted callback_lateness; do
+		curl -fsS --noproxy '*' -G "http://127.0.0.1:$prometheus/api/v1/query_exemplars" --data-urlencode "query=acctflow_${name}_seconds_bucket" \
+			--data-urlencode 'start=2020-01-01T00:00:00Z' --data-urlencode 'end=2100-01-01T00:00:00Z' >"$BATS_TEST_TMPDIR/exemplars" || return 1
+		grep -q '"trace_id":"[0-9a-f]\{32\}"' "$BATS_TEST_TMPDIR/exemplars" || return 1
+	done
+}
+
+@test "Prometheus takes OpenMetrics, and with it the traces of what was seen last" {
+	local prometheus place=$BATS_TEST_TMPDIR/prometheus
+	database
+	update ID1 1 1 >"$input"
+	live --trace-sample 1/1
+	prometheus=$(port_free)
+	cp -r "$deploy" "$place"
+	sed -i -e 's/_interval: .*/_interval: 1s/' -e "s|127.0.0.1:9732|$(sed 's|http://\(.*\)/|\1|' <<<"$url")|" "$place/prometheus.yml"
+	beside prometheus --config.file="$place/prometheus.yml" --storage.tsdb.path="$place/data" \
+		--web.listen-address="127.0.0.1:$prometheus" --log.level=warn --enable-feature=exemplar-storage
+	retry 600 asked acctflow_indexed_total 1
+	retry 600 exemplified
+	curl -fsS --noproxy '*' "${url}metrics" | promtool check metrics
+}
+
 @test "a stopped Postgres reaches a receiver as an alert, and so does its end" {
 	local place=$BATS_TEST_TMPDIR/prometheus prometheus alertmanager bodies=$BATS_TEST_TMPDIR/bodies
 	own_database

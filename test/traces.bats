@@ -2,6 +2,7 @@
 # Traces: which updates begin one, who carries it, and what the programs add to the records of those that are sampled.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2094,SC2154,SC2164 # the receivers expand them; helper and bats set them; a cd that fails ends the test
 load helper
+load http
 load writer
 
 own=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331
@@ -214,4 +215,65 @@ ordered() {
 	deliver --exec true <in | cmp in -
 	{ echo '{"event":"begin","source":"s","clock":"virtual"}' && fired a $own-01; } >in
 	deliver --exec true <in | cmp in -
+}
+
+# scraped ACCEPT: sets head and page, of /metrics.
+scraped() {
+	exec {web}<>"/dev/tcp/127.0.0.1/$port"
+	printf 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n' "$1" >&"$web"
+	page=$(timeout 20 cat <&"$web" | tr -d '\r')
+	exec {web}>&-
+	head=${page%%$'\n\n'*} page=${page#*$'\n\n'}
+}
+
+# still: the metrics of the pipelines, which no longer run.
+still() { grep -E '^(# (HELP|TYPE) )?acctflow_(batch|commit|arrival|callback|delivery|retries|database_retries|held|up)' <<<"$page"; }
+
+# serve OPTION...: starts statusd; sets statusd and port.
+# shellcheck disable=SC2120 # options of its own
+serve() {
+	statusd --home "$ACCTFLOW_HOME" --listen 127.0.0.1:0 "$@" 2>statusd.err 3>&- &
+	statusd=$!
+	retry 100 port_read
+}
+
+teardown() {
+	[[ ! ${statusd-} ]] || kill "$statusd" 2>/dev/null || :
+	writer_end
+	database_drop
+}
+
+@test "traces: whoever scrapes OpenMetrics gets the last trace of each latency, and all others what they got" {
+	local folder=$ACCTFLOW_HOME/run/pipelines/0 plain id=${own:3:32} name
+	database
+	mkdir -p "$folder"
+	echo 's 0/1' >"$folder/name"
+	{ sampled a 1 5 && printf '{"id":"b","accountType":"t","tokens":1,"callbackTimeMs":5,"version":1,"trace":"00-%032d-%016d-00"}\n' 7 7; } >in
+	export ACCTFLOW_METRICS=$folder
+	reader -a none --source s in | writer | timerd | writer ack >out
+	unset ACCTFLOW_METRICS
+	serve
+	scraped 'text/plain'
+	[[ $head == *'Content-Type: text/plain; version=0.0.4; charset=utf-8'* ]]
+	plain=$(still)
+	grep -c '^acctflow_callback_lateness_seconds_count{source="s",shard="0/1"} 2$' <<<"$plain"
+	run ! grep -e trace_id -e '# EOF' <<<"$page"
+	scraped 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5'
+	[[ $head == *'Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8'* ]]
+	[[ $page == *$'\n# EOF' ]]
+	same "$(grep -c '^# EOF' <<<"$page")" 1
+	for name in arrival_to_emitted callback_lateness; do
+		same "$(grep -cE "^acctflow_${name}_seconds_bucket\{source=\"s\",shard=\"0/1\",le=\"[0-9.e+-]+\"\} [12] # \{trace_id=\"$id\"\} [0-9.e-]+ [0-9]+\.[0-9]{6}\$" <<<"$page")" 1
+	done
+	same "$(grep -c trace_id <<<"$page")" 2
+	# A value lies in its bucket, and its time is now.
+	perl -ne '
+		$low = 0 if /^# TYPE/;
+		next unless /le="([^"]*)"\} \S+(?: # \{[^}]*\} (\S+) (\S+))?$/;
+		die $_ if defined $2 && ($2 > $1 || $2 <= $low && $2 > 0 || abs($3 - time) > 300);
+		$low = $1' <<<"$page"
+	# A counter is named without the end of its samples; but for that, points and traces it is the same.
+	grep -q '^# TYPE acctflow_database_retries counter$' <<<"$page"
+	same "$(still | sed -E 's/ # \{.*//; s/^(# (HELP|TYPE) acctflow_(database_retries|held_callbacks|batches|delivery_attempts))\>/\1_total/; s/(le="[0-9]+)\.0"/\1"/')" "$plain"
+	[[ $(grep -c ',le="[0-9]*"' <<<"$page") == 0 ]]
 }

@@ -60,6 +60,14 @@ emit(struct timerd *t, struct slice line)
 }
 
 static void
+lateness_observe(uint64_t us, struct slice trace)
+{
+	metrics_observe(HISTOGRAM_LATENESS, us, 1);
+	if (trace.n)
+		metrics_exemplify(HISTOGRAM_LATENESS, us, trace);
+}
+
+static void
 emit_fired(struct timerd *t, struct timer *r)
 {
 	int64_t now = t->virtual_clock ? r->item.due : clock_now();
@@ -70,7 +78,7 @@ emit_fired(struct timerd *t, struct timer *r)
 	t->n.fired++;
 	metrics_add(METRIC_FIRED, 1);
 	if (!t->virtual_clock)
-		metrics_observe(HISTOGRAM_LATENESS, now > c.due_at ? (uint64_t)(now - c.due_at) : 0, 1);
+		lateness_observe(now > c.due_at ? (uint64_t)(now - c.due_at) : 0, c.trace);
 	free(r);
 }
 

@@ -87,7 +87,10 @@ latency_observe(const struct ack *a)
 	if (!a->real_clock || record_has(&a->record, M_REPLAYED) || record_time(&a->record, M_INGESTED_AT, &t) != 0)
 		return;
 	int64_t now = clock_now();
-	metrics_observe(HISTOGRAM_EMITTED, now > t ? (uint64_t)(now - t) : 0, 1);
+	uint64_t us = now > t ? (uint64_t)(now - t) : 0;
+	metrics_observe(HISTOGRAM_EMITTED, us, 1);
+	if (record_has(&a->record, M_TRACE))
+		metrics_exemplify(HISTOGRAM_EMITTED, us, a->record.m[M_TRACE]);
 }
 
 /* The `indexed` that was passed on last has nothing more to come. */
