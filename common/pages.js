@@ -120,6 +120,7 @@ function table_fill(name, all, now) {
 		const inside = body.rows[i].cells[j].firstChild, value = column.get(row, now);
 		if (column.kind === 'bar') bar_fill(inside, value);
 		else put(inside, value, column.longest);
+		if (column.href) Object.assign(inside, {href: column.href(row), rel: 'noopener'});
 	}));
 }
 

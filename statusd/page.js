@@ -80,6 +80,12 @@ const TABLES = {
 			time('Newest', row => row.at), foreign('Example', row => (row.rawEncoding === 'base64' ? 'base64: ' : '') + row.raw,
 				LONGEST_TEXT), foreign('Source', row => row.source), number('Offset', row => row.offset)],
 	},
+	traces: {
+		none: 'None.',
+		columns: [plain('Of', row => row.histogram === 'emitted' ? 'Arrival to emitted' : 'Lateness of a callback'),
+			plain('Took', row => duration(row.value / 1e6)), time('At', row => row.at),
+			{title: 'Trace', get: row => row.traceId, kind: 'foreign', tag: 'a', href: row => row.href}],
+	},
 	pipelines: {
 		none: 'None.',
 		columns: [foreign('Source', row => row.source), plain('Shard', row => row.shard), plain('Programs', programs_text),
@@ -343,6 +349,13 @@ function verdict_show(answer, reasons) {
 	else verdict_put('idle', 'Ready, no run is on', pending > 0 ? `${count(pending)} callbacks are pending.` : read > 0 ? 'Nothing is pending.' : '', []);
 }
 
+// Those that can be linked: no text but an id gets into the URL, and no URL but a web address into the page.
+function traces_of({traceUrl, traces = []}) {
+	if (!/^https?:\/\//.test(traceUrl ?? '')) return [];
+	return traces.filter(trace => /^[0-9a-f]{32}$/.test(trace.traceId))
+		.map(trace => ({...trace, href: traceUrl.replaceAll('{traceId}', trace.traceId)}));
+}
+
 function answer_show(answer) {
 	const now = answer.time;
 	restarts = (answer.restarts ?? []).map(restart => moment(restart.at));
@@ -355,6 +368,9 @@ function answer_show(answer) {
 	$('pipelines-section').hidden = (answer.pipelines ?? []).length < 2;
 	$('fleet-section').hidden = !(answer.fleet ?? []).length;
 
+	const traces = traces_of(answer);
+	$('traces-section').hidden = !traces.length;
+	table_fill('traces', traces, now);
 	const due = answer.pendingByDue ?? [], all = due.reduce((sum, row) => sum + row.count, 0);
 	table_fill('due', all ? due.map(row => ({
 		label: DUE[row.seconds] ?? `within ${duration(row.seconds)}`, count: row.count, share: row.count / all,

@@ -8,10 +8,11 @@
 
 enum { RESTARTS_SHOWN = 100 };
 
+static const enum program_index owner[HISTOGRAM_COUNT] = {WRITER, WRITER, ACK, TIMERD, DELIVER};
+
 static uint64_t
 histogram_count(const struct pipelines *ps, int which, int bucket)
 {
-	static const enum program_index owner[HISTOGRAM_COUNT] = {WRITER, WRITER, ACK, TIMERD, DELIVER};
 	uint64_t sum = 0;
 	for (size_t i = 0; i < ps->n; i++)
 		sum += ps->all[i].program[owner[which]].metrics.histogram[which].count[bucket];
@@ -129,6 +130,40 @@ json_histograms(struct buf *b, const struct pipelines *ps)
 	}
 }
 
+/* The exemplar of a histogram that was seen last; NULL: none. */
+static const struct metrics_exemplar *
+exemplar_last(const struct pipelines *ps, enum histogram which)
+{
+	const struct metrics_exemplar *last = NULL;
+	for (size_t k = 0; k < ps->n; k++) {
+		const struct metrics_exemplar *e = ps->all[k].program[owner[which]].metrics.histogram[which].exemplar;
+		for (int i = 0; i < METRICS_BUCKETS; i++)
+			if (metrics_exemplified(&e[i]) && (!last || e[i].at > last->at))
+				last = &e[i];
+	}
+	return last;
+}
+
+static void
+json_traces(struct buf *b, const struct pipelines *ps)
+{
+	static const struct {
+		enum histogram which;
+		const char *name;
+	} shown[] = {{HISTOGRAM_EMITTED, "emitted"}, {HISTOGRAM_LATENESS, "lateness"}};
+	const char *comma = "";
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+		const struct metrics_exemplar *e = exemplar_last(ps, shown[i].which);
+		if (!e)
+			continue;
+		buf_printf(b,
+		    "%s{\"histogram\":\"%s\",\"value\":%" PRIu64 ",\"at\":%" PRIu64 ",\"traceId\":\"%016" PRIx64
+		    "%016" PRIx64 "\"}",
+		    comma, shown[i].name, e->value, e->at, e->trace[0], e->trace[1]);
+		comma = ",";
+	}
+}
+
 static void
 json_restarts(struct buf *b, const struct pipelines *ps)
 {
@@ -143,7 +178,7 @@ json_restarts(struct buf *b, const struct pipelines *ps)
 
 void
 status_json(const struct pipelines *ps, const struct database *db, const struct history *h, const struct buf *why,
-    bool ending, struct buf *b)
+    bool ending, const char *trace_url, struct buf *b)
 {
 	struct progress g = pipelines_progress(ps);
 	buf_printf(b,
@@ -167,7 +202,12 @@ status_json(const struct pipelines *ps, const struct database *db, const struct 
 	json_series(b, h);
 	buf_text(b, "},\"histograms\":{");
 	json_histograms(b, ps);
-	buf_text(b, "},\"restarts\":[");
+	buf_text(b, "},");
+	if (trace_url)
+		json_text(b, "traceUrl", trace_url);
+	buf_text(b, "\"traces\":[");
+	json_traces(b, ps);
+	buf_text(b, "],\"restarts\":[");
 	json_restarts(b, ps);
 	buf_char(b, ']');
 	for (int i = DB_SOURCES; i < DB_TEXTS; i++) {

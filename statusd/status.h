@@ -18,9 +18,10 @@ struct history {
 /* Call once a second. */
 void history_add(struct history *h, const struct pipelines *ps, const struct database *db);
 
-/* `why`: the reasons for not being ready, one per line. `ending`: statusd was asked to stop. */
+/* `why`: the reasons for not being ready, one per line. `ending`: statusd was asked to stop. `trace_url`:
+ * may be NULL. */
 void status_json(const struct pipelines *ps, const struct database *db, const struct history *h, const struct buf *why,
-    bool ending, struct buf *b);
+    bool ending, const char *trace_url, struct buf *b);
 
 /* One line per pipeline and program, the totals, and the verdict. */
 void status_text(

@@ -34,7 +34,7 @@ enum {
 enum show { STATUS, WATCH, PROGRESS, LINES };
 
 struct statusd {
-	const char *listen, *home, *writer, *database;
+	const char *listen, *home, *writer, *database, *trace_url;
 	struct limits limits;
 	bool check, alive, shows; /* --check; or --show, and what */
 	int show;
@@ -95,7 +95,7 @@ statusd_answer(void *context, const char *path, struct http_answer *a)
 		prometheus_write(&d->pipelines, &d->db, why.len == 0, a->open_metrics, &a->body);
 	} else if (strcmp(path, "/api/status") == 0) {
 		a->type = "application/json";
-		status_json(&d->pipelines, &d->db, &d->history, &why, loop_stopping(), &a->body);
+		status_json(&d->pipelines, &d->db, &d->history, &why, loop_stopping(), d->trace_url, &a->body);
 		d->asked = clock_now();
 		d->told = loop_stopping();
 	} else {
@@ -245,6 +245,19 @@ writer_path(const struct statusd *d)
 	return writer;
 }
 
+/* A page's link, so a web address, and what is put into it has to have a place. */
+static int
+trace_url_set(const char *text, void *value)
+{
+	bool web = strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+	for (const char *p = text; *p; p++)
+		web &= *p > ' ' && *p < 0x7f;
+	if (!web || !strstr(text, "{traceId}"))
+		return -1;
+	*(const char **)value = mem_string(slice_of(text));
+	return 0;
+}
+
 /* clang-format off */
 static struct statusd d = {.listen = "127.0.0.1:9732", .home = "var", .limits = {60, 100}};
 static const struct option_spec specs[] = {
@@ -260,6 +273,9 @@ static const struct option_spec specs[] = {
 		.help = "the database, as for writer"},
 	{.name = "writer", .type = OPTION_TEXT, .value = &d.writer, .argument = "FILE",
 		.help = "the program that asks the database (default: the one beside this one)"},
+	{.name = "trace-url", .type = OPTION_CUSTOM, .value = &d.trace_url, .set = trace_url_set, .argument = "URL",
+		.form = "an http:// or https:// URL with {traceId} in it",
+		.help = "where the page finds a trace, with {traceId} in it (default: it links none)"},
 	{.name = "check", .type = OPTION_ACTION, .value = &d.check,
 		.help = "print the state of each program, exit 0 if all is ready and 1 if not"},
 	{.name = "alive", .type = OPTION_ACTION, .value = &d.alive,

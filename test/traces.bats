@@ -277,3 +277,28 @@ teardown() {
 	same "$(still | sed -E 's/ # \{.*//; s/^(# (HELP|TYPE) acctflow_(database_retries|held_callbacks|batches|delivery_attempts))\>/\1_total/; s/(le="[0-9]+)\.0"/\1"/')" "$plain"
 	[[ $(grep -c ',le="[0-9]*"' <<<"$page") == 0 ]]
 }
+
+@test "traces: the page knows where to link the last ones" {
+	local folder=$ACCTFLOW_HOME/run/pipelines/0 url traces
+	database
+	mkdir -p "$folder"
+	echo 's 0/1' >"$folder/name"
+	sampled a 1 5 >in
+	export ACCTFLOW_METRICS=$folder
+	reader -a none --source s in | writer | timerd | writer ack >out
+	unset ACCTFLOW_METRICS
+	traces='"traces":\[\{"histogram":"emitted","value":[0-9]+,"at":[0-9]+,"traceId":"0af7651916cd43dd8448eb211c80319c"\},\{"histogram":"lateness","value":[0-9]+,"at":[0-9]+,"traceId":"0af7651916cd43dd8448eb211c80319c"\}\]'
+	serve --trace-url 'https://traces.example/{traceId}'
+	get /api/status
+	[[ $page =~ ,\"traceUrl\":\"https://traces.example/\{traceId\}\",$traces, ]]
+	kill "$statusd"
+	retry 100 gone "$statusd"
+	rm "$ACCTFLOW_HOME/run/statusd.url"
+	serve
+	get /api/status
+	[[ $page =~ $traces && $page != *traceUrl* ]]
+	for url in '' x '{traceId}' 'ftp://h/{traceId}' 'javascript:alert({traceId})' 'http://h/{traceid}' 'http://h/ {traceId}' $'http://h/{traceId}\n' 'http://ö/{traceId}'; do
+		fails 100 statusd --listen none --trace-url "$url"
+		err_has '--trace-url: expected an http:// or https:// URL with {traceId} in it'
+	done
+}

@@ -186,4 +186,24 @@ for (const width of [1280, 360]) {
 	await end(/status of 500/);
 }
 
+// Traces are linked where they can be: an id is digits, and a link is a web address.
+{
+	const id = '0af7651916cd43dd8448eb211c80319c', trace = (traceId, histogram = 'emitted') => ({histogram, value: 2300, at: at(1), traceId});
+	const traces = [trace(id), trace(id, 'lateness'), trace(script), trace(`${id}"`), trace(id.toUpperCase())];
+	let now = {...answer, traceUrl: 'https://traces.example/trace/{traceId}?x={traceId}', traces};
+	const {page, end} = await open(url, {answer: () => now});
+	await until(page, 'the links', () => document.querySelectorAll('#traces a').length === 2);
+	assert.deepEqual(await page.$$eval('#traces a', all => all.map(link => [link.textContent, link.getAttribute('href'), link.rel])),
+		Array(2).fill([id, `https://traces.example/trace/${id}?x=${id}`, 'noopener']));
+	assert.deepEqual((await rows(page, 'traces'))[0].slice(0, 2), ['Arrival to emitted', '2.3 ms']);
+	await axe(page);
+	for (const traceUrl of [undefined, 'javascript:alert("{traceId}")', ' https://traces.example/{traceId}']) {
+		now = {...answer, traceUrl, traces};
+		await until(page, 'no links', () => document.querySelectorAll('#traces a').length === 0 && document.querySelector('#traces-section').hidden);
+		now = {...answer, traceUrl: 'http://traces.example/{traceId}', traces};
+		await until(page, 'links again', () => document.querySelectorAll('#traces a').length === 2);
+	}
+	await end();
+}
+
 await close();
