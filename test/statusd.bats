@@ -329,7 +329,8 @@ metrics_equal_sql() {
 	(($(json "trunc((j->'progress'->>'rate')::numeric)") <= 25))
 	run --separate-stderr statusd --show status --home "$ACCTFLOW_HOME"
 	has 's left'
-	run --separate-stderr timeout -s INT 8 statusd --show progress --home "$ACCTFLOW_HOME"
+	# Without it timeout sends SIGCONT behind the signal, which may stop the leak sanitizer for ever.
+	run --separate-stderr timeout --foreground -s INT 8 statusd --show progress --home "$ACCTFLOW_HOME"
 	has '% read, '
 	same "$stderr" ''
 }
@@ -501,7 +502,7 @@ lag_is() {
 	# shellcheck disable=SC2016 # for the shell within
 	ok bash -c '(sleep 3 && printf q && sleep 60) | timeout 50 script -qec "statusd --show watch --home $1" /dev/null' _ "$ACCTFLOW_HOME"
 	has 'no run is on'
-	run --separate-stderr timeout -s INT 5 statusd --show watch --home "$ACCTFLOW_HOME"
+	run --separate-stderr timeout --foreground -s INT 5 statusd --show watch --home "$ACCTFLOW_HOME"
 	same "$stderr" ''
 }
 
