@@ -302,3 +302,19 @@ teardown() {
 		err_has '--trace-url: expected an http:// or https:// URL with {traceId} in it'
 	done
 }
+
+@test "traces: sampled or not, a run on the virtual clock is the model's, to the byte" {
+	local arrival
+	database
+	for arrival in gap offset; do
+		reader --clock virtual --arrival "$arrival" --seed 4 --source "$arrival" --trace-sample 1/2 in >read
+		(($(grep -c '"readAt":' read) > 120))
+		writer --clock virtual <read | timerd --clock virtual >out
+		"$root/test/model" --events <read | cmp - out
+		(($(grep -c '"event":"ignored".*"readAt":' out) > 0))
+		# What is delivered on it says nothing of attempts.
+		deliver --exec true <out >delivered
+		grep -q '"event":"fired".*"trace"' delivered
+		run ! grep attemptsAt delivered
+	done
+}
