@@ -305,8 +305,9 @@ teardown() {
 
 @test "traces: sampled or not, a run on the virtual clock is the model's, to the byte" {
 	local arrival
-	database
 	for arrival in gap offset; do
+		database_drop
+		database
 		reader --clock virtual --arrival "$arrival" --seed 4 --source "$arrival" --trace-sample 1/2 in >read
 		(($(grep -c '"readAt":' read) > 120))
 		writer --clock virtual <read | timerd --clock virtual >out
