@@ -276,8 +276,12 @@ BEGIN
     INSERT INTO acctflow.top_watermarks (pipeline, ingested_at, taken) VALUES (0, '-infinity', 0) ON CONFLICT DO NOTHING;
     IF EXISTS (SELECT FROM acctflow.pipelines p WHERE p.ingested_at IS NOT NULL
                AND NOT EXISTS (SELECT FROM acctflow.top_watermarks w WHERE w.pipeline = p.pipeline)) THEN
+        -- One without a version yet has none before its last record, either.
         INSERT INTO acctflow.top_watermarks (pipeline, ingested_at, taken)
-        SELECT u.pipeline, min(u.ingested_at), 0 FROM acctflow.history u WHERE u.pipeline IS NOT NULL GROUP BY u.pipeline
+        SELECT p.pipeline, coalesce(u.first, p.ingested_at), 0
+        FROM acctflow.pipelines p
+        LEFT JOIN (SELECT u.pipeline, min(u.ingested_at) AS first FROM acctflow.history u GROUP BY u.pipeline) u ON u.pipeline = p.pipeline
+        WHERE p.ingested_at IS NOT NULL
         ON CONFLICT DO NOTHING;
     END IF;
     FOR next IN
@@ -298,7 +302,8 @@ BEGIN
         LOOP
             -- The first slices are small ones: their floor is not raised yet.
             rows := least(many, 1000 + next.taken - remaining);
-            upto := CASE WHEN remaining > rows THEN since + (next.upto - since) * (rows::float8 / remaining) ELSE next.upto END;
+            upto := least(next.upto, CASE WHEN remaining > rows
+                                          THEN since + greatest(interval '1 microsecond', (next.upto - since) * (rows::float8 / remaining)) END);
             UPDATE acctflow.top_watermarks w SET ingested_at = upto WHERE w.pipeline = next.pipeline;
             PERFORM acctflow.tops_take(next.pipeline, since, upto);
             EXIT WHEN upto >= next.upto;

@@ -113,6 +113,11 @@ hasty() {
 		writer --clock virtual <three >>events 2>/dev/null
 		same "$(differing 60)" 0
 	done
+	# A source without any version is no reason to look at the whole history each time.
+	printf 'nonsense\n' >bad
+	reader --clock virtual --source bad bad 2>/dev/null | writer --clock virtual >>events
+	same "$(differing 20)" 0
+	same "$(sql "SELECT count(*) FROM acctflow.pipelines p WHERE NOT EXISTS (SELECT FROM acctflow.top_watermarks w WHERE w.pipeline = p.pipeline)")" 0
 	# There were slices with a floor, and moments at which a slice knew too few.
 	(($(sql 'SELECT count(*) FROM acctflow.top_slices WHERE floor > 0') > 4))
 	(($(sql 'SELECT count(*) FROM acctflow.tops') < $(sql 'SELECT count(*) FROM acctflow.history')))
