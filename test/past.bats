@@ -120,7 +120,7 @@ hasty() {
 	same "$(sql "SELECT count(*) FROM acctflow.pipelines p WHERE NOT EXISTS (SELECT FROM acctflow.top_watermarks w WHERE w.pipeline = p.pipeline)")" 0
 	# There were slices with a floor, and moments at which a slice knew too few.
 	(($(sql 'SELECT count(*) FROM acctflow.top_slices WHERE floor > 0') > 4))
-	(($(sql 'SELECT count(*) FROM acctflow.tops') < $(sql 'SELECT count(*) FROM acctflow.history')))
+	(($(sql 'SELECT count(DISTINCT (id, version)) FROM acctflow.tops') < $(sql 'SELECT count(*) FROM acctflow.history WHERE NOT deleted')))
 	same "$(sql "SELECT count(*) FROM acctflow.top_watermarks w JOIN acctflow.pipelines p ON p.pipeline = w.pipeline WHERE p.xid IS DISTINCT FROM w.xid")" 0
 }
 
