@@ -10,7 +10,7 @@ setup() {
 
 # become: output without what reader adds; of a reject only the member at fault.
 become() {
-	perl -ne 'next if /^\{"event":"(?:begin|end)"/; s/"source":"s","offset":\d+,?//;
+	perl -ne 'next if /^\{"event":"(?:begin|end)"/; s/"source":"s","offset":\d+,?//; s/,"readAt":"[^"]*"//;
 		s/^\{"event":"rejected",.*?"reason":"(\w+).*/{"event":"rejected","reason":"$1"}/; print'
 }
 
