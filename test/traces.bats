@@ -308,10 +308,10 @@ teardown() {
 	for arrival in gap offset; do
 		database_drop
 		database
-		reader --clock virtual --arrival "$arrival" --seed 4 --source "$arrival" --trace-sample 1/2 in >read
-		(($(grep -c '"readAt":' read) > 120))
-		writer --clock virtual <read | timerd --clock virtual >out
-		"$root/test/model" --events <read | cmp - out
+		reader --clock virtual --arrival "$arrival" --seed 4 --source "$arrival" --trace-sample 1/2 in >updates
+		(($(grep -c '"readAt":' updates) > 120))
+		writer --clock virtual <updates | timerd --clock virtual >out
+		"$root/test/model" --events <updates | cmp - out
 		(($(grep -c '"event":"ignored".*"readAt":' out) > 0))
 		# What is delivered on it says nothing of attempts.
 		deliver --exec true <out >delivered
