@@ -364,7 +364,8 @@ verb_find(const struct reading *r)
 	bool any = v->operand && v->operand[0] == '[';
 	int wanted = v->operand ? 1 + (strchr(v->operand, ' ') != NULL) : 0;
 	if (rest < wanted && !any)
-		die_usage("%s wants %s: %s %s %s", name, wanted > 1 ? "two operands" : "an operand", p->name, name, v->operand);
+		die_usage("%s wants %s: %s %s %s", name, wanted > 1 ? "two operands" : "an operand", p->name, name,
+		    v->operand);
 	if (rest > wanted && !any)
 		die_usage("unexpected operand \"%s\"; see %s --help", r->operands[words + wanted], p->name);
 	*p->verb = i;

@@ -163,27 +163,28 @@ static const struct query queries[] = {
 };
 /* clang-format on */
 
-/* The verb's query, or NULL. */
+/* The verb's query among these, or that other one. */
 static const struct query *
-query_find(const struct query *from, const char *verb)
+query_find(const struct query *from, const char *verb, const struct query *otherwise)
 {
 	while (from->verb && strcmp(from->verb, verb) != 0)
 		from++;
-	return from->verb ? from : NULL;
+	return from->verb ? from : otherwise;
 }
 
 int
 query_main(const struct writer_options *o)
 {
-	const struct query *q = query_find(queries, o->verb);
+	const struct query *q = query_find(queries, o->verb, queries);
 	if (o->interval && q->sql == sql_status)
 		return watch_main(o);
-	if (o->at && query_find(past, o->verb))
-		q = query_find(past, o->verb);
-	if (*o->operands && query_find(one, o->verb)) {
-		q = query_find(one, o->verb);
-		if (o->operands[1])
+	if (o->at)
+		q = query_find(past, o->verb, q);
+	if (*o->operands) {
+		const struct query *single = query_find(one, o->verb, q);
+		if (single != q && o->operands[1])
 			die_usage("unexpected operand \"%s\"; see writer --help", o->operands[1]);
+		q = single;
 	}
 	struct pg *pg = query_open(o);
 	struct pg_param params[8];
