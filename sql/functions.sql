@@ -320,42 +320,39 @@ CREATE FUNCTION acctflow.richest_at(t timestamptz, n integer DEFAULT 1, of_type 
 RETURNS TABLE (account_type text, place bigint, tokens numeric, version bigint, id text, data json)
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 DECLARE
-    short text[];
+    indexed CONSTANT boolean := NOT pg_catalog.pg_is_in_recovery() AND pg_catalog.current_setting('transaction_read_only') = 'off'
+                                AND pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NULL;
+    short text[]; -- the types of which the history must be asked
 BEGIN
-    IF pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only') = 'on'
-       OR pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-        RETURN QUERY
-            SELECT r.* FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
-                                    a.tokens, a.version, a.id, a.data
-                             FROM acctflow.accounts_at(t) a WHERE of_type IS NULL OR a.account_type = of_type) r
-            WHERE r.place <= n;
-        RETURN;
-    END IF;
     PERFORM acctflow.moment_known(t);
-    PERFORM acctflow.tops_follow();
-    SELECT array_agg(s.account_type) INTO short
-    FROM acctflow.top_slices s
-    WHERE s.since <= t AND s.until > t AND s.floor > 0 AND (of_type IS NULL OR s.account_type = of_type)
-      AND n > (SELECT count(DISTINCT o.id) FROM acctflow.tops o
-               WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t);
-    RETURN QUERY
-        SELECT r.account_type, r.place, r.tokens, r.version, r.id, u.data
-        FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
-                     a.tokens, a.version, a.id
-              FROM acctflow.top_slices s
-              CROSS JOIN LATERAL (SELECT DISTINCT ON (o.id) o.account_type, o.tokens, o.version, o.id
-                                  FROM acctflow.tops o
-                                  WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t
-                                  ORDER BY o.id, o.version DESC) a
-              WHERE s.since <= t AND s.until > t AND (of_type IS NULL OR s.account_type = of_type)
-                AND (short IS NULL OR s.account_type <> ALL (short))) r
-        JOIN acctflow.history u ON u.id = r.id AND u.version = r.version
-        WHERE r.place <= n;
-    IF short IS NOT NULL THEN
+    IF indexed THEN
+        PERFORM acctflow.tops_follow();
+        SELECT array_agg(s.account_type) INTO short
+        FROM acctflow.top_slices s
+        WHERE s.since <= t AND s.until > t AND s.floor > 0 AND (of_type IS NULL OR s.account_type = of_type)
+          AND n > (SELECT count(DISTINCT o.id) FROM acctflow.tops o
+                   WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t);
+        RETURN QUERY
+            SELECT r.account_type, r.place, r.tokens, r.version, r.id, u.data
+            FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
+                         a.tokens, a.version, a.id
+                  FROM acctflow.top_slices s
+                  CROSS JOIN LATERAL (SELECT DISTINCT ON (o.id) o.account_type, o.tokens, o.version, o.id
+                                      FROM acctflow.tops o
+                                      WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t
+                                      ORDER BY o.id, o.version DESC) a
+                  WHERE s.since <= t AND s.until > t AND (of_type IS NULL OR s.account_type = of_type)
+                    AND (short IS NULL OR s.account_type <> ALL (short))) r
+            JOIN acctflow.history u ON u.id = r.id AND u.version = r.version
+            WHERE r.place <= n;
+    ELSIF of_type IS NOT NULL THEN
+        short := ARRAY[of_type];
+    END IF;
+    IF short IS NOT NULL OR NOT indexed THEN
         RETURN QUERY
             SELECT r.* FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
                                     a.tokens, a.version, a.id, a.data
-                             FROM acctflow.accounts_at(t) a WHERE a.account_type = ANY (short)) r
+                             FROM acctflow.accounts_at(t) a WHERE short IS NULL OR a.account_type = ANY (short)) r
             WHERE r.place <= n;
     END IF;
 END

@@ -180,6 +180,9 @@ alone() {
 	ACCTFLOW_AT=0 ok writer history A
 	ACCTFLOW_AT=0 ok writer richest
 	has '"version":1,'
+	# Nor is it in what is said by others.
+	ACCTFLOW_AT=0 fails 1 writer history B
+	[[ $stderr == *'no account "B" in this database' ]]
 	fails 1 writer accounts --at 0 --source nobody
 	err_has 'there is no such source'
 	virtual other in
@@ -336,4 +339,25 @@ alone() {
 	virtual s in
 	same "$(sql "SET default_transaction_read_only = on; SELECT md5(string_agg(r::text, ',' ORDER BY r)) FROM acctflow.richest_at(now(), 3) r")" \
 		"$(sql "SELECT md5(string_agg(r::text, ',' ORDER BY r)) FROM acctflow.richest_at(now(), 3) r")"
+}
+
+@test "a terminal gets tables through PAGER; what is no table, and what is not a terminal, does not" {
+	command -v script >/dev/null || skip 'no script'
+	update a 1 | writer >events
+	terminal() { script -qec "$*" /dev/null </dev/null | tr -d '\r'; }
+	export PAGER="sed 's/^/paged: /'"
+	terminal "$supervisor accounts" >out
+	grep -q '^paged: Accounts$' out
+	terminal "$supervisor accounts --format json" >out
+	grep -q '^{"id":"a"' out
+	terminal "$supervisor report" >out || :
+	grep -q 'which a terminal does not show' out
+	PAGER='' terminal "$supervisor accounts" >out
+	grep -q Accounts out
+	same "$(grep -c paged out)" 0
+	same "$("$supervisor" accounts | grep -c paged)" 0
+	# The exit code is writer's.
+	run script -qec "$supervisor accounts nobody" /dev/null </dev/null
+	same "$status" 1
+	has 'no account "nobody"'
 }

@@ -122,10 +122,10 @@ fired a 2 2000-01-01T00:00:00.210000Z '
 		same "$output" ''
 	done
 	fails 1 writer replay --source nobody --from +5
-	err_has 'no source is known'
+	err_has 'there is no such source'
 	for wrong in yesterday +1.5 +; do
 		fails 100 writer replay --from $wrong
-		err_has '--from: expected a time such as'
+		err_has 'is no moment; it is a time such as 2000-01-01T00:00:00Z, +MS'
 	done
 	fails 100 writer status --from +1
 	err_has 'status takes no option --from'

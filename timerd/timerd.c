@@ -60,14 +60,6 @@ emit(struct timerd *t, struct slice line)
 }
 
 static void
-lateness_observe(uint64_t us, struct slice trace)
-{
-	metrics_observe(HISTOGRAM_LATENESS, us, 1);
-	if (trace.n)
-		metrics_exemplify(HISTOGRAM_LATENESS, us, trace);
-}
-
-static void
 emit_fired(struct timerd *t, struct timer *r)
 {
 	int64_t now = t->virtual_clock ? r->item.due : clock_now();
@@ -77,8 +69,11 @@ emit_fired(struct timerd *t, struct timer *r)
 	emit(t, slice_buf(&t->line));
 	t->n.fired++;
 	metrics_add(METRIC_FIRED, 1);
-	if (!t->virtual_clock)
-		lateness_observe(now > c.due_at ? (uint64_t)(now - c.due_at) : 0, c.trace);
+	if (!t->virtual_clock) {
+		uint64_t late = now > c.due_at ? (uint64_t)(now - c.due_at) : 0;
+		metrics_observe(HISTOGRAM_LATENESS, late, 1);
+		metrics_exemplify(HISTOGRAM_LATENESS, late, c.trace);
+	}
 	free(r);
 }
 

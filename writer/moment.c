@@ -7,15 +7,6 @@
 
 #include <stdlib.h>
 
-/* What stands in a row, kept. */
-static const char *
-text_keep(struct pg *pg, int row, int column)
-{
-	struct buf b = {0};
-	buf_slice(&b, pg_text(pg, 0, row, column));
-	return buf_cstr(&b);
-}
-
 static void
 ask(struct pg *pg, const char *sql, const struct pg_param *params, size_t n)
 {
@@ -32,8 +23,8 @@ moment_of_source(struct pg *pg, const char *text, const char *source)
 	char *end;
 	int64_t n = strtoll(text + after, &end, 10);
 	ask(pg, sql_inputs_moment,
-	    PG_PARAMS(source ? pg_text_param(slice_of(source)) : pg_null_param(),
-		after ? pg_null_param() : pg_i64_param(n), after ? pg_i64_param(n) : pg_null_param()));
+	    PG_PARAMS(pg_string_param(source), after ? pg_null_param() : pg_i64_param(n),
+		after ? pg_i64_param(n) : pg_null_param()));
 	if (pg_rows(pg, 0) == 0)
 		die(EXIT_REJECTED, "\"%s\" is counted from a source, and there is no such source; see --source", text);
 	if (pg_rows(pg, 0) > 1)
@@ -41,7 +32,7 @@ moment_of_source(struct pg *pg, const char *text, const char *source)
 		    text);
 	if (pg_null(pg, 0, 0, 0))
 		die(EXIT_REJECTED, "\"%s\" is nothing that the source has got to yet", text);
-	return text_keep(pg, 0, 0);
+	return mem_string(pg_text(pg, 0, 0, 0));
 }
 
 const char *
@@ -51,9 +42,9 @@ moment_find(struct pg *pg, const char *text, const char *source)
 	if (!text)
 		return NULL;
 	if (time_parse(slice_of(text), &t) == 0) {
-		struct buf b = {0};
-		buf_time(&b, t);
-		return buf_cstr(&b);
+		char exact[TIME_TEXT];
+		time_format(t, exact);
+		return mem_string(slice_of(exact));
 	}
 	const char *digits = text + (*text == '+');
 	size_t n = strspn(digits, "0123456789");
@@ -75,7 +66,7 @@ account_find(struct pg *pg, const char *text)
 	if (n == 0 || slice_is(pg_text(pg, 0, 0, 0), text))
 		return text;
 	if (n == 1)
-		return text_keep(pg, 0, 0);
+		return mem_string(pg_text(pg, 0, 0, 0));
 	struct buf ids = {0};
 	for (int i = 0; i < n; i++) {
 		buf_text(&ids, i ? ", " : "");

@@ -121,6 +121,12 @@ pg_text_param(struct slice s)
 }
 
 struct pg_param
+pg_string_param(const char *s)
+{
+	return s ? pg_text_param(slice_of(s)) : pg_null_param();
+}
+
+struct pg_param
 pg_bool_param(bool v)
 {
 	return pg_text_param(v ? SLICE("true") : SLICE("false"));

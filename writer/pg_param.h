@@ -38,6 +38,7 @@ struct pg_param {
 
 struct pg_param pg_null_param(void);
 struct pg_param pg_text_param(struct slice s);
+struct pg_param pg_string_param(const char *s); /* null for NULL */
 struct pg_param pg_bool_param(bool v);
 struct pg_param pg_i64_param(int64_t v);
 struct pg_param pg_offset_param(int64_t v); /* null where it is below 0 */

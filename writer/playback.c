@@ -3,52 +3,22 @@
 #include "playback.h"
 
 #include "log.h"
+#include "moment.h"
+#include "query.h"
 #include "replay.h"
+#include "rows.h"
 #include "sql.h"
-#include "time.h"
 
-#include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-enum { PATIENCE_S = 3600 }; /* rows come once all are sorted */
-
-_Noreturn static void
-playback_failed(struct pg *pg, enum pg_status status)
-{
-	die(status == PG_RETRY ? EXIT_TEMPORARY : EXIT_PERMANENT, "the database refused: %s", pg_error(pg));
-}
 
 /* When reading began, of the source or of the first one; NO_TIME where nobody knows. */
 static int64_t
 started_at(struct pg *pg, const char *source)
 {
-	enum pg_status status =
-	    pg_exec(pg, sql_inputs_started, PG_PARAMS(source ? pg_text_param(slice_of(source)) : pg_null_param()));
+	enum pg_status status = pg_exec(pg, sql_inputs_started, PG_PARAMS(pg_string_param(source)));
 	if (status != PG_OK)
-		playback_failed(pg, status);
+		rows_failed(pg, status);
 	return pg_null(pg, 0, 0, 0) ? NO_TIME : pg_i64(pg, 0, 0, 0);
-}
-
-/* A moment as the caller gave it, a time or +MS from the start, as a parameter; `text` gets it. */
-static struct pg_param
-moment(const char *name, const char *given, int64_t start, char text[TIME_TEXT])
-{
-	int64_t t;
-	uint64_t ms;
-	if (!given)
-		return pg_null_param();
-	if (*given == '+' && json_integer(slice_of(given + 1), ARRIVE_MAX, &ms) == 0) {
-		if (start == NO_TIME)
-			die(EXIT_REJECTED, "--%s %s: no source is known from whose start that could be", name, given);
-		t = start + (int64_t)ms * 1000;
-	} else if (time_parse(slice_of(given), &t) != 0) {
-		die_usage(
-		    "--%s: expected a time such as 2000-01-01T00:00:00Z, or +MS from a source's start, not \"%s\"",
-		    name, given);
-	}
-	time_format(t, text);
-	return pg_text_param(slice_of(text));
 }
 
 /* Appends the row's record to `line`. *start is where arriveMs counts from, NO_TIME: the first row's time. */
@@ -89,7 +59,7 @@ rows_emit(struct pg *pg, const struct writer_options *o, int64_t start)
 	}
 	enum pg_status status = pg_finish(pg);
 	if (status != PG_OK)
-		playback_failed(pg, status);
+		rows_failed(pg, status);
 	if (output_flush(&out) != 0)
 		output_failed();
 	buf_free(&line);
@@ -102,19 +72,14 @@ int
 playback_main(const struct writer_options *o)
 {
 	static struct pg_array ids;
-	char from[TIME_TEXT], to[TIME_TEXT];
-	sigset_t none;
-	struct pg *pg = writer_open(o, "acctflow replay", false);
+	struct pg *pg = query_open(o);
 	int64_t start = started_at(pg, o->source);
+	const char *from = moment_find(pg, o->from, o->source), *to = moment_find(pg, o->to, o->source);
 	pg_array(&ids, PG_TEXTS);
 	for (char **id = o->operands; *id; id++)
 		pg_push_text(&ids, slice_of(*id));
-	/* There is nothing to be finished: ^C ends it as it ends any other program. */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	pg_each(pg, PATIENCE_S, sql_history_replay,
-	    PG_PARAMS(o->source ? pg_text_param(slice_of(o->source)) : pg_null_param(),
-		moment("from", o->from, start, from), moment("to", o->to, start, to),
+	pg_each(pg, QUERY_PATIENCE_S, sql_history_replay,
+	    PG_PARAMS(pg_string_param(o->source), pg_string_param(from), pg_string_param(to),
 		*o->operands ? pg_array_param(&ids) : pg_null_param(), pg_bool_param(o->updates)));
 	uint64_t n = rows_emit(pg, o, start);
 	pg_free(pg);

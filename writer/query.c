@@ -69,35 +69,29 @@ query_found(struct pg *pg, const char *what, const char *name, bool past)
 	return false;
 }
 
-static struct pg_param
-text_param(const char *text)
-{
-	return text ? pg_text_param(slice_of(text)) : pg_null_param();
-}
-
 /* i: the account, of which the beginning is enough. a: --at. f, u: from and until, the operands. p: for people. */
 static struct pg_param
 param_of(char letter, const struct writer_options *o, struct pg *pg)
 {
 	switch (letter) {
 	case 's':
-		return text_param(o->source);
+		return pg_string_param(o->source);
 	case 't':
-		return text_param(o->type);
+		return pg_string_param(o->type);
 	case 'i':
-		return text_param(account_find(pg, *o->operands));
+		return pg_string_param(account_find(pg, *o->operands));
 	case 'a':
-		return text_param(moment_find(pg, o->at, o->source));
+		return pg_string_param(moment_find(pg, o->at, o->source));
 	case 'f':
-		return text_param(moment_find(pg, o->operands[0], o->source));
+		return pg_string_param(moment_find(pg, o->operands[0], o->source));
 	case 'u':
-		return text_param(moment_find(pg, o->operands[1], o->source));
+		return pg_string_param(moment_find(pg, o->operands[1], o->source));
 	case 'p':
 		return pg_bool_param(rows_format(o) == FORMAT_TEXT);
 	case 'n':
 		return pg_i64_param((int64_t)o->top);
 	case 'c':
-		return text_param(callback_states[o->state]);
+		return pg_string_param(callback_states[o->state]);
 	case 'd':
 		return o->due_within_given ? pg_i64_param((int64_t)o->due_within) : pg_null_param();
 	default: /* l */
@@ -124,7 +118,7 @@ query_show(
 	pg_each(pg, QUERY_PATIENCE_S, q->sql, params, n);
 	rows_show(&r);
 	const char *name = q->name ? q->name(o) : NULL;
-	bool found = r.n > 0 || !name || query_found(pg, q->what, name, o->at);
+	bool found = r.n > 0 || !name || query_found(pg, q->what, name, q->params && strchr(q->params, 'a') && o->at);
 	pg_free(pg);
 	return r.sound && found ? EXIT_OK : EXIT_REJECTED;
 }

@@ -38,8 +38,8 @@ filters_set(const struct writer_options *o, struct pg_param *p)
 		c += gap ? sizeof "…" - 2 : 0;
 	}
 	buf_char(&pattern, '%');
-	p[0] = o->source ? pg_text_param(slice_of(o->source)) : pg_null_param();
-	p[1] = o->kind >= 0 ? pg_text_param(slice_of(kinds[o->kind])) : pg_null_param();
+	p[0] = pg_string_param(o->source);
+	p[1] = pg_string_param(o->kind >= 0 ? kinds[o->kind] : NULL);
 	p[2] = o->reason ? pg_text_param(slice_buf(&pattern)) : pg_null_param();
 	p[3] = offsets.count ? pg_array_param(&offsets) : pg_null_param();
 }

@@ -134,7 +134,7 @@ report_main(const struct writer_options *o)
 		die_usage(
 		    "report writes an HTML file, which a terminal does not show; redirect it: report > report.html");
 	struct report r = {.pg = query_open(o)};
-	struct pg_param source = o->source ? pg_text_param(slice_of(o->source)) : pg_null_param();
+	struct pg_param source = pg_string_param(o->source);
 	output_open(&r.out, STDOUT_FILENO);
 	/* One snapshot: the sections are about the same rows. What the planner takes for a few rows of the history may
 	 * be all. */

@@ -52,10 +52,10 @@ row_json(struct buf *out, struct pg *pg)
 
 /* A field as RFC 4180 has it; null is empty, and the empty string is quoted. A terminal gets no control characters. */
 static void
-field_csv(struct buf *out, struct slice text, bool null)
+field_csv(struct buf *out, struct slice text, bool null, bool terminal)
 {
 	static struct buf safe;
-	if (isatty(STDOUT_FILENO)) {
+	if (terminal) {
 		safe.len = 0;
 		buf_safe(&safe, text);
 		text = slice_buf(&safe);
@@ -75,7 +75,7 @@ field_csv(struct buf *out, struct slice text, bool null)
 }
 
 static void
-row_csv(struct buf *out, struct pg *pg)
+row_csv(struct buf *out, struct pg *pg, bool terminal)
 {
 	for (int c = 0; c < pg_columns(pg, 0); c++) {
 		struct slice text = pg_text(pg, 0, 0, c);
@@ -83,7 +83,7 @@ row_csv(struct buf *out, struct pg *pg)
 			text = *text.p == 't' ? SLICE("true") : SLICE("false");
 		if (c)
 			buf_char(out, ',');
-		field_csv(out, text, pg_null(pg, 0, 0, c));
+		field_csv(out, text, pg_null(pg, 0, 0, c), terminal);
 	}
 	buf_char(out, '\n');
 }
@@ -136,6 +136,7 @@ heading(struct rows *r)
 void
 rows_show(struct rows *r)
 {
+	bool terminal = isatty(STDOUT_FILENO);
 	output_open(&r->out, STDOUT_FILENO);
 	r->sound = true;
 	for (; pg_next(r->pg); r->n++) {
@@ -144,7 +145,7 @@ rows_show(struct rows *r)
 		if (r->format == FORMAT_TEXT)
 			row_people(r);
 		else if (r->format == FORMAT_CSV)
-			row_csv(&r->out.buf, r->pg);
+			row_csv(&r->out.buf, r->pg, terminal);
 		else
 			row_json(&r->out.buf, r->pg);
 		r->sound &= !r->judge || r->judge(r->pg);

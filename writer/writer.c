@@ -184,7 +184,7 @@ static const struct option_spec specs[] = {
     {.name = "discard", .type = OPTION_ACTION, .value = &options.discard, .verbs = BIT(REDRIVE),
 	.help = "mark them as needing nothing more"},
     {.name = "from", .letter = 'o', .type = OPTION_TEXT, .value = &options.from, .argument = "T", .verbs = BIT(REPLAY),
-	.help = "what was ingested from then on: a time, or +MS from the source's start"},
+	.help = "what was ingested from then on: a moment, as for --at"},
     {.name = "to", .letter = 'O', .type = OPTION_TEXT, .value = &options.to, .argument = "T", .verbs = BIT(REPLAY),
 	.help = "and up to then"},
     {.name = "callback-ms", .type = OPTION_COUNT, .value = &options.callback_ms, .argument = "MS", .max = CALLBACK_MAX,

@@ -137,42 +137,39 @@ CREATE FUNCTION acctflow.richest_at(t timestamp with time zone, n integer DEFAUL
     SET jit TO 'off'
     AS $$
 DECLARE
-    short text[];
+    indexed CONSTANT boolean := NOT pg_catalog.pg_is_in_recovery() AND pg_catalog.current_setting('transaction_read_only') = 'off'
+                                AND pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NULL;
+    short text[]; -- the types of which the history must be asked
 BEGIN
-    IF pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only') = 'on'
-       OR pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-        RETURN QUERY
-            SELECT r.* FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
-                                    a.tokens, a.version, a.id, a.data
-                             FROM acctflow.accounts_at(t) a WHERE of_type IS NULL OR a.account_type = of_type) r
-            WHERE r.place <= n;
-        RETURN;
-    END IF;
     PERFORM acctflow.moment_known(t);
-    PERFORM acctflow.tops_follow();
-    SELECT array_agg(s.account_type) INTO short
-    FROM acctflow.top_slices s
-    WHERE s.since <= t AND s.until > t AND s.floor > 0 AND (of_type IS NULL OR s.account_type = of_type)
-      AND n > (SELECT count(DISTINCT o.id) FROM acctflow.tops o
-               WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t);
-    RETURN QUERY
-        SELECT r.account_type, r.place, r.tokens, r.version, r.id, u.data
-        FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
-                     a.tokens, a.version, a.id
-              FROM acctflow.top_slices s
-              CROSS JOIN LATERAL (SELECT DISTINCT ON (o.id) o.account_type, o.tokens, o.version, o.id
-                                  FROM acctflow.tops o
-                                  WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t
-                                  ORDER BY o.id, o.version DESC) a
-              WHERE s.since <= t AND s.until > t AND (of_type IS NULL OR s.account_type = of_type)
-                AND (short IS NULL OR s.account_type <> ALL (short))) r
-        JOIN acctflow.history u ON u.id = r.id AND u.version = r.version
-        WHERE r.place <= n;
-    IF short IS NOT NULL THEN
+    IF indexed THEN
+        PERFORM acctflow.tops_follow();
+        SELECT array_agg(s.account_type) INTO short
+        FROM acctflow.top_slices s
+        WHERE s.since <= t AND s.until > t AND s.floor > 0 AND (of_type IS NULL OR s.account_type = of_type)
+          AND n > (SELECT count(DISTINCT o.id) FROM acctflow.tops o
+                   WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t);
+        RETURN QUERY
+            SELECT r.account_type, r.place, r.tokens, r.version, r.id, u.data
+            FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
+                         a.tokens, a.version, a.id
+                  FROM acctflow.top_slices s
+                  CROSS JOIN LATERAL (SELECT DISTINCT ON (o.id) o.account_type, o.tokens, o.version, o.id
+                                      FROM acctflow.tops o
+                                      WHERE o.account_type = s.account_type AND o.slice = s.since AND o.since <= t AND o.until > t
+                                      ORDER BY o.id, o.version DESC) a
+                  WHERE s.since <= t AND s.until > t AND (of_type IS NULL OR s.account_type = of_type)
+                    AND (short IS NULL OR s.account_type <> ALL (short))) r
+            JOIN acctflow.history u ON u.id = r.id AND u.version = r.version
+            WHERE r.place <= n;
+    ELSIF of_type IS NOT NULL THEN
+        short := ARRAY[of_type];
+    END IF;
+    IF short IS NOT NULL OR NOT indexed THEN
         RETURN QUERY
             SELECT r.* FROM (SELECT a.account_type, rank() OVER (PARTITION BY a.account_type ORDER BY a.tokens DESC) AS place,
                                     a.tokens, a.version, a.id, a.data
-                             FROM acctflow.accounts_at(t) a WHERE a.account_type = ANY (short)) r
+                             FROM acctflow.accounts_at(t) a WHERE short IS NULL OR a.account_type = ANY (short)) r
             WHERE r.place <= n;
     END IF;
 END
@@ -742,8 +739,8 @@ CREATE TABLE acctflow.tops (
 
 COPY acctflow.deliveries (pipeline, owner_pid, token, delivered_offset, owner_start, updated_at) FROM stdin;
 1	\N	1	69	\N	2000-01-01 00:00:00+00
-3	\N	2	59	\N	2000-01-01 00:00:00+00
 2	\N	2	59	\N	2000-01-01 00:00:00+00
+3	\N	2	59	\N	2000-01-01 00:00:00+00
 4	\N	2	2	\N	2000-01-01 00:00:00+00
 5	\N	0	\N	\N	2000-01-01 00:00:00+00
 \.
@@ -792,7 +789,7 @@ COPY acctflow.history (version, ingested_at, source_offset, callback_time_ms, pi
 3	2000-01-01 00:00:27.826+00	45	1932	1	t	f	wRsBxeQQcJHP3Lj6x5S1QCMvMKC8UtAVWwcDJTKARWnB	account	2	{}	\N	\N
 3	2000-01-01 00:00:28.561+00	46	7185	1	t	f	Avf2AkrGrgRtYESso5fp5H8ZkWPU7imickBkW2hhTzSN	masterEdition	883	{"img":"https://arweave.net/R7qfr7bEG4s8y9hWqzxqdz5iP6mLZDL1ahDPNej9CEr"}	\N	\N
 1	2000-01-01 00:00:28.79+00	47	3893	1	f	f	EYoFPxF7aDNpN5XgBepsPwrkxoAeJVLZZhbNaYHRzyLD	escrow	518	{"expiry":-1,"currentBid":506}	\N	\N
-0	2000-01-01 00:00:00.721+00	0	3474	2	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	672	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
+0	2000-01-01 00:00:00.721+00	0	3474	3	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	672	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
 17	2000-01-01 00:00:29.2+00	48	5173	1	t	f	ystBxMqPRCWDWvVmxccvDpx2PXn37TatN6FFLpvGAwZr	masterEdition	337	{"img":"https://arweave.net/AKoBzMLE6rJsZ9D8j9ZkyX9MKT5odG2gSQ5F3dFybg3"}	\N	\N
 1	2000-01-01 00:00:29.681+00	49	7408	1	t	f	mMhr6ey7dLS4RwmpPXHVcXMWNYR5kkHhco3SHydE9pEq	auction	882	{"expiry":-1,"currentBid":702}	\N	\N
 3	2000-01-01 00:00:30.637+00	50	8439	1	t	f	JVoXaCARCT7sjwqrFgYKrBQvML8dPgzSi4sqzTgdiaRh	auction	974	{"expiry":-1,"currentBid":58}	\N	\N
@@ -813,53 +810,53 @@ COPY acctflow.history (version, ingested_at, source_offset, callback_time_ms, pi
 17	2000-01-01 00:00:38.94+00	67	999	1	t	f	kzXseVikxvoZbFNPrQTLpHNkeKPhEWenfFyjtjXUoLVC	auctionData	758	{"expiry":-1,"currentBid":486}	\N	\N
 9	2000-01-01 00:00:39.544+00	68	5686	1	t	f	wRsBxeQQcJHP3Lj6x5S1QCMvMKC8UtAVWwcDJTKARWnB	account	779	{}	\N	\N
 5	2000-01-01 00:00:40.162+00	69	6614	1	t	f	EYoFPxF7aDNpN5XgBepsPwrkxoAeJVLZZhbNaYHRzyLD	escrow	588	{"expiry":-1,"currentBid":770}	\N	\N
-1	2000-01-01 00:00:01.92+00	2	915	3	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	729	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
-4	2000-01-01 00:00:03.055+00	5	6550	3	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	318	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
-2	2000-01-01 00:00:07.234+00	11	2294	3	t	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	228	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
-5	2000-01-01 00:00:07.244+00	12	\N	3	t	t	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	\N	\N	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
-8	2000-01-01 00:00:07.438+00	13	2191	3	t	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	589	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
-7	2000-01-01 00:00:09.137+00	15	\N	3	t	t	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	\N	\N	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
-2	2000-01-01 00:00:10.444+00	17	8434	3	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	141	{}	\N	\N
-1	2000-01-01 00:00:11.701+00	19	4827	3	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	697	{"expiry":-1,"currentBid":358}	\N	\N
-4	2000-01-01 00:00:11.817+00	20	2845	3	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	846	{"expiry":-1,"currentBid":616}	\N	\N
-6	2000-01-01 00:00:13.705+00	23	\N	3	t	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	\N	\N	{"expiry":-1,"currentBid":607}	\N	\N
-8	2000-01-01 00:00:16.098+00	26	1127	3	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	850	{"expiry":-1,"currentBid":891}	\N	\N
-3	2000-01-01 00:00:17.505+00	28	5754	3	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	876	{}	\N	\N
-0	2000-01-01 00:00:18.438+00	29	7672	3	t	f	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	mint	836	{"mintId":"ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}	\N	\N
-8	2000-01-01 00:00:19.117+00	30	8883	3	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	366	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
-9	2000-01-01 00:00:20.321+00	32	7281	3	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	51	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
-3	2000-01-01 00:00:21.602+00	34	\N	3	t	t	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	\N	\N	{"mintId":"ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}	\N	\N
-5	2000-01-01 00:00:23.111+00	37	9561	3	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	8	{}	\N	\N
-10	2000-01-01 00:00:24.672+00	39	\N	3	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	881	{"expiry":-1,"currentBid":892}	\N	\N
-11	2000-01-01 00:00:25.749+00	41	408	3	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	935	{"expiry":-1,"currentBid":912}	\N	\N
-11	2000-01-01 00:00:27.065+00	44	\N	3	t	t	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	\N	\N	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
-0	2000-01-01 00:00:28.561+00	46	\N	3	f	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	\N	\N	{"expiry":-1,"currentBid":567}	\N	\N
-12	2000-01-01 00:00:28.79+00	47	\N	3	t	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	869	{"expiry":-1,"currentBid":124}	\N	\N
-7	2000-01-01 00:00:30.637+00	50	5380	3	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	49	{}	\N	\N
-8	2000-01-01 00:00:31.471+00	51	\N	3	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	369	{}	\N	\N
-5	2000-01-01 00:00:32.238+00	53	9390	3	f	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	891	{"expiry":-1,"currentBid":866}	\N	\N
-1	2000-01-01 00:00:32.786+00	54	6042	3	f	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	648	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
-6	2000-01-01 00:00:34.715+00	57	\N	3	t	f	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	mint	591	{"mintId":"ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}	\N	\N
-11	2000-01-01 00:00:35.681+00	59	9417	3	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	860	{}	\N	\N
-1	2000-01-01 00:00:01.371+00	1	4491	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	762	{"img":"https://arweave.net/2TuEdBLu6y3dLTe89ugzq2cyNaCXHvHRZgUZUSTTMVW"}	\N	\N
-2	2000-01-01 00:00:04.872+00	7	2607	2	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	4	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
-4	2000-01-01 00:00:05.735+00	8	8977	2	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	756	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
-4	2000-01-01 00:00:05.885+00	9	7287	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	276	{"img":"https://arweave.net/GXxmRTdS5A8rbfL6cKDCm65tKZ6Kz63KYQctjm3hvow"}	\N	\N
-5	2000-01-01 00:00:06.797+00	10	7402	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	517	{"img":"https://arweave.net/yqxy35HZspyrRCg5inUuhaahkC5src9A8jN4XxDRy9v"}	\N	\N
-7	2000-01-01 00:00:08.307+00	14	1721	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	701	{"img":"https://arweave.net/PxSaejXwyK8Wm2wTrK9BoVJo5KQ2Q6qtRXWooACtrEJ"}	\N	\N
-1	2000-01-01 00:00:10.131+00	16	1062	2	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	648	{"expiry":-1,"currentBid":653}	\N	\N
-3	2000-01-01 00:00:13.267+00	22	2549	2	f	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	774	{"img":"https://arweave.net/HoN3SvTPoHuxGWDQUUbFCqb5UHTB5fDbx829o1uNtRt"}	\N	\N
-3	2000-01-01 00:00:14.48+00	24	5846	2	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	315	{"expiry":-1,"currentBid":353}	\N	\N
-8	2000-01-01 00:00:15.124+00	25	5419	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	378	{"img":"https://arweave.net/HHfUzxa1wvqL9DGRpmTTFsac4GXgMeAPpDNUQLWNHDh"}	\N	\N
-5	2000-01-01 00:00:17.028+00	27	6724	2	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	788	{"expiry":-1,"currentBid":808}	\N	\N
-11	2000-01-01 00:00:20.026+00	31	5460	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	29	{"img":"https://arweave.net/Bzdu9xgU6t9TFdweb6cdL7iz6aiCDxjeTs3RpiBRGWF"}	\N	\N
-5	2000-01-01 00:00:22.169+00	35	3925	2	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	901	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
-12	2000-01-01 00:00:22.305+00	36	7654	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	948	{"img":"https://arweave.net/2gCKnCypQ6ByY2iLXwUSHdmNL2Nm7fyQ87D9Tgnnh6F"}	\N	\N
-8	2000-01-01 00:00:27.826+00	45	9734	2	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	101	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
-8	2000-01-01 00:00:29.2+00	48	697	2	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	42	{"expiry":-1,"currentBid":150}	\N	\N
-14	2000-01-01 00:00:33.209+00	55	8579	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	883	{"img":"https://arweave.net/aADmfKXqNp8LuuFB8F7bKgbqEjTRdRRuFXNgcTLCRb8"}	\N	\N
-16	2000-01-01 00:00:33.857+00	56	9340	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	713	{"img":"https://arweave.net/HZDpigZgJaZgmSWLnA91qBvS38a5kHzCSzSzYYqyNvX"}	\N	\N
-17	2000-01-01 00:00:34.884+00	58	\N	2	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	292	{"img":"https://arweave.net/Jgmv5ud1dbLNyGQh2VwtJ7C11BjavW1TSbh9kwdkAYE"}	\N	\N
+1	2000-01-01 00:00:01.92+00	2	915	2	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	729	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
+4	2000-01-01 00:00:03.055+00	5	6550	2	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	318	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
+2	2000-01-01 00:00:07.234+00	11	2294	2	t	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	228	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
+5	2000-01-01 00:00:07.244+00	12	\N	2	t	t	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	\N	\N	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
+8	2000-01-01 00:00:07.438+00	13	2191	2	t	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	589	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
+7	2000-01-01 00:00:09.137+00	15	\N	2	t	t	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	\N	\N	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
+2	2000-01-01 00:00:10.444+00	17	8434	2	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	141	{}	\N	\N
+1	2000-01-01 00:00:11.701+00	19	4827	2	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	697	{"expiry":-1,"currentBid":358}	\N	\N
+4	2000-01-01 00:00:11.817+00	20	2845	2	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	846	{"expiry":-1,"currentBid":616}	\N	\N
+6	2000-01-01 00:00:13.705+00	23	\N	2	t	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	\N	\N	{"expiry":-1,"currentBid":607}	\N	\N
+8	2000-01-01 00:00:16.098+00	26	1127	2	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	850	{"expiry":-1,"currentBid":891}	\N	\N
+3	2000-01-01 00:00:17.505+00	28	5754	2	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	876	{}	\N	\N
+0	2000-01-01 00:00:18.438+00	29	7672	2	t	f	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	mint	836	{"mintId":"ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}	\N	\N
+8	2000-01-01 00:00:19.117+00	30	8883	2	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	366	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
+9	2000-01-01 00:00:20.321+00	32	7281	2	t	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	mint	51	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
+3	2000-01-01 00:00:21.602+00	34	\N	2	t	t	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	\N	\N	{"mintId":"ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}	\N	\N
+5	2000-01-01 00:00:23.111+00	37	9561	2	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	8	{}	\N	\N
+10	2000-01-01 00:00:24.672+00	39	\N	2	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	881	{"expiry":-1,"currentBid":892}	\N	\N
+11	2000-01-01 00:00:25.749+00	41	408	2	t	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	935	{"expiry":-1,"currentBid":912}	\N	\N
+11	2000-01-01 00:00:27.065+00	44	\N	2	t	t	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	\N	\N	{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}	\N	\N
+0	2000-01-01 00:00:28.561+00	46	\N	2	f	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	\N	\N	{"expiry":-1,"currentBid":567}	\N	\N
+12	2000-01-01 00:00:28.79+00	47	\N	2	t	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	869	{"expiry":-1,"currentBid":124}	\N	\N
+7	2000-01-01 00:00:30.637+00	50	5380	2	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	49	{}	\N	\N
+8	2000-01-01 00:00:31.471+00	51	\N	2	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	369	{}	\N	\N
+5	2000-01-01 00:00:32.238+00	53	9390	2	f	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	891	{"expiry":-1,"currentBid":866}	\N	\N
+1	2000-01-01 00:00:32.786+00	54	6042	2	f	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	648	{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}	\N	\N
+6	2000-01-01 00:00:34.715+00	57	\N	2	t	f	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	mint	591	{"mintId":"ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}	\N	\N
+11	2000-01-01 00:00:35.681+00	59	9417	2	t	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	860	{}	\N	\N
+1	2000-01-01 00:00:01.371+00	1	4491	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	762	{"img":"https://arweave.net/2TuEdBLu6y3dLTe89ugzq2cyNaCXHvHRZgUZUSTTMVW"}	\N	\N
+2	2000-01-01 00:00:04.872+00	7	2607	3	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	4	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
+4	2000-01-01 00:00:05.735+00	8	8977	3	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	756	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
+4	2000-01-01 00:00:05.885+00	9	7287	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	276	{"img":"https://arweave.net/GXxmRTdS5A8rbfL6cKDCm65tKZ6Kz63KYQctjm3hvow"}	\N	\N
+5	2000-01-01 00:00:06.797+00	10	7402	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	517	{"img":"https://arweave.net/yqxy35HZspyrRCg5inUuhaahkC5src9A8jN4XxDRy9v"}	\N	\N
+7	2000-01-01 00:00:08.307+00	14	1721	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	701	{"img":"https://arweave.net/PxSaejXwyK8Wm2wTrK9BoVJo5KQ2Q6qtRXWooACtrEJ"}	\N	\N
+1	2000-01-01 00:00:10.131+00	16	1062	3	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	648	{"expiry":-1,"currentBid":653}	\N	\N
+3	2000-01-01 00:00:13.267+00	22	2549	3	f	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	774	{"img":"https://arweave.net/HoN3SvTPoHuxGWDQUUbFCqb5UHTB5fDbx829o1uNtRt"}	\N	\N
+3	2000-01-01 00:00:14.48+00	24	5846	3	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	315	{"expiry":-1,"currentBid":353}	\N	\N
+8	2000-01-01 00:00:15.124+00	25	5419	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	378	{"img":"https://arweave.net/HHfUzxa1wvqL9DGRpmTTFsac4GXgMeAPpDNUQLWNHDh"}	\N	\N
+5	2000-01-01 00:00:17.028+00	27	6724	3	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	788	{"expiry":-1,"currentBid":808}	\N	\N
+11	2000-01-01 00:00:20.026+00	31	5460	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	29	{"img":"https://arweave.net/Bzdu9xgU6t9TFdweb6cdL7iz6aiCDxjeTs3RpiBRGWF"}	\N	\N
+5	2000-01-01 00:00:22.169+00	35	3925	3	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	901	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
+12	2000-01-01 00:00:22.305+00	36	7654	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	948	{"img":"https://arweave.net/2gCKnCypQ6ByY2iLXwUSHdmNL2Nm7fyQ87D9Tgnnh6F"}	\N	\N
+8	2000-01-01 00:00:27.826+00	45	9734	3	t	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	101	{"mintId":"9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}	\N	\N
+8	2000-01-01 00:00:29.2+00	48	697	3	t	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	42	{"expiry":-1,"currentBid":150}	\N	\N
+14	2000-01-01 00:00:33.209+00	55	8579	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	883	{"img":"https://arweave.net/aADmfKXqNp8LuuFB8F7bKgbqEjTRdRRuFXNgcTLCRb8"}	\N	\N
+16	2000-01-01 00:00:33.857+00	56	9340	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	713	{"img":"https://arweave.net/HZDpigZgJaZgmSWLnA91qBvS38a5kHzCSzSzYYqyNvX"}	\N	\N
+17	2000-01-01 00:00:34.884+00	58	\N	3	t	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	292	{"img":"https://arweave.net/Jgmv5ud1dbLNyGQh2VwtJ7C11BjavW1TSbh9kwdkAYE"}	\N	\N
 1	2000-01-01 00:00:00.721+00	0	100	4	t	f	refused-1	mint	1	null	\N	\N
 2	2000-01-01 00:00:01.371+00	1	100	4	t	f	refused-2	mint	2	null	\N	\N
 3	2000-01-01 00:00:01.92+00	2	100	4	t	f	refused-3	mint	3	null	\N	\N
@@ -889,14 +886,14 @@ COPY acctflow.latest (version, ingested_at, source_offset, callback_time_ms, pre
 9	2000-01-01 00:00:39.544+00	68	5686	\N	1	f	wRsBxeQQcJHP3Lj6x5S1QCMvMKC8UtAVWwcDJTKARWnB	account	779	{}
 17	2000-01-01 00:00:29.2+00	48	5173	\N	1	f	ystBxMqPRCWDWvVmxccvDpx2PXn37TatN6FFLpvGAwZr	masterEdition	337	{"img": "https://arweave.net/AKoBzMLE6rJsZ9D8j9ZkyX9MKT5odG2gSQ5F3dFybg3"}
 7	2000-01-01 00:00:38.63+00	66	2031	\N	1	f	z4jxxUw6DGExQk1eeCLk7ebufRxzKnwjro6Ev4vqVrNn	metadata	764	{"mintId": "z4jxxUw6DGExQk1eeCLk7ebufRxzKnwjro6Ev4vqVrNn"}
-11	2000-01-01 00:00:27.065+00	44	\N	\N	3	t	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	\N	\N	{"mintId": "388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}
-8	2000-01-01 00:00:07.438+00	13	2191	\N	3	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	589	{"mintId": "STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}
-6	2000-01-01 00:00:34.715+00	57	\N	\N	3	f	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	mint	591	{"mintId": "ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}
-11	2000-01-01 00:00:35.681+00	59	9417	\N	3	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	860	{}
-12	2000-01-01 00:00:28.79+00	47	\N	\N	3	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	869	{"expiry": -1, "currentBid": 124}
-8	2000-01-01 00:00:29.2+00	48	697	\N	2	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	42	{"expiry": -1, "currentBid": 150}
-8	2000-01-01 00:00:27.826+00	45	9734	\N	2	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	101	{"mintId": "9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}
-17	2000-01-01 00:00:34.884+00	58	\N	\N	2	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	292	{"img": "https://arweave.net/Jgmv5ud1dbLNyGQh2VwtJ7C11BjavW1TSbh9kwdkAYE"}
+11	2000-01-01 00:00:27.065+00	44	\N	\N	2	t	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E	\N	\N	{"mintId": "388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}
+8	2000-01-01 00:00:07.438+00	13	2191	\N	2	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h	metadata	589	{"mintId": "STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"}
+6	2000-01-01 00:00:34.715+00	57	\N	\N	2	f	ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC	mint	591	{"mintId": "ShDVAZ8fom9Y6KqMfLZFeuQai9s553tkRG1UrFPVdgXC"}
+11	2000-01-01 00:00:35.681+00	59	9417	\N	2	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A	account	860	{}
+12	2000-01-01 00:00:28.79+00	47	\N	\N	2	t	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u	auction	869	{"expiry": -1, "currentBid": 124}
+8	2000-01-01 00:00:29.2+00	48	697	\N	3	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo	escrow	42	{"expiry": -1, "currentBid": 150}
+8	2000-01-01 00:00:27.826+00	45	9734	\N	3	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM	metadata	101	{"mintId": "9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM"}
+17	2000-01-01 00:00:34.884+00	58	\N	\N	3	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w	masterEdition	292	{"img": "https://arweave.net/Jgmv5ud1dbLNyGQh2VwtJ7C11BjavW1TSbh9kwdkAYE"}
 1	2000-01-01 00:00:00.721+00	0	100	\N	4	f	refused-1	mint	1	null
 2	2000-01-01 00:00:01.371+00	1	100	\N	4	f	refused-2	mint	2	null
 3	2000-01-01 00:00:01.92+00	2	100	\N	4	f	refused-3	mint	3	null
@@ -964,10 +961,10 @@ COPY acctflow.outcomes (version, settled_at, failed, id) FROM stdin;
 \.
 
 COPY acctflow.pipelines (pipeline, shard, token, committed_offset, indexed, stale, duplicate, conflict, skipped, rejected, without_callback, pruned, pruned_stale, pruned_fired, pruned_failed, pruned_cancelled, ingested_at, xid, check_offset, check_hash, owner_pid, owner_start, updated_at, complete, broken, fingerprint, source) FROM stdin;
-2	1	2	59	19	1	2	2	0	0	1	0	0	0	0	0	2000-01-01 00:00:34.884+00	748	58	-2362379965721890906	\N	\N	2000-01-01 00:00:00+00	t	f	10498:986e8c65b34c05acf490752d0b50b7ed	made
+3	1	2	59	19	1	2	2	0	0	1	0	0	0	0	0	2000-01-01 00:00:34.884+00	748	58	-2362379965721890906	\N	\N	2000-01-01 00:00:00+00	t	f	10498:986e8c65b34c05acf490752d0b50b7ed	made
 1	0	1	69	57	6	3	2	0	2	0	0	0	0	0	0	2000-01-01 00:00:40.162+00	729	69	-3604255307195698646	\N	\N	2000-01-01 00:00:00+00	f	f	28938:6a7f4663ffb77bc8756b7043dd1851f8	sample
 4	0	2	2	3	0	0	0	0	0	0	0	0	0	0	0	2000-01-01 00:00:01.92+00	759	2	-6767397337382052880	\N	\N	2000-01-01 00:00:00+00	t	f	252:a2af86f86ebd86fb892a06dfcd51cc58	refused
-3	0	2	59	25	3	3	3	0	2	9	0	0	0	0	0	2000-01-01 00:00:35.681+00	741	59	-6495604228143650512	\N	\N	2000-01-01 00:00:00+00	t	f	10498:986e8c65b34c05acf490752d0b50b7ed	made
+2	0	2	59	25	3	3	3	0	2	9	0	0	0	0	0	2000-01-01 00:00:35.681+00	741	59	-6495604228143650512	\N	\N	2000-01-01 00:00:00+00	t	f	10498:986e8c65b34c05acf490752d0b50b7ed	made
 5	0	1	2	3	0	0	0	0	0	0	0	0	0	0	0	2000-01-01 00:00:01.92+00	769	2	-3505343955274803602	\N	\N	2000-01-01 00:00:00+00	t	f	255:fb3ea1da374b512217e83139ab52d00e	waiting
 \.
 
@@ -976,13 +973,13 @@ COPY acctflow.rejects (source_offset, rejected_at, raw_bytes, reject, redriven_o
 14	2000-01-01 00:00:08.307+00	236	2	\N	\N	1	conflict	version 5 is known with other content	{"source":"sample","offset":14,"id":"XuuexCjFKqqGPix4agRMJAX3yifYRAynYWYTR19GthNg","accountType":"metadata","tokens":399,"callbackTimeMs":8634,"version":5,"data":{"mintId":"XuuexCjFKqqGPix4agRMJAX3yifYRAynYWYTR19GthNg"},"arriveMs":8307}	utf8	\N
 35	2000-01-01 00:00:22.169+00	245	3	\N	\N	1	record	version: missing	{\n    "id": "Avf2AkrGrgRtYESso5fp5H8ZkWPU7imickBkW2hhTzSN",\n    "accountType": "masterEdition",\n    "tokens": 140,\n    "callbackTimeMs": 3276,\n    "data": {\n      "img": "https://arweave.net/eWXkHmouBXgFVAoFmLFgGXSepvFn6LDrSs1BYtRLSc8"\n    }\n  }	utf8	\N
 54	2000-01-01 00:00:32.786+00	200	4	\N	\N	1	record	version: missing	{\n    "id": "EYoFPxF7aDNpN5XgBepsPwrkxoAeJVLZZhbNaYHRzyLD",\n    "accountType": "escrow",\n    "tokens": 66,\n    "callbackTimeMs": 883,\n    "data": {\n      "expiry": -1,\n      "currentBid": 20\n    }\n  }	utf8	\N
-4	2000-01-01 00:00:02.872+00	187	5	\N	\N	3	conflict	version 1 is known with other content	{"source":"made","offset":4,"id":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E","accountType":"mint","tokens":729,"callbackTimeMs":915,"version":1,"data":{"conflict":414},"arriveMs":2872}	utf8	\N
-21	2000-01-01 00:00:12.586+00	106	6	\N	\N	3	record	version: missing	{"id":"twz2dSku8wc566VPdzzQ8cg3WntUNxyX7M5sdXh6FctY","deleted":true,"data":{"expiry":-1,"currentBid":768}}	utf8	\N
-40	2000-01-01 00:00:25.488+00	174	7	\N	\N	3	record	version: missing	{"id":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E","accountType":"mint","tokens":963,"callbackTimeMs":8251,"data":{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}}	utf8	\N
-42	2000-01-01 00:00:26.336+00	207	8	\N	\N	3	conflict	version 4 is known with other content	{"source":"made","offset":42,"id":"pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u","accountType":"auction","tokens":847,"callbackTimeMs":2845,"version":4,"data":{"expiry":-1,"currentBid":616},"arriveMs":26336}	utf8	\N
-49	2000-01-01 00:00:29.681+00	235	9	\N	\N	3	conflict	version 8 is known with other content	{"source":"made","offset":49,"id":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h","accountType":"metadata","tokens":588,"callbackTimeMs":2191,"version":8,"data":{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"},"arriveMs":29681}	utf8	\N
-33	2000-01-01 00:00:20.645+00	206	10	\N	\N	2	conflict	version 3 is known with other content	{"source":"made","offset":33,"id":"1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo","accountType":"escrow","tokens":314,"callbackTimeMs":5846,"version":3,"data":{"expiry":-1,"currentBid":353},"arriveMs":20645}	utf8	\N
-43	2000-01-01 00:00:26.564+00	199	11	\N	\N	2	conflict	version 8 is known with other content	{"source":"made","offset":43,"id":"wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w","accountType":"masterEdition","tokens":378,"callbackTimeMs":5419,"version":8,"data":{"conflict":257},"arriveMs":26564}	utf8	\N
+4	2000-01-01 00:00:02.872+00	187	5	\N	\N	2	conflict	version 1 is known with other content	{"source":"made","offset":4,"id":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E","accountType":"mint","tokens":729,"callbackTimeMs":915,"version":1,"data":{"conflict":414},"arriveMs":2872}	utf8	\N
+21	2000-01-01 00:00:12.586+00	106	6	\N	\N	2	record	version: missing	{"id":"twz2dSku8wc566VPdzzQ8cg3WntUNxyX7M5sdXh6FctY","deleted":true,"data":{"expiry":-1,"currentBid":768}}	utf8	\N
+40	2000-01-01 00:00:25.488+00	174	7	\N	\N	2	record	version: missing	{"id":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E","accountType":"mint","tokens":963,"callbackTimeMs":8251,"data":{"mintId":"388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E"}}	utf8	\N
+42	2000-01-01 00:00:26.336+00	207	8	\N	\N	2	conflict	version 4 is known with other content	{"source":"made","offset":42,"id":"pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u","accountType":"auction","tokens":847,"callbackTimeMs":2845,"version":4,"data":{"expiry":-1,"currentBid":616},"arriveMs":26336}	utf8	\N
+49	2000-01-01 00:00:29.681+00	235	9	\N	\N	2	conflict	version 8 is known with other content	{"source":"made","offset":49,"id":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h","accountType":"metadata","tokens":588,"callbackTimeMs":2191,"version":8,"data":{"mintId":"STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h"},"arriveMs":29681}	utf8	\N
+33	2000-01-01 00:00:20.645+00	206	10	\N	\N	3	conflict	version 3 is known with other content	{"source":"made","offset":33,"id":"1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo","accountType":"escrow","tokens":314,"callbackTimeMs":5846,"version":3,"data":{"expiry":-1,"currentBid":353},"arriveMs":20645}	utf8	\N
+43	2000-01-01 00:00:26.564+00	199	11	\N	\N	3	conflict	version 8 is known with other content	{"source":"made","offset":43,"id":"wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w","accountType":"masterEdition","tokens":378,"callbackTimeMs":5419,"version":8,"data":{"conflict":257},"arriveMs":26564}	utf8	\N
 \.
 
 COPY acctflow.retention (pruned_before) FROM stdin;
