@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,7 +45,8 @@ spool_enter(struct spool *s, unsigned shard)
 	char name[32];
 	snprintf(name, sizeof name, "read.%u", shard);
 	s->place = spool_file(s, name, O_WRONLY);
-	if (flock(s->place, LOCK_EX | LOCK_NB) != 0)
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(s->place, F_SETLK, &lock) != 0)
 		die(EXIT_TEMPORARY, "another reader reads shard %u of the spool \"%s\"", shard, s->path);
 	snprintf(name, sizeof name, "/proc/self/fd/%d", s->data);
 	inotify_add_watch(s->inotify, name, IN_MODIFY);

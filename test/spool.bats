@@ -289,6 +289,23 @@ copies() {
 	kill -KILL $one
 }
 
+@test "a copier that looks who reads keeps no reader out" {
+	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers do not go along with strace'
+	command -v strace >/dev/null || skip 'no strace'
+	mkfifo p
+	yes "$(updates 1 1)" >p 2>/dev/null &
+	started+=("$!")
+	# Were it a lock that it takes, it would have it most of the time.
+	strace -qq -D -o trace -e trace=flock,fcntl -e inject=flock,fcntl:delay_exit=50000 reader --copy-to d --copy-ahead 100000 <p &
+	started+=("$!")
+	looked() { (($(grep -c LK trace) > $1)); }
+	retry 100 test -s d/data
+	for i in {1..20}; do
+		ok reader -a none -S x --spool d --count 1
+		retry 100 looked "$i"
+	done
+}
+
 @test "disk full: nothing that was read is lost, and it goes on when there is room" {
 	((EUID == 0)) || skip 'wants to mount'
 	mkdir disk
