@@ -41,10 +41,11 @@ LIBS_reader = $(LIBS_common) $(shell pkg-config --libs libxxhash)
 LIBS_timerd = $(LIBS_common)
 LIBS_writer = $(LIBS_common) $(shell pkg-config --libs libpq libcjson)
 LIBS_deliver = $(LIBS_common) $(shell pkg-config --libs libcurl libcrypto)
+LIBS_tracer = $(LIBS_common) $(shell pkg-config --libs libcurl libcjson libxxhash)
 LIBS_kafka = $(LIBS_common) $(shell pkg-config --libs rdkafka)
 LIBS_statusd = $(LIBS_common) $(shell pkg-config --libs libmicrohttpd)
 
-PROGRAMS = reader writer timerd deliver statusd kafka-reader
+PROGRAMS = reader writer timerd deliver tracer statusd kafka-reader
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 ROOMS = $(PROGRAMS:kafka-reader=kafka)
 OBJECTS = $(foreach p,$(ROOMS),$(patsubst %.c,$(BUILD)/%.o,$(wildcard $p/*.c)))

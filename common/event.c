@@ -354,6 +354,14 @@ open_callback(struct buf *b, const char *name, const struct event_callback *c)
 	add_number(b, ",\"version\":", c->version);
 }
 
+static void
+close_callback(struct buf *b, const struct event_callback *c)
+{
+	add_trace(b, c->trace);
+	if (c->ingested_at.n)
+		add_token(b, ",\"ingestedAt\":", c->ingested_at);
+}
+
 void
 event_fired(struct buf *b, const struct event_callback *c, int64_t fired_at, bool recovered)
 {
@@ -366,7 +374,7 @@ event_fired(struct buf *b, const struct event_callback *c, int64_t fired_at, boo
 	add_number(b, ",\"latenessUs\":", fired_at - c->due_at);
 	if (recovered)
 		buf_text(b, ",\"recovered\":true");
-	add_trace(b, c->trace);
+	close_callback(b, c);
 	buf_char(b, '}');
 }
 
@@ -387,10 +395,11 @@ add_attempts(struct buf *b, const struct event_attempt *a, size_t n)
 }
 
 void
-event_attempted(struct buf *b, struct slice fired, const struct event_attempt *a, size_t n)
+event_attempted(struct buf *b, struct slice fired, unsigned attempts, const struct event_attempt *a, size_t n)
 {
 	const char *end = memrchr(fired.p, '}', fired.n);
 	buf_add(b, fired.p, (size_t)(end - fired.p));
+	add_number(b, ",\"attempts\":", attempts);
 	add_attempts(b, a, n);
 	buf_char(b, '}');
 }
@@ -401,7 +410,7 @@ event_failed(struct buf *b, const struct record *r, unsigned attempts, struct sl
 {
 	open_event(b, "failed");
 	for (enum member m = M_SOURCE; m < M_COUNT; m++)
-		if (record_has(r, m)) {
+		if (record_has(r, m) && m != M_ATTEMPTS) {
 			buf_printf(b, ",\"%s\":", member_name[m]);
 			buf_slice(b, r->m[m]);
 		}
@@ -420,7 +429,7 @@ event_cancelled(
 	add_number(b, ",\"supersededBy\":", superseded_by);
 	add_time(b, ",\"dueAt\":", c->due_at);
 	add_time(b, ",\"cancelledAt\":", cancelled_at);
-	add_trace(b, c->trace);
+	close_callback(b, c);
 	close_event(b, replayed);
 }
 

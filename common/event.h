@@ -72,7 +72,8 @@ void event_caughtup(struct buf *b, struct slice source);
 
 /* A callback. Slices are JSON tokens. */
 struct event_callback {
-	struct slice source, offset, id, account_type, tokens, data, trace; /* source, offset, trace may be empty */
+	/* source, offset and trace may be empty, and so is ingested_at where the update is not sampled */
+	struct slice source, offset, id, account_type, tokens, data, trace, ingested_at;
 	int64_t version, due_at;
 };
 void event_fired(struct buf *b, const struct event_callback *c, int64_t fired_at, bool recovered);
@@ -82,8 +83,9 @@ struct event_attempt {
 	char outcome[32];
 };
 
-/* The `fired` that is one JSON object, with n attempts. */
-void event_attempted(struct buf *b, struct slice fired, const struct event_attempt *a, size_t n);
+/* The `fired` that is one JSON object, with the number of its attempts and the last n of them. */
+void event_attempted(
+    struct buf *b, struct slice fired, unsigned attempts, const struct event_attempt *a, size_t n);
 /* What the `fired` in r has, as `failed`, with n attempts. `error` is valid UTF-8. */
 void event_failed(struct buf *b, const struct record *r, unsigned attempts, struct slice error,
     const struct event_attempt *a, size_t n);

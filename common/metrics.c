@@ -25,7 +25,7 @@ const uint64_t metrics_bounds[HISTOGRAM_COUNT][METRICS_BUCKETS - 1] = {
 };
 /* clang-format on */
 
-static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'w', 8};
+static const char magic[8] = {'a', 'c', 'c', 't', 'f', 'l', 'w', 9};
 static struct metrics unseen, *metrics = &unseen;
 
 /* One process writes: an addition is a load and a store. */

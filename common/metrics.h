@@ -19,6 +19,11 @@ enum metrics_value {
 	METRIC_COMMITTED, /* writer: offset behind the last one committed, set after each commit */
 	METRIC_HELD,	  /* ack: callbacks that waited for the lease to be renewed */
 	METRIC_ATTEMPTS,  /* deliver: that were begun */
+	/* tracer: spans that the collector took; those dropped as the queue was full, as it refused them, at the end */
+	METRIC_SPANS_EXPORTED,
+	METRIC_SPANS_FULL,
+	METRIC_SPANS_REFUSED,
+	METRIC_SPANS_LEFT,
 	METRIC_GAUGES,
 	METRIC_EMITTED = METRIC_GAUGES, /* reader, kafka-reader: offset behind the last one emitted, or to begin at */
 	METRIC_BYTES,			/* reader: bytes read of its input */

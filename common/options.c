@@ -45,7 +45,7 @@ static const struct option_spec common[] = {
 /* The names that may stand at the top level of the configuration file, whichever programs use them. */
 static const char *const shared_keys[] = {
 	"database", "password-file", "home", "clock", "epoch", "format", "log-level", "log-format", "no-sandbox", NULL};
-static const char *const sections[] = {"kafka-reader", "reader", "writer", "timerd", "deliver", "statusd", "supervisor", NULL};
+static const char *const sections[] = {"kafka-reader", "reader", "writer", "timerd", "deliver", "tracer", "statusd", "supervisor", NULL};
 /* clang-format on */
 
 struct reading {

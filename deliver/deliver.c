@@ -93,7 +93,7 @@ emit_fired(struct deliver *d, const struct job *job)
 {
 	struct buf line = {0};
 	if (job->noted)
-		event_attempted(&line, job->line, job->attempted, job->attempted_n);
+		event_attempted(&line, job->line, job->attempts, job->attempted, job->attempted_n);
 	emit(d, job->noted ? slice_buf(&line) : job->line);
 	buf_free(&line);
 }
@@ -109,6 +109,7 @@ emit_cancelled(struct deliver *d, const struct job *job, int64_t superseded_by, 
 		c.offset = r->m[M_OFFSET];
 		c.id = r->m[M_ID];
 		c.trace = r->m[M_TRACE];
+		c.ingested_at = r->m[M_INGESTED_AT];
 		event_cancelled(&line, &c, superseded_by, at, false);
 		emit(d, slice_buf(&line));
 	}

@@ -22,7 +22,7 @@ enum {
 	PATH_BYTES = 4200,
 };
 
-const char *const program_names[PROGRAMS] = {"kafka-reader", "reader", "writer", "timerd", "deliver", "ack"};
+const char *const program_names[PROGRAMS] = {"kafka-reader", "reader", "writer", "timerd", "deliver", "tracer", "ack"};
 const char *const program_states[] = {"stopped", "stalled", "running"};
 
 /* The number in a file of the run; `none` where there is no such file. */
@@ -238,7 +238,7 @@ pipelines_look(struct pipelines *ps)
 bool
 pipeline_has(const struct pipeline *p, int program)
 {
-	return program >= p->first && (program != DELIVER || p->program[DELIVER].known);
+	return program >= p->first && ((program != DELIVER && program != TRACER) || p->program[program].known);
 }
 
 bool

@@ -6,7 +6,7 @@
 #include "buf.h"
 #include "metrics.h"
 
-enum program_index { KAFKA_READER, READER, WRITER, TIMERD, DELIVER, ACK, PROGRAMS };
+enum program_index { KAFKA_READER, READER, WRITER, TIMERD, DELIVER, TRACER, ACK, PROGRAMS };
 enum program_state { STOPPED, STALLED, RUNNING };
 extern const char *const program_names[PROGRAMS], *const program_states[];
 
@@ -53,7 +53,7 @@ struct pipelines {
 /* Looks again, unless that was less than a tenth of a second ago. */
 void pipelines_look(struct pipelines *ps);
 
-/* Whether the program is one of this pipeline: kafka-reader and deliver need not be. */
+/* Whether the program is one of this pipeline: kafka-reader, deliver and tracer need not be. */
 bool pipeline_has(const struct pipeline *p, int program);
 
 /* Whether any program runs. */

@@ -143,6 +143,28 @@ prometheus_restarts(const struct pipelines *ps, struct buf *b)
 	}
 }
 
+/* Those of pipelines with a tracer. */
+static void
+prometheus_spans(const struct pipelines *ps, struct buf *b)
+{
+	static const struct {
+		enum metrics_value which;
+		const char *name, *more, *help; /* no help: of the same metric as the one before */
+	} counts[] = {{METRIC_SPANS_EXPORTED, "trace_spans_exported_total", "", "Spans that the collector took."},
+	    {METRIC_SPANS_FULL, "trace_spans_dropped_total", ",reason=\"queue_full\"",
+		"Spans that it did not get, by reason."},
+	    {METRIC_SPANS_REFUSED, "trace_spans_dropped_total", ",reason=\"refused\"", NULL},
+	    {METRIC_SPANS_LEFT, "trace_spans_dropped_total", ",reason=\"ended\"", NULL}};
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		if (counts[i].help)
+			prometheus_head(b, counts[i].name, "counter", counts[i].help);
+		for (size_t k = 0; k < ps->n; k++)
+			if (pipeline_has(&ps->all[k], TRACER))
+				prometheus_sample(b, counts[i].name, "", &ps->all[k], counts[i].more,
+				    (double)ps->all[k].program[TRACER].metrics.value[counts[i].which]);
+	}
+}
+
 static void
 prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 {
@@ -170,6 +192,7 @@ prometheus_pipelines(const struct pipelines *ps, struct buf *b)
 				prometheus_sample(b, shown[s][0], "", p, "", v[s]);
 		}
 	}
+	prometheus_spans(ps, b);
 	prometheus_head(b, "up", "gauge", "Whether the program runs.");
 	for (size_t k = 0; k < ps->n; k++) {
 		const struct pipeline *p = &ps->all[k];

@@ -1,5 +1,6 @@
 # One shard of one source: claimed, run as reader | writer | timerd | ack, judged, and begun again after a pause where
-# something was lacking. Where a receiver is configured deliver stands before ack. Pipelines know nothing of each other. Each is in one of these states:
+# something was lacking. Where a receiver is configured deliver stands before ack, and so does tracer where
+# a collector is: ack records, and writes under the lock, only what has passed it. Pipelines know nothing of each other. Each is in one of these states:
 #
 #   claiming  `writer claim` runs                 pausing  until it is due
 #   waiting   claimed; its input is looked at     done     with a result
@@ -19,6 +20,7 @@ step=()             # how it is forced to end: 1 all were asked to, 2 killed
 declare -A claim=() # what `writer claim` printed, by "K.NAME"
 db_silent=''        # since when claims fail
 receiver=''         # whether there is one for deliver
+trace_to=''         # the collector's URL for tracer
 
 # pipeline_add INPUT SHARD
 pipeline_add() {
@@ -61,6 +63,13 @@ pipeline_reads() {
 	fi
 }
 
+# pipeline_behind: starts what `last` says, in pipeline k, before the descriptor out, which then leads to it.
+pipeline_behind() {
+	local to=$out
+	exec {out}> >(child "$k.${last[0]}" "${last[@]:1}" >&"$to")
+	exec {to}>&-
+}
+
 pipeline_start() {
 	local k=$1 i=${owner[$1]} name args clock=() wait=() own ack last in out kafka=
 	own=(--token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
@@ -75,21 +84,24 @@ pipeline_start() {
 	! nowait "$i" || wait=(--no-wait)
 	last=(ack "${ack[@]}")
 	building=1 late=0
+	exec {out}>&1
+	if [[ $trace_to ]]; then
+		pipeline_behind
+		last=(tracer "$tracer" --to "$trace_to" --keep "$ACCTFLOW_HOME/trace/$k" --format json)
+	fi
 	if [[ $receiver ]]; then
+		pipeline_behind
 		last=(deliver "$deliver" --resume "${wait[@]}" "${lease_args[@]}" --format json)
-		exec {out}> >(child "$k.ack" "${ack[@]}")
-	else
-		exec {out}>&1
 	fi
 	if [[ ${kind[i]} == pending ]]; then
-		round_begin "$k" running pending timerd ${receiver:+deliver} ack
+		round_begin "$k" running pending timerd ${receiver:+deliver} ack ${trace_to:+tracer}
 		child "$k.pending" "$writer" pending "${own[@]}" --format json </dev/null |
 			child "$k.timerd" "$timerd" "${clock[@]}" --format json |
 			child "$k.${last[0]}" "${last[@]:1}" >&"$out" &
 	else
 		pipeline_reads "$k"
 		[[ ${kind[i]} != kafka ]] || kafka='kafka-reader'
-		round_begin "$k" running $kafka reader writer timerd ${receiver:+deliver} ack
+		round_begin "$k" running $kafka reader writer timerd ${receiver:+deliver} ack ${trace_to:+tracer}
 		if [[ $kafka ]]; then exec {in}< <(partition_read "$k"); else exec {in}</dev/null; fi
 		child "$k.reader" "$reader" "${clock[@]}" "${args[@]}" <&"$in" |
 			child "$k.writer" "$writer" "${clock[@]}" --resume "${own[@]}" --format json |

@@ -194,9 +194,12 @@ verb_run() {
 	programs reader writer timerd
 	receiver=${config[deliver.exec]-}${config[deliver.worker]-}${config[deliver.post]-}${ACCTFLOW_EXEC-}${ACCTFLOW_WORKER-}${ACCTFLOW_POST-}
 	[[ ! $receiver ]] || programs deliver
+	trace_to=${opt["trace-to"]-${ACCTFLOW_TRACE_TO:-${config[tracer.to]-}}}
+	[[ ! $trace_to ]] || programs tracer
 	((${#topic[@]} == 0)) || programs kafka-reader
 	statusd=$(programs statusd 2>/dev/null && echo "$statusd") || log warn 'going on without statusd, which is not built'
 	lock_take
+	[[ ! $trace_to ]] || mkdir -p -- "$ACCTFLOW_HOME/trace" || log warn 'spans that wait are lost in a crash'
 	events_open
 	traps_set
 	logs_start

@@ -261,10 +261,10 @@ END
 		[[ -e $root/$name || -e $root/sql/$name ]] || wrong+="no file $name"$'\n'
 	done
 	for name in $(grep -oE '`[a-z_0-9]+\(\)`' <<<"$text" | tr -d '`()' | sort -u); do
-		grep -rqE "^(static inline .*)?\*?$name\(" "$root"/{common,reader,writer,timerd,deliver,statusd,kafka,supervise} "$root/supervisor" ||
+		grep -rqE "^(static inline .*)?\*?$name\(" "$root"/{common,reader,writer,timerd,deliver,tracer,statusd,kafka,supervise} "$root/supervisor" ||
 			wrong+="no function $name"$'\n'
 	done
-	for path in "$root"/{common,reader,writer,timerd,deliver,statusd,kafka,data}/*.c "$root"/supervise/*.bash; do
+	for path in "$root"/{common,reader,writer,timerd,deliver,tracer,statusd,kafka,data}/*.c "$root"/supervise/*.bash; do
 		name=${path#"$root"/}
 		[[ $text == *"\`$name\`"* ]] || wrong+="not named: $name"$'\n'
 	done
@@ -315,7 +315,7 @@ mentioned() {
 				s/^\s*(?:[A-Z_]+=\S*\s+)*//;
 				s/(?<=\s)(-\S+)\s+(?!-)\S+/$1/g; # an option and its value, or a word behind a flag, which is no verb either
 				my ($program, @words) = split;
-				next unless defined $program && $program =~ s,^(?:\./|bin/)?(acctflow|reader|writer|timerd|deliver|statusd|kafka-reader|make|pg_recvlogical|psql|curl|kcat)$,$1,;
+				next unless defined $program && $program =~ s,^(?:\./|bin/)?(acctflow|reader|writer|timerd|deliver|tracer|statusd|kafka-reader|make|pg_recvlogical|psql|curl|kcat)$,$1,;
 				next if $program =~ /^(?:psql|curl|kcat)$/ && !@words;
 				print join(" ", $file, $program, grep { /^-/ || $program =~ /^(?:make|acctflow|writer)$/ && /^[a-z]+$/ } map { s/=.*|[.,]$//r } @words), "\n";
 			}
@@ -326,7 +326,7 @@ mentioned() {
 	local file program words word help verb wrong='' n=0
 	command -v kcat >/dev/null || skip 'kcat is not installed'
 	{
-		for program in reader writer timerd deliver statusd kafka-reader; do "$bin/$program" --help >"help-$program"; done
+		for program in reader writer timerd deliver tracer statusd kafka-reader; do "$bin/$program" --help >"help-$program"; done
 		{ "$supervisor" --help && cat help-writer; } >help-acctflow
 		pg_recvlogical --help && psql --help
 	} >help-psql
@@ -369,7 +369,7 @@ page_options() {
 
 @test "manual pages have the options that --help prints, and no others" {
 	local program page help wrong=''
-	for program in reader writer timerd deliver statusd kafka-reader acctflow; do
+	for program in reader writer timerd deliver tracer statusd kafka-reader acctflow; do
 		for page in "$root"/*/"$program.1" "$root/$program.1"; do [[ ! -e $page ]] || break; done
 		if [[ $program == acctflow ]]; then help=$("$supervisor" --help); else help=$("$bin/$program" --help); fi
 		wrong+=$(diff <(grep -E '^  +-|^  +--' <<<"$help" | help_options) <(page_options "$page") | sed -n "s/^[<>]/$program: &/p") || :
@@ -424,7 +424,7 @@ exceptions=(
 	local file files
 	mapfile -t files < <(documents && manuals)
 	{
-		for file in "$root"/{common,reader,writer,timerd,deliver,kafka,statusd,data}/*.[ch]; do spoken "$file"; done
+		for file in "$root"/{common,reader,writer,timerd,deliver,tracer,kafka,statusd,data}/*.[ch]; do spoken "$file"; done
 		grep -nHE '^[[:space:]]*#' "$supervisor" "$root"/supervise/*.bash
 		grep -nHE . "${files[@]}" "$root"/config.yaml "$root"/sql/*.sql "$root"/statusd/page.html
 	} | sed "s,^$root/,," | grep -wiE 'tell|tells|telling|told|settle|settles|settling' |

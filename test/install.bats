@@ -30,7 +30,7 @@ installed() {
 @test "make install: one command, programs by its name, pages, maps and rules; uninstall leaves nothing" {
 	local name
 	installed
-	for name in acctflow acctflow-{reader,writer,timerd,deliver,statusd,kafka-reader}; do
+	for name in acctflow acctflow-{reader,writer,timerd,deliver,tracer,statusd,kafka-reader}; do
 		ok "$name" --version
 		[[ $output =~ acctflow.*\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
 		[[ -s $into/usr/local/share/man/man1/$name.1 ]]
@@ -91,7 +91,7 @@ offered() {
 @test "bash completes the options that --help has, the verbs, sources and ids" {
 	local name
 	installed
-	for name in acctflow acctflow-{reader,writer,timerd,deliver,statusd,kafka-reader}; do
+	for name in acctflow acctflow-{reader,writer,timerd,deliver,tracer,statusd,kafka-reader}; do
 		same "$(offered "$name" --)" "$("$name" --help | grep -oE '(^|[ ,(])--[a-z][a-z-]*' | tr -d ' ,(' | sort -u)"
 	done
 	same "$(offered acctflow h | paste -s -d ' ')" 'health history'

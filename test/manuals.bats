@@ -128,7 +128,7 @@ queries() {
 # configuration FILE: each program takes it, and sees all of it.
 configuration() {
 	local program
-	for program in reader writer timerd deliver statusd kafka-reader; do
+	for program in reader writer timerd deliver tracer statusd kafka-reader; do
 		ok "$program" --config "$1" --print-config
 		same "$(wc -l <<<"$output")" "$(grep -cE ': .' "$1")"
 	done

@@ -197,7 +197,7 @@ ordered() {
 	}
 	fired a $own-01 >in
 	deliver --backoff-ms 1:2 --exec '[ "$ACCTFLOW_ATTEMPT" = 3 ] || exit 7' <in >out
-	grep -qE "\"trace\":\"$own-01\",\"attemptsAt\":\[${attempt}exit 7\"\],${attempt}exit 7\"\],${attempt}exit 0\"\]\]\}\$" out
+	grep -qE "\"trace\":\"$own-01\",\"attempts\":3,\"attemptsAt\":\[${attempt}exit 7\"\],${attempt}exit 7\"\],${attempt}exit 0\"\]\]\}\$" out
 	# The receiver gets it as it came.
 	deliver --exec 'cat >got' <in >/dev/null
 	cmp in got

@@ -3,7 +3,9 @@
  * callbacks they would be half a gigabyte. */
 #include "callback.h"
 
-static const enum member packed[] = {M_SOURCE, M_OFFSET, M_ACCOUNT_TYPE, M_TOKENS, M_DATA, M_TRACE};
+#include "trace.h"
+
+static const enum member packed[] = {M_SOURCE, M_OFFSET, M_ACCOUNT_TYPE, M_TOKENS, M_DATA, M_TRACE, M_INGESTED_AT};
 enum { PACKED = sizeof packed / sizeof *packed };
 
 static void
@@ -16,6 +18,8 @@ callback_pack(struct buf *b, const struct record *r)
 			part[i] = SLICE("null");
 		else if (packed[i] == M_DATA && r->spaced[M_DATA])
 			part[i] = slice_buf(&r->compact);
+		else if (packed[i] == M_INGESTED_AT && !trace_sampled(r->m[M_TRACE]))
+			part[i] = (struct slice){0};
 	}
 	b->len = 0;
 	for (int i = 0; i < PACKED; i++) {
@@ -32,7 +36,7 @@ struct event_callback
 callback_unpack(const struct timer *r)
 {
 	struct event_callback c = {.id = timer_id(r), .version = r->version, .due_at = r->item.due};
-	struct slice *part[PACKED] = {&c.source, &c.offset, &c.account_type, &c.tokens, &c.data, &c.trace};
+	struct slice *part[PACKED] = {&c.source, &c.offset, &c.account_type, &c.tokens, &c.data, &c.trace, &c.ingested_at};
 	const char *p = timer_content(r).p;
 	for (int i = 0; i < PACKED; i++) {
 		unsigned char byte = 0x80;

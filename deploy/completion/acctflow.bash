@@ -17,4 +17,4 @@ _acctflow() {
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
-complete -o default -F _acctflow acctflow acctflow-{reader,writer,timerd,deliver,statusd,kafka-reader}
+complete -o default -F _acctflow acctflow acctflow-{reader,writer,timerd,deliver,tracer,statusd,kafka-reader}

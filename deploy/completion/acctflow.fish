@@ -5,7 +5,7 @@ end
 function __acctflow_verbs
     $argv[1] --help 2>/dev/null | sed -n '/^  [a-z]/{s/^  //;s/   .*//;p}' | tr , '\n' | awk '{ print $1 }'
 end
-for command in acctflow acctflow-reader acctflow-writer acctflow-timerd acctflow-deliver acctflow-statusd acctflow-kafka-reader
+for command in acctflow acctflow-reader acctflow-writer acctflow-timerd acctflow-deliver acctflow-tracer acctflow-statusd acctflow-kafka-reader
     complete -c $command -n 'string match -q -- "-*" (commandline -ct)' -a "(__acctflow_options $command)"
     complete -c $command -n __fish_use_subcommand -a "(__acctflow_verbs $command)"
     complete -c $command -l source -x -a '(acctflow complete sources 2>/dev/null)'

@@ -3,6 +3,8 @@
  *
  * usage: receiver PORT LOG [FAIL%] [HANG%] [STATUS]
  *
+ * RECEIVER_BODIES names a file to which the bodies of those that it took are added, a line each; then it is a collector
+ * of traces, and knows nothing but JSON for /v1/traces.
  * PORT 0: any. It prints the port that it listens on. STATUS: what it answers where it neither fails (503) nor hangs.
  */
 #include <microhttpd.h>
@@ -12,7 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static FILE *logged;
+static FILE *logged, *bodies;
 static unsigned fail, hang, status = 200;
 
 static void
@@ -23,20 +25,44 @@ note(const char *what, const char *id)
 	fprintf(logged, "%lld%06lld %s %s\n", (long long)t.tv_sec, (long long)t.tv_usec, what, id ? id : "-");
 }
 
+/* What a request has sent so far. */
+struct request {
+	size_t n;
+	char *body;
+};
+
+static void
+request_end(void *context, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
+{
+	struct request *r = *state;
+	(void)context, (void)c, (void)why;
+	if (r)
+		free(r->body);
+	free(r);
+}
+
 static enum MHD_Result
 handle(void *context, struct MHD_Connection *c, const char *url, const char *method, const char *version,
     const char *data, size_t *n, void **state)
 {
-	static char begun, body[] = "taken\n", away[] = "try later\n";
+	static char body[] = "taken\n", away[] = "try later\n";
+	struct request *r = *state;
+	const char *type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "content-type");
 	char number[12];
-	(void)context, (void)url, (void)method, (void)version, (void)data;
+	(void)context, (void)version;
 	const char *id = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "webhook-id");
-	if (!*state) {
-		*state = &begun;
+	if (!r) {
+		if (!(*state = calloc(1, sizeof *r)))
+			return MHD_NO;
 		note("begin", id);
 		return MHD_YES;
 	}
 	if (*n) {
+		r->body = realloc(r->body, r->n + *n);
+		if (!r->body)
+			abort();
+		memcpy(r->body + r->n, data, *n);
+		r->n += *n;
 		*n = 0;
 		return MHD_YES;
 	}
@@ -45,16 +71,21 @@ handle(void *context, struct MHD_Connection *c, const char *url, const char *met
 		MHD_suspend_connection(c);
 		return MHD_YES;
 	}
+	if (bodies &&
+	    (strcmp(method, "POST") || strcmp(url, "/v1/traces") || !type || strcmp(type, "application/json")))
+		answer = 404;
 	snprintf(number, sizeof number, "%u", answer);
 	note(number, id);
+	if (bodies && answer == 200)
+		fprintf(bodies, "%.*s\n", (int)r->n, r->body), fflush(bodies);
 	char *text = answer == 200 ? body : away;
-	struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
 	if (answer == 429)
-		MHD_add_response_header(r, "Retry-After", "1");
+		MHD_add_response_header(response, "Retry-After", "1");
 	if (answer == 302)
-		MHD_add_response_header(r, "Location", "http://127.0.0.1:1/");
-	enum MHD_Result result = MHD_queue_response(c, answer, r);
-	MHD_destroy_response(r);
+		MHD_add_response_header(response, "Location", "http://127.0.0.1:1/");
+	enum MHD_Result result = MHD_queue_response(c, answer, response);
+	MHD_destroy_response(response);
 	return result;
 }
 
@@ -80,14 +111,16 @@ main(int argc, char **argv)
 	hang = argc > 4 ? number(argv[4], 100) : 0;
 	status = argc > 5 ? number(argv[5], 599) : 200;
 	logged = fopen(argv[2], "a");
-	if (!logged)
+	if (getenv("RECEIVER_BODIES"))
+		bodies = fopen(getenv("RECEIVER_BODIES"), "a");
+	if (!logged || (!bodies && getenv("RECEIVER_BODIES")))
 		return 111;
 	setvbuf(logged, NULL, _IOLBF, 0);
 	srandom((unsigned)getpid());
 	struct MHD_Daemon *d =
 	    MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 		(uint16_t)number(argv[1], UINT16_MAX), NULL, NULL, handle, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
-		MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, request_end, NULL, MHD_OPTION_END);
 	if (!d)
 		return 111;
 	printf("%u\n", MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port);
