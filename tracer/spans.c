@@ -8,7 +8,6 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <xxhash.h>
 
 enum kind { INTERNAL = 1, CLIENT = 3, PRODUCER = 4, CONSUMER = 5 };
@@ -17,7 +16,7 @@ enum step { TRACE, READ, WAIT, COMMIT, BATCH, SCHEDULED, FIRE, DELIVER };
 
 struct id {
 	uint64_t span;
-	char trace[TRACE_ID + 1];
+	char trace[TRACE_ID];
 };
 
 /* What the spans of an event have in common. */
@@ -42,6 +41,22 @@ static struct buf text;
 static unsigned spans;
 
 /* --- ids */
+
+static void
+hex_write(char *p, uint64_t id)
+{
+	for (int i = TRACE_PARENT - 1; i >= 0; i--, id >>= 4)
+		p[i] = "0123456789abcdef"[id & 15];
+}
+
+static uint64_t
+hex_read(const char *p)
+{
+	uint64_t id = 0;
+	for (int i = 0; i < TRACE_PARENT; i++)
+		id = id << 4 | (uint64_t)(p[i] <= '9' ? p[i] - '0' : p[i] - 'a' + 10);
+	return id;
+}
 
 /* The hash of texts, each ended by NUL. */
 static XXH128_hash_t
@@ -68,35 +83,63 @@ static struct id
 root_id(XXH128_hash_t of, enum step root)
 {
 	struct id id = {.span = span_id(of, root)};
-	snprintf(id.trace, sizeof id.trace, "%016" PRIx64 "%016" PRIx64, of.high64, span_id(of, TRACE));
+	hex_write(id.trace, of.high64);
+	hex_write(id.trace + TRACE_PARENT, span_id(of, TRACE));
 	return id;
 }
 
 /* --- a span, member by member */
 
 /* In nanoseconds, as far as 64 bits go. */
-static unsigned long long
+static uint64_t
 nanoseconds(int64_t t)
 {
-	return t < 0 ? 0 : t > INT64_MAX / 1000 ? (unsigned long long)INT64_MAX : (unsigned long long)t * 1000;
+	return t < 0 ? 0 : t > INT64_MAX / 1000 ? (uint64_t)INT64_MAX : (uint64_t)t * 1000;
+}
+
+static void
+add_hex(uint64_t id)
+{
+	buf_reserve(&text, TRACE_PARENT);
+	hex_write(text.p + text.len, id);
+	text.len += TRACE_PARENT;
+}
+
+/* The ids of a span, `name` being what they begin with. */
+static void
+add_ids(const char *name, const struct id *trace, uint64_t id)
+{
+	buf_text(&text, name);
+	buf_add(&text, trace->trace, TRACE_ID);
+	buf_text(&text, "\",\"spanId\":\"");
+	add_hex(id);
 }
 
 /* Up to its attributes. Clocks of two machines may differ: a span ends no earlier than it starts. */
 static void
 span_open(const struct span *s)
 {
-	buf_printf(
-	    &text, "%s{\"traceId\":\"%s\",\"spanId\":\"%016" PRIx64 "\"", spans++ ? "," : "", s->trace->trace, s->id);
-	if (s->parent)
-		buf_printf(&text, ",\"parentSpanId\":\"%016" PRIx64 "\"", s->parent);
-	buf_printf(&text, ",\"name\":\"%s\",\"kind\":%d,\"startTimeUnixNano\":\"%llu\",\"endTimeUnixNano\":\"%llu\"",
-	    s->name, (int)s->kind, nanoseconds(s->start), nanoseconds(s->end < s->start ? s->start : s->end));
-	if (s->link)
-		buf_printf(&text, ",\"links\":[{\"traceId\":\"%s\",\"spanId\":\"%016" PRIx64 "\"}]", s->link->trace,
-		    s->link->span);
-	if (s->error)
-		buf_text(&text, ",\"status\":{\"code\":2}");
-	buf_text(&text, ",\"attributes\":[");
+	if (spans++)
+		buf_char(&text, ',');
+	add_ids("{\"traceId\":\"", s->trace, s->id);
+	if (s->parent) {
+		buf_text(&text, "\",\"parentSpanId\":\"");
+		add_hex(s->parent);
+	}
+	if (s->link) {
+		add_ids("\",\"links\":[{\"traceId\":\"", s->link, s->link->span);
+		buf_text(&text, "\"}],\"name\":\"");
+	} else {
+		buf_text(&text, "\",\"name\":\"");
+	}
+	buf_text(&text, s->name);
+	buf_text(&text, "\",\"kind\":");
+	buf_char(&text, (char)('0' + s->kind));
+	buf_text(&text, ",\"startTimeUnixNano\":\"");
+	buf_u64(&text, nanoseconds(s->start));
+	buf_text(&text, "\",\"endTimeUnixNano\":\"");
+	buf_u64(&text, nanoseconds(s->end < s->start ? s->start : s->end));
+	buf_text(&text, s->error ? "\",\"status\":{\"code\":2},\"attributes\":[" : "\",\"attributes\":[");
 }
 
 /* A JSON token as an attribute, if it is a string, a boolean or an integer of OTLP, which is text as JSON has 64 bits.
@@ -105,14 +148,16 @@ static void
 attribute(const char *name, struct slice token)
 {
 	uint64_t ignored;
-	bool number = json_integer(token, INT64_MAX, &ignored) == 0, string = token.n && token.p[0] == '"';
+	bool string = token.n && token.p[0] == '"', number = !string && json_integer(token, INT64_MAX, &ignored) == 0;
 	if (!number && !string && !slice_is(token, "true") && !slice_is(token, "false"))
 		return;
-	const char *type = number ? "int" : string ? "string" : "bool", *quote = number ? "\"" : "";
-	buf_printf(&text, "%s{\"key\":\"%s\",\"value\":{\"%sValue\":%s", text.p[text.len - 1] == '[' ? "" : ",", name,
-	    type, quote);
+	buf_text(&text, text.p[text.len - 1] == '[' ? "{\"key\":\"" : ",{\"key\":\"");
+	buf_text(&text, name);
+	buf_text(&text, string	 ? "\",\"value\":{\"stringValue\":"
+			: number ? "\",\"value\":{\"intValue\":\""
+				 : "\",\"value\":{\"boolValue\":");
 	buf_slice(&text, token);
-	buf_printf(&text, "%s}}", quote);
+	buf_text(&text, number ? "\"}}" : "}}");
 }
 
 /* What names the update, by OpenTelemetry's semantic conventions for messaging and in words of our own. `operation` is
@@ -195,10 +240,8 @@ spans_update(const struct origin *o)
 	XXH128_hash_t hash =
 	    hash_of((struct slice[]){r->m[M_TRACE], r->m[M_SOURCE], r->m[M_OFFSET], r->m[M_ID], r->m[M_VERSION]}, 5);
 	uint64_t key = span_id(hash, TRACE), parent = o->id.span, read = span_id(hash, READ);
-	char low[17];
 	/* Where reader began the trace, its second half names `read`. */
-	snprintf(low, sizeof low, "%016" PRIx64, parent);
-	if (memcmp(o->id.trace + TRACE_ID - TRACE_PARENT, low, TRACE_PARENT) == 0) {
+	if (hex_read(o->id.trace + TRACE_ID - TRACE_PARENT) == parent) {
 		read = parent;
 		parent = 0;
 	}
@@ -347,7 +390,7 @@ spans_event(const struct record *r, bool ids)
 		return;
 	struct slice trace = trace_id(r->m[M_TRACE]);
 	memcpy(o.id.trace, trace.p, trace.n);
-	o.id.span = strtoull(trace.p + TRACE_ID + 1, NULL, 16);
+	o.id.span = hex_read(trace.p + TRACE_ID + 1);
 	if (record_is(r, M_EVENT, "indexed") || record_is(r, M_EVENT, "ignored") || record_is(r, M_EVENT, "rejected"))
 		spans_update(&o);
 	else if (record_is(r, M_EVENT, "fired") || record_is(r, M_EVENT, "failed") ||

@@ -37,7 +37,7 @@ lines_handle(struct tracer *t)
 {
 	struct slice line;
 	enum line_status status;
-	while (!output_full(&t->out) && (status = lines_next(&t->in, &line)) != LINE_NONE) {
+	while ((status = lines_next(&t->in, &line)) != LINE_NONE) {
 		if (status == LINE_LONG) {
 			log_warn(
 			    "dropped a line of %llu bytes: longer than any event", (unsigned long long)t->in.total);
@@ -63,12 +63,9 @@ flush(struct tracer *t, int (*write)(struct output *))
 static void
 run(struct tracer *t)
 {
-	while (!t->closed) {
-		bool more = t->in.at < t->in.buf.len;
-		if ((t->in.eof && !more) || loop_stopping())
-			return;
+	while (!t->closed && !t->in.eof && !loop_stopping()) {
 		struct pollfd fds[] = {
-		    {.fd = t->in.eof || output_full(&t->out) ? -1 : t->in.fd, .events = POLLIN},
+		    {.fd = output_full(&t->out) ? -1 : t->in.fd, .events = POLLIN},
 		    {.fd = t->out.fd, .events = t->out.buf.len ? POLLOUT : 0},
 		    {.fd = -1},
 		};
@@ -88,13 +85,6 @@ static void
 drain(struct tracer *t)
 {
 	int64_t until = clock_now() + LAST_US;
-	while (!t->closed && t->in.at < t->in.buf.len) {
-		size_t at = t->in.at;
-		lines_handle(t);
-		flush(t, output_flush);
-		if (t->in.at == at)
-			break;
-	}
 	flush(t, output_flush);
 	close(t->out.fd);
 	for (export_turn(true); !export_idle() && clock_now() < until; export_turn(true)) {
