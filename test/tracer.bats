@@ -88,7 +88,7 @@ passes() {
 	local s=1767225600 all
 	all=$(spans 'select($a["acctflow.version"] == "1" or .name == "commit") | [.name, .kind, .startTimeUnixNano, .endTimeUnixNano] | join(" ")' | sort -u)
 	same "$all" "$(printf '%s\n' "commit 3 $((s + 1))250000000 $((s + 1))500000000" "fire 4 $((s + 2))000000000 $((s + 2))100000000" \
-		"read 5 $((s + 0))500000000 $((s + 1))000000000" "scheduled 1 $((s + 1))000000000 $((s + 2))000000000")"
+		"read 3 $((s + 0))500000000 $((s + 1))000000000" "scheduled 1 $((s + 1))000000000 $((s + 2))000000000")"
 	same "$(spans 'select(.name == "deliver") | [$a["acctflow.attempt"], $a["acctflow.outcome"], $a["error.type"], .status.code, .startTimeUnixNano[8:10]] | join(" ")' | sort)" \
 		"$(printf '%s\n' '1 200   02' '1 again again 2 02' '2 refused refused 2 04')"
 	same "$(spans 'select(.name == "read") | $a["acctflow.verdict"]' | sort | paste -s -d ,)" indexed,indexed,stale
@@ -103,6 +103,14 @@ passes() {
 	rm bodies && kill "$collector" && sleep 0 && collect
 	passes --ids
 	same "$(spans 'select($a["acctflow.version"] == "1") | $a["acctflow.account.id"]' | sort -u)" A1
+}
+
+@test "a partition of Kafka has the names of its conventions" {
+	collect
+	event ignored 7 "\"reason\":\"stale\",$(committed)" | sed 's|"source":"s"|"source":"kafka:orders/accounts.v1/12"|' >events
+	passes
+	same "$(spans 'select(.name == "read") | $a | [.["messaging.system"], .["messaging.destination.name"], .["messaging.destination.partition.id"], .["messaging.kafka.offset"], .["messaging.message.id"]] | join(" ")')" \
+		'kafka accounts.v1 12 7 7'
 }
 
 @test "a trace that reader made begins with read; where it came from outside, read is below what it names" {
@@ -184,7 +192,7 @@ passes() {
 	ok node "$root/test/tracer/proto.cjs" "$modules" bodies
 	same "$output" '10 spans'
 	# It notices what is wrong.
-	for wrong in 's/"kind":/"sort":/' 's/"kind":5/"kind":"x"/' 's/"spanId":"../"spanId":"/' 's/"intValue":"1"/"intValue":true/' 's/"code":2/"code":9/'; do
+	for wrong in 's/"kind":/"sort":/' 's/"kind":4/"kind":"x"/' 's/"spanId":"../"spanId":"/' 's/"intValue":"1"/"intValue":true/' 's/"code":2/"code":9/'; do
 		sed "$wrong" bodies >broken
 		run ! cmp -s bodies broken
 		run node "$root/test/tracer/proto.cjs" "$modules" broken

@@ -10,9 +10,18 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-enum kind { INTERNAL = 1, CLIENT = 3, PRODUCER = 4, CONSUMER = 5 };
-/* Seeds of ids; attempts are numbered from DELIVER on. */
+/* The name of each step's span, and its kind: 1 is internal, 3 a client, 4 a producer. Each is the seed of its ids;
+ * attempts are numbered from DELIVER on. */
 enum step { TRACE, READ, WAIT, COMMIT, BATCH, SCHEDULED, FIRE, DELIVER };
+static const char *const names[] = {
+    [READ] = "read\",\"kind\":3",
+    [WAIT] = "wait for commit\",\"kind\":1",
+    [COMMIT] = "commit\",\"kind\":3",
+    [BATCH] = "batch\",\"kind\":3",
+    [SCHEDULED] = "scheduled\",\"kind\":1",
+    [FIRE] = "fire\",\"kind\":4",
+    [DELIVER] = "deliver\",\"kind\":3",
+};
 
 struct id {
 	uint64_t span;
@@ -24,16 +33,6 @@ struct origin {
 	const struct record *r;
 	struct id id; /* of the span that its traceparent names */
 	bool ids;
-};
-
-struct span {
-	const struct id *trace;
-	uint64_t id, parent; /* parent 0: a root */
-	const char *name;
-	enum kind kind;
-	int64_t start, end;
-	const struct id *link;
-	bool error;
 };
 
 /* Spans of one event, separated by commas. */
@@ -107,43 +106,62 @@ add_hex(uint64_t id)
 
 /* The ids of a span, `name` being what they begin with. */
 static void
-add_ids(const char *name, const struct id *trace, uint64_t id)
+add_ids(const char *name, const char *trace, uint64_t id)
 {
 	buf_text(&text, name);
-	buf_add(&text, trace->trace, TRACE_ID);
+	buf_add(&text, trace, TRACE_ID);
 	buf_text(&text, "\",\"spanId\":\"");
 	add_hex(id);
 }
 
-/* Up to its attributes. Clocks of two machines may differ: a span ends no earlier than it starts. */
+/* Up to its attributes; parent 0: a root. Clocks of two machines may differ: a span ends no earlier than it starts. */
 static void
-span_open(const struct span *s)
+span_open(const struct id *trace, enum step step, uint64_t id, uint64_t parent, int64_t start, int64_t end)
 {
 	if (spans++)
 		buf_char(&text, ',');
-	add_ids("{\"traceId\":\"", s->trace, s->id);
-	if (s->parent) {
+	add_ids("{\"traceId\":\"", trace->trace, id);
+	if (parent) {
 		buf_text(&text, "\",\"parentSpanId\":\"");
-		add_hex(s->parent);
+		add_hex(parent);
 	}
-	if (s->link) {
-		add_ids("\",\"links\":[{\"traceId\":\"", s->link, s->link->span);
-		buf_text(&text, "\"}],\"name\":\"");
-	} else {
-		buf_text(&text, "\",\"name\":\"");
-	}
-	buf_text(&text, s->name);
-	buf_text(&text, "\",\"kind\":");
-	buf_char(&text, (char)('0' + s->kind));
+	buf_text(&text, "\",\"name\":\"");
+	buf_text(&text, names[step]);
 	buf_text(&text, ",\"startTimeUnixNano\":\"");
-	buf_u64(&text, nanoseconds(s->start));
+	buf_u64(&text, nanoseconds(start));
 	buf_text(&text, "\",\"endTimeUnixNano\":\"");
-	buf_u64(&text, nanoseconds(s->end < s->start ? s->start : s->end));
-	buf_text(&text, s->error ? "\",\"status\":{\"code\":2},\"attributes\":[" : "\",\"attributes\":[");
+	buf_u64(&text, nanoseconds(end < start ? start : end));
+	buf_text(&text, "\",\"attributes\":[");
 }
 
-/* A JSON token as an attribute, if it is a string, a boolean or an integer of OTLP, which is text as JSON has 64 bits.
- */
+/* Ends it; `link` may be NULL. */
+static void
+span_close(const struct id *link, bool error)
+{
+	if (link)
+		add_ids("],\"links\":[{\"traceId\":\"", link->trace, link->span);
+	buf_text(&text, link ? "\"}]" : "]");
+	buf_text(&text, error ? ",\"status\":{\"code\":2}}" : "}");
+}
+
+static void
+attribute_open(const char *name, const char *type)
+{
+	buf_text(&text, text.p[text.len - 1] == '[' ? "{\"key\":\"" : ",{\"key\":\"");
+	buf_text(&text, name);
+	buf_text(&text, type);
+}
+
+/* A text without anything that JSON would escape, as an attribute. */
+static void
+attribute_text(const char *name, struct slice value)
+{
+	attribute_open(name, "\",\"value\":{\"stringValue\":\"");
+	buf_slice(&text, value);
+	buf_text(&text, "\"}}");
+}
+
+/* A JSON token as one, if it is a string, a boolean or an integer of OTLP, which is text as JSON has 64 bits. */
 static void
 attribute(const char *name, struct slice token)
 {
@@ -151,33 +169,45 @@ attribute(const char *name, struct slice token)
 	bool string = token.n && token.p[0] == '"', number = !string && json_integer(token, INT64_MAX, &ignored) == 0;
 	if (!number && !string && !slice_is(token, "true") && !slice_is(token, "false"))
 		return;
-	buf_text(&text, text.p[text.len - 1] == '[' ? "{\"key\":\"" : ",{\"key\":\"");
-	buf_text(&text, name);
-	buf_text(&text, string	 ? "\",\"value\":{\"stringValue\":"
-			: number ? "\",\"value\":{\"intValue\":\""
-				 : "\",\"value\":{\"boolValue\":");
+	attribute_open(name, string   ? "\",\"value\":{\"stringValue\":"
+			     : number ? "\",\"value\":{\"intValue\":\""
+				      : "\",\"value\":{\"boolValue\":");
 	buf_slice(&text, token);
 	buf_text(&text, number ? "\"}}" : "}}");
 }
 
+/* Where the update came from, and its place there. A partition of Kafka is the source "kafka:NAME/TOPIC/PARTITION". */
+static void
+attributes_source(struct slice source, struct slice offset)
+{
+	static const char prefix[] = "\"kafka:";
+	bool kafka = source.n > sizeof prefix && memcmp(source.p, prefix, sizeof prefix - 1) == 0;
+	const char *end = source.p + source.n - 1, *last = kafka ? memrchr(source.p, '/', source.n) : NULL;
+	const char *topic = last ? memrchr(source.p, '/', (size_t)(last - source.p)) : NULL;
+	attribute_text("messaging.system", topic ? SLICE("kafka") : SLICE("acctflow"));
+	if (topic) {
+		attribute_text("messaging.destination.name", (struct slice){topic + 1, (size_t)(last - topic - 1)});
+		attribute_text(
+		    "messaging.destination.partition.id", (struct slice){last + 1, (size_t)(end - last - 1)});
+		attribute("messaging.kafka.offset", offset);
+	} else {
+		attribute("messaging.destination.name", source);
+	}
+	uint64_t ignored;
+	if (json_integer(offset, INT64_MAX, &ignored) == 0)
+		attribute_text("messaging.message.id", offset);
+}
+
 /* What names the update, by OpenTelemetry's semantic conventions for messaging and in words of our own. `operation` is
- * its type, `name` its name. */
+ * "receive" or "send"; NULL: the span is of nothing with a broker. */
 static void
 attributes_update(const struct origin *o, const char *operation, const char *name)
 {
-	const struct slice *m = o->r->m, source = m[M_SOURCE], offset = m[M_OFFSET];
-	char id[24];
-	uint64_t number;
-	bool kafka = source.n > 7 && memcmp(source.p, "\"kafka:", 7) == 0;
-	attribute("messaging.system", kafka ? SLICE("\"kafka\"") : SLICE("\"acctflow\""));
-	attribute("messaging.operation.type", slice_of(operation));
-	attribute("messaging.operation.name", slice_of(name));
-	attribute("messaging.destination.name", source);
-	if (kafka)
-		attribute("messaging.kafka.offset", offset);
-	if (json_integer(offset, INT64_MAX, &number) == 0) {
-		snprintf(id, sizeof id, "\"%" PRIu64 "\"", number);
-		attribute("messaging.message.id", slice_of(id));
+	const struct slice *m = o->r->m;
+	attributes_source(m[M_SOURCE], m[M_OFFSET]);
+	if (operation) {
+		attribute_text("messaging.operation.type", slice_of(operation));
+		attribute_text("messaging.operation.name", slice_of(name));
 	}
 	attribute("acctflow.version", m[M_VERSION]);
 	if (o->ids)
@@ -187,14 +217,8 @@ attributes_update(const struct origin *o, const char *operation, const char *nam
 static void
 attributes_database(void)
 {
-	attribute("db.system.name", SLICE("\"postgresql\""));
-	attribute("db.operation.name", SLICE("\"COMMIT\""));
-}
-
-static void
-span_close(void)
-{
-	buf_text(&text, "]}");
+	attribute_text("db.system.name", SLICE("postgresql"));
+	attribute_text("db.operation.name", SLICE("COMMIT"));
 }
 
 /* Hands over what was opened and closed. */
@@ -214,19 +238,18 @@ time_or(const struct record *r, enum member m, int64_t otherwise)
 	return record_time(r, m, &t) == 0 ? t : otherwise;
 }
 
-/* The batch's, once while events of the batch come. */
+/* The batch's, once. */
 static struct id
 spans_batch(const struct record *r, int64_t from, int64_t to)
 {
 	struct id id = root_id(hash_of((struct slice[]){r->m[M_SOURCE], r->m[M_BATCH]}, 2), BATCH);
 	if (export_seen(id.span))
 		return id;
-	span_open(
-	    &(struct span){.trace = &id, .id = id.span, .name = "batch", .kind = CLIENT, .start = from, .end = to});
+	span_open(&id, BATCH, id.span, 0, from, to);
 	attributes_database();
 	attribute("messaging.destination.name", r->m[M_SOURCE]);
 	attribute("acctflow.batch", r->m[M_BATCH]);
-	span_close();
+	span_close(NULL, false);
 	spans_done(id.span);
 	return id;
 }
@@ -252,36 +275,16 @@ spans_update(const struct origin *o)
 	bool batched = record_has(r, M_BATCH);
 	struct id batch = batched ? spans_batch(r, commit, committed) : (struct id){0};
 
-	span_open(&(struct span){.trace = &o->id,
-	    .id = read,
-	    .parent = parent,
-	    .name = "read",
-	    .kind = CONSUMER,
-	    .start = time_or(r, M_READ_AT, ingested),
-	    .end = ingested,
-	    .error = record_is(r, M_EVENT, "rejected")});
-	attributes_update(o, "\"receive\"", "\"read\"");
+	span_open(&o->id, READ, read, parent, time_or(r, M_READ_AT, ingested), ingested);
+	attributes_update(o, "receive", "read");
 	attribute("acctflow.verdict", r->m[record_is(r, M_EVENT, "ignored") ? M_REASON : M_EVENT]);
 	attribute("acctflow.replayed", r->m[M_REPLAYED]);
-	span_close();
-	span_open(&(struct span){.trace = &o->id,
-	    .id = span_id(hash, WAIT),
-	    .parent = read,
-	    .name = "wait for commit",
-	    .kind = INTERNAL,
-	    .start = ingested,
-	    .end = commit,
-	    .link = batched ? &batch : NULL});
-	span_close();
-	span_open(&(struct span){.trace = &o->id,
-	    .id = span_id(hash, COMMIT),
-	    .parent = read,
-	    .name = "commit",
-	    .kind = CLIENT,
-	    .start = commit,
-	    .end = committed});
+	span_close(NULL, false);
+	span_open(&o->id, WAIT, span_id(hash, WAIT), read, ingested, commit);
+	span_close(batched ? &batch : NULL, false);
+	span_open(&o->id, COMMIT, span_id(hash, COMMIT), read, commit, committed);
 	attributes_database();
-	span_close();
+	span_close(NULL, false);
 	spans_done(key);
 }
 
@@ -310,20 +313,13 @@ span_attempt(const struct callback *c, const cJSON *item, unsigned number)
 	outcome.len = 0;
 	buf_json(&outcome, slice_of(member[2]));
 	snprintf(digits, sizeof digits, "%u", number);
-	span_open(&(struct span){.trace = c->trace,
-	    .id = span_id(c->hash, DELIVER + number),
-	    .parent = span_id(c->hash, FIRE),
-	    .name = "deliver",
-	    .kind = CLIENT,
-	    .start = start,
-	    .end = end,
-	    .error = error});
-	attributes_update(c->o, "\"send\"", "\"deliver\"");
+	span_open(c->trace, DELIVER, span_id(c->hash, DELIVER + number), span_id(c->hash, FIRE), start, end);
+	attributes_update(c->o, "send", "deliver");
 	attribute("acctflow.attempt", slice_of(digits));
 	attribute("acctflow.outcome", slice_buf(&outcome));
 	if (error)
 		attribute("error.type", slice_buf(&outcome));
-	span_close();
+	span_close(NULL, error);
 }
 
 /* Its `fire`, and each attempt that is known: of many the last ones. */
@@ -332,18 +328,13 @@ spans_fired(const struct callback *c, int64_t due, int64_t fired)
 {
 	const struct record *r = c->o->r;
 	uint64_t attempts;
-	span_open(&(struct span){.trace = c->trace,
-	    .id = span_id(c->hash, FIRE),
-	    .parent = c->trace->span,
-	    .name = "fire",
-	    .kind = PRODUCER,
-	    .start = due,
-	    .end = fired,
-	    .error = c->failed});
-	attributes_update(c->o, "\"send\"", "\"fire\"");
+	span_open(c->trace, FIRE, span_id(c->hash, FIRE), c->trace->span, due, fired);
+	attributes_update(c->o, "send", "fire");
 	attribute("acctflow.lateness_us", r->m[M_LATENESS_US]);
 	attribute("acctflow.recovered", r->m[M_RECOVERED]);
-	span_close();
+	if (c->failed)
+		attribute("error.type", r->m[M_EVENT]);
+	span_close(NULL, c->failed);
 	cJSON *all = cJSON_ParseWithLength(r->m[M_ATTEMPTS_AT].p, r->m[M_ATTEMPTS_AT].n);
 	unsigned known = (unsigned)cJSON_GetArraySize(all), number = 1;
 	if (record_integer(r, M_ATTEMPTS, UINT32_MAX, &attempts) == 0 && attempts > known)
@@ -365,18 +356,12 @@ spans_callback(const struct origin *o)
 	    export_seen(id.span))
 		return;
 	int64_t end = cancelled ? at : due;
-	span_open(&(struct span){.trace = &id,
-	    .id = id.span,
-	    .name = "scheduled",
-	    .kind = INTERNAL,
-	    .start = time_or(r, M_INGESTED_AT, end),
-	    .end = end,
-	    .link = &o->id});
-	attributes_update(o, "\"process\"", "\"schedule\"");
+	span_open(&id, SCHEDULED, id.span, 0, time_or(r, M_INGESTED_AT, end), end);
+	attributes_update(o, NULL, NULL);
 	attribute("acctflow.outcome", r->m[M_EVENT]);
 	attribute("acctflow.superseded_by", r->m[M_SUPERSEDED_BY]);
 	attribute("acctflow.replayed", r->m[M_REPLAYED]);
-	span_close();
+	span_close(&o->id, false);
 	if (!cancelled)
 		spans_fired(&(struct callback){o, hash, &id, record_is(r, M_EVENT, "failed")}, due, at);
 	spans_done(id.span);
@@ -391,7 +376,7 @@ spans_event(const struct record *r, bool ids)
 	struct slice trace = trace_id(r->m[M_TRACE]);
 	memcpy(o.id.trace, trace.p, trace.n);
 	o.id.span = hex_read(trace.p + TRACE_ID + 1);
-	if (record_is(r, M_EVENT, "indexed") || record_is(r, M_EVENT, "ignored") || record_is(r, M_EVENT, "rejected"))
+	if (record_is(r, M_EVENT, "indexed") || record_is(r, M_EVENT, "ignored"))
 		spans_update(&o);
 	else if (record_is(r, M_EVENT, "fired") || record_is(r, M_EVENT, "failed") ||
 		 record_is(r, M_EVENT, "cancelled"))
