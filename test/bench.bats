@@ -26,8 +26,8 @@ crowd true 1"
 }
 
 @test "bench: rows of loading, by shards and against what one would do by hand" {
-	UPDATES=3000 ACCOUNTS=100 ROW_UPDATES=50 KAFKA_UPDATES=3000 PAST_UPDATES=3000 PAST_ACCOUNTS=100 ROWS='load shards verify past kafka' ok "$root/test/bench/run"
-	same "$(jq -r '.rows[] | .name' "$BENCH_JSON" | paste -s -d ' ')" 'disk load load1 row copy1 copy2 writer-memory shards reader-share verify verify-memory past-follow past-p50 past-p99 past-account past-history kafka kafka-wall'
+	UPDATES=3000 ACCOUNTS=100 ROW_UPDATES=50 KAFKA_UPDATES=3000 PAST_UPDATES=3000 PAST_ACCOUNTS=100 ROWS='load shards traces verify past kafka' ok "$root/test/bench/run"
+	same "$(jq -r '.rows[] | .name' "$BENCH_JSON" | paste -s -d ' ')" 'disk load load1 row copy1 copy2 writer-memory shards reader-share traces traces-all verify verify-memory past-follow past-p50 past-p99 past-account past-history kafka kafka-wall'
 	same "$(jq -r '.leftOut | length' "$BENCH_JSON")" 0
 	same "$(ls "$BENCH_DIR")" ''
 }

@@ -14,6 +14,7 @@
 #include "time.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 static struct {
@@ -22,7 +23,10 @@ static struct {
 	int format;
 } options = {.export = {.queue = 10000}};
 
-enum { LAST_US = 2000000 }; /* how long it goes on exporting at the end of its input */
+enum {
+	LAST_US = 2000000, /* how long it goes on exporting at the end of its input */
+	PIPE_BYTES = 1 << 20,
+};
 
 struct tracer {
 	struct lines in;
@@ -132,6 +136,8 @@ main(int argc, char **argv)
 	t->style = display_style((enum format)options.format, STDOUT_FILENO);
 	output_open(&t->out, STDOUT_FILENO);
 	sandbox_privileges();
+	/* Fewer and larger reads under load; refused it stays as it is. */
+	fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
 	export_open(&options.export);
 	run(t);
 	drain(t);
