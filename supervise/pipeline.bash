@@ -71,7 +71,7 @@ pipeline_behind() {
 }
 
 pipeline_start() {
-	local k=$1 i=${owner[$1]} name args clock=() wait=() own ack last in out kafka=
+	local k=$1 i=${owner[$1]} name args clock=() wait=() own ack last in out kafka='' kept
 	own=(--token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
 	ack=("$writer" ack --resume "${own[@]}" --output-lock "$run/output.lock" "${out_format[@]}" "${lease_args[@]}")
 	for name in clock epoch; do
@@ -82,12 +82,14 @@ pipeline_start() {
 	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
 	export ACCTFLOW_METRICS=$run/pipelines/$k
 	! nowait "$i" || wait=(--no-wait)
+	# Not by k: another run numbers pipelines otherwise, and their queues know which spans there were.
+	[[ ! $trace_to ]] || kept=$(spool_path "${source[i]}")
 	last=(ack "${ack[@]}")
 	building=1 late=0
 	exec {out}>&1
 	if [[ $trace_to ]]; then
 		pipeline_behind
-		last=(tracer "$tracer" --to "$trace_to" --keep "$ACCTFLOW_HOME/trace/$k" --format json)
+		last=(tracer "$tracer" --to "$trace_to" --keep "$ACCTFLOW_HOME/trace/${kept##*/}.${shard[k]/\//-}" --format json)
 	fi
 	if [[ $receiver ]]; then
 		pipeline_behind

@@ -48,7 +48,8 @@ spans() {
 		(.attributes | map({(.key): (.value.stringValue // .value.intValue // .value.boolValue)}) | add // {}) as \$a | $1" bodies
 }
 names() { spans .name | sort | paste -s -d ,; }
-judged() { ok "$root/test/tracer/judge" bodies "$1" && same "$output" "$2"; }
+# judged EVENTS OUTPUT OPTION...: by the judge of the whole.
+judged() { ok "$root/test/tracer/judge" "${@:3}" bodies "$1" && same "$output" "$2"; }
 
 # counts N NAME [REASON]: whether /metrics says so of that counter.
 counts() {
@@ -72,7 +73,7 @@ passes() {
 
 # --- shapes
 
-@test "an update has a trace of three spans, and its callback another, linked to it" {
+@test "tracer: an update has a trace of three spans, and its callback another, linked to it" {
 	collect
 	{
 		event indexed 1 "\"tokens\":5,$(committed),$(at dueAt 2)"
@@ -105,7 +106,7 @@ passes() {
 	same "$(spans 'select($a["acctflow.version"] == "1") | $a["acctflow.account.id"]' | sort -u)" A1
 }
 
-@test "a partition of Kafka has the names of its conventions" {
+@test "tracer: a partition of Kafka has the names of its conventions" {
 	collect
 	event ignored 7 "\"reason\":\"stale\",$(committed)" | sed 's|"source":"s"|"source":"kafka:orders/accounts.v1/12"|' >events
 	passes
@@ -113,7 +114,15 @@ passes() {
 		'kafka accounts.v1 12 7 7'
 }
 
-@test "a trace that reader made begins with read; where it came from outside, read is below what it names" {
+@test "tracer: where only the last of many attempts are known, they keep their numbers" {
+	collect
+	event failed 1 "$(at dueAt 2),$(at firedAt 2),\"attempts\":40,\"error\":\"no\",\"attemptsAt\":[[\"2026-01-01T00:00:02Z\",\"2026-01-01T00:00:03Z\",\"again\"],[\"2026-01-01T00:00:04Z\",\"2026-01-01T00:00:05Z\",\"again\"]]" >events
+	passes
+	same "$(spans 'select(.name == "deliver") | $a["acctflow.attempt"]')" $'39\n40'
+	judged events 'ok: 0 updates, 1 callbacks, 0 batches; 4 spans, 0 of them sent again'
+}
+
+@test "tracer: a trace that reader made begins with read; where it came from outside, read is below what it names" {
 	collect
 	event indexed 1 "$(committed)" >events
 	sed 's/"trace":"[^"]*"/"trace":"00-11112222333344445555666677778888-5555666677778888-01"/' events >>events
@@ -124,7 +133,7 @@ passes() {
 	judged events 'ok: 2 updates, 0 callbacks, 1 batches; 7 spans, 0 of them sent again'
 }
 
-@test "what is emitted again makes the same spans, also where less is known of it; whoever has its queue does not repeat them" {
+@test "tracer: what is emitted again makes the same spans, also where less is known of it; whoever has its queue does not repeat them" {
 	local first
 	collect
 	event indexed 1 "$(committed)" >events
@@ -135,7 +144,7 @@ passes() {
 	event cancelled 1 "$(at dueAt 2),$(at cancelledAt 3),\"supersededBy\":2,\"replayed\":true" >>events
 	passes
 	same "$(spans 'select(.name != "batch") | .spanId')" "$first"$'\n'"$first"
-	judged events 'ok: 1 updates, 1 callbacks, 1 batches; 5 spans, 4 of them sent again'
+	judged events 'ok: 1 updates, 1 callbacks, 1 batches; 5 spans, 4 of them sent again' --apart
 	# One process does not repeat them, and neither does one that has the queue of another.
 	rm bodies && kill "$collector" && collect
 	{ event indexed 3 "$(committed)" && event cancelled 2 "$(at dueAt 2),$(at cancelledAt 3),\"supersededBy\":3"; } >events
@@ -148,7 +157,7 @@ passes() {
 	same "$(spans 'select(.name == "read") | .traceId[-1:]' | paste -s -d ,)" 3,4
 }
 
-@test "updates that are not sampled, and whose traces are none, cost no span and no request" {
+@test "tracer: updates that are not sampled, and whose traces are none, cost no span and no request" {
 	collect
 	local parent
 	for parent in 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-02 \
@@ -165,7 +174,7 @@ passes() {
 	[[ ! -s requests ]]
 }
 
-@test "hostile text stays text, and hostile times and numbers leave a span whole" {
+@test "tracer: hostile text stays text, and hostile times and numbers leave a span whole" {
 	collect
 	printf '%s\n' '{"event":"indexed","source":"\"},{\\\"\u001b[31m\u202e\u00e9","offset":1,"id":"\"}]}\u0007\\","version":9223372036854775807,"trace":"'"$(trace 1)"'",'"$(committed)"'}' \
 		'{"event":"indexed","source":{"a":[1]},"offset":"x","id":7,"version":1.5,"trace":"'"$(trace 2)"'","ingestedAt":"9999-12-31T23:59:59Z","readAt":"0001-01-01T00:00:00Z","commitAt":7,"batch":[]}' \
@@ -179,7 +188,7 @@ passes() {
 	run ! grep -q $'\e' bodies
 }
 
-@test "requests are what the proto of OTLP says" {
+@test "tracer: requests are what the proto of OTLP says" {
 	command -v node >/dev/null && command -v npm >/dev/null || skip 'node and npm are not installed'
 	local modules=${TRACER_MODULES:-$PWD}
 	[[ -e $modules/node_modules/protobufjs ]] || timeout -k 5 120 npm install --prefix "$modules" --no-save --no-audit --no-fund \
@@ -203,7 +212,7 @@ passes() {
 
 # --- off the data's way
 
-@test "a line passes at once, though the collector hangs; at the end its output closes first" {
+@test "tracer: a line passes at once, though the collector hangs; at the end its output closes first" {
 	collect 0 100
 	mkfifo in out
 	"$bin/tracer" --to "$url" <in >out 2>err 3>&- &
@@ -226,7 +235,7 @@ passes() {
 	retry 50 gone "$tracer"
 }
 
-@test "a collector that is dead, slow or refuses costs spans, which are counted, and no line" {
+@test "tracer: a collector that is dead, slow or refuses costs spans, which are counted, and no line" {
 	local i
 	for i in {1..200}; do event indexed "$i" "$(at ingestedAt 1)"; done >events
 	# Nobody listens.
@@ -264,7 +273,7 @@ passes() {
 	judged events 'ok: 200 updates, 0 callbacks, 0 batches; 600 spans, 0 of them sent again'
 }
 
-@test "its memory does not grow with what a collector does not take" {
+@test "tracer: its memory does not grow with what a collector does not take" {
 	collect 0 100
 	mkfifo in
 	"$bin/tracer" --to "$url" --queue 1000 <in >out 2>err 3>&- &
@@ -284,7 +293,7 @@ passes() {
 }
 lines_are() { (($(wc -l <"$1") == $2)); }
 
-@test "spans that wait in a file outlive a kill, and another process exports them" {
+@test "tracer: spans that wait in a file outlive a kill, and another process exports them" {
 	collect 0 100
 	mkfifo in
 	"$bin/tracer" --to "$url" --keep kept <in >out 2>err 3>&- &
@@ -293,6 +302,7 @@ lines_are() { (($(wc -l <"$1") == $2)); }
 	for i in {1..20}; do event indexed "$i" "$(at ingestedAt 1)"; done >events
 	cat events >&8
 	retry 50 lines_are out 20
+	retry 50 grep -q begin requests
 	# Nobody else takes the file meanwhile.
 	ok "$bin/tracer" --to "$url" --keep kept </dev/null
 	err_has 'could not map "kept"'
@@ -301,7 +311,11 @@ lines_are() { (($(wc -l <"$1") == $2)); }
 	retry 50 gone "$tracer"
 	kill "$collector" && retry 50 gone "$collector"
 	collect
+	# As if the kill had met it before it noted their keys.
+	dd if=/dev/zero of=kept bs=32 seek=1 count=65536 conv=notrunc status=none
 	ok "$bin/tracer" --to "$url" --keep kept </dev/null
+	judged events 'ok: 20 updates, 0 callbacks, 0 batches; 60 spans, 0 of them sent again'
+	passes --keep kept
 	judged events 'ok: 20 updates, 0 callbacks, 0 batches; 60 spans, 0 of them sent again'
 	# What was taken is there no more; what is no queue is none.
 	: >bodies
@@ -312,7 +326,7 @@ lines_are() { (($(wc -l <"$1") == $2)); }
 	judged events 'ok: 20 updates, 0 callbacks, 0 batches; 60 spans, 0 of them sent again'
 }
 
-@test "an URL that is none, and a missing one, are refused" {
+@test "tracer: an URL that is none, and a missing one, are refused" {
 	fails 100 "$bin/tracer" --to ftp://127.0.0.1 </dev/null
 	err_has 'expected an http:// or https:// URL'
 	fails 100 "$bin/tracer" </dev/null
@@ -320,6 +334,23 @@ lines_are() { (($(wc -l <"$1") == $2)); }
 }
 
 # --- in a run
+
+@test "tracer: a pipeline finds its own queue, whichever others there are" {
+	local name
+	unset ACCTFLOW_METRICS
+	database
+	updates 30 | tee a >b
+	collect && kill "$collector"
+	retry 50 gone "$collector"
+	ok "$supervisor" run --arrival none --trace-to "$url" a b
+	# The second is the first now.
+	updates 60 >b
+	collect
+	ok "$supervisor" run --arrival none --trace-to "$url" b
+	same "$(spans 'select(.name == "read") | $a["messaging.destination.name"]' | uniq -c | awk '{ print $1, $2 }')" "60 $PWD/b"
+	for name in "$ACCTFLOW_HOME"/trace/*a-*; do ok "$bin/tracer" --to "$url" --keep "$name" </dev/null; done
+	same "$(spans 'select(.name == "read") | $a["messaging.destination.name"]' | uniq -c | awk '{ print $1, $2 }')" "$(printf '%s\n' "60 $PWD/b" "30 $PWD/a")"
+}
 
 # follow KILLS ROLE...: a run of two shards, whose programs are killed, with a collector; its events are in the file log.
 follow() {
@@ -354,7 +385,7 @@ updates() {
 	done
 }
 
-@test "a run exports what it emits, and each line is whole" {
+@test "tracer: a run exports what it emits, and each line is whole" {
 	follow 0
 	ok "$root/test/tracer/judge" bodies log
 	has "ok: $(grep -c '^{"event":"i[^"]*",.*"trace":' log) updates,"
@@ -362,10 +393,10 @@ updates() {
 	same "$(jq -s 'length' log)" "$(wc -l <log)"
 }
 
-@test "whoever is killed, each update has one trace of the right shape" {
+@test "tracer: whoever is killed, each update has one trace of the right shape" {
 	follow 8 tracer writer tracer ack tracer timerd
 	((struck >= 5))
-	ok "$root/test/tracer/judge" bodies log
+	ok "$root/test/tracer/judge" --lost "$struck" bodies log
 	has "ok: $(grep '^{"event":"i[^"]*",.*"trace":' log | grep -o '"trace":"[^"]*"' | sort -u | wc -l) updates,"
 	same "$(sql 'SELECT sum(delivered_offset - committed_offset) FROM acctflow.source_shards')" 0
 }
