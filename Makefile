@@ -265,7 +265,7 @@ mutants: packages
 
 soak: N ?= 5000
 soak: packages
-	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker
+	@$(MAKE) --no-print-directory build $(BIN)/generate $(BUILD)/kafka-broker $(BUILD)/receiver
 	BIN=$(BIN) test/faults/run --kills $(N) --jobs 2 --go-on
 	BIN=$(BIN) BUILD=$(BUILD) test/faults/run --only kafka --kills 1000 --jobs 2 --go-on
 	BIN=$(BIN) test/failover/run --rounds 10
@@ -273,6 +273,7 @@ soak: packages
 	BIN=$(BIN) test/faults/stopped --seconds 30 --updates 400000
 	BIN=$(BIN) test/faults/writers --updates 1000000 --accounts 100000
 	BIN=$(BIN) test/faults/rotate --minutes 120
+	BIN=$(BIN) BUILD=$(BUILD) test/faults/tracer --kills 200
 	test/faults/mutants
 
 # Random streams with hostile records through whole pipelines, against the model. SEED=N begins with that one.

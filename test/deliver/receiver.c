@@ -5,6 +5,7 @@
  *
  * RECEIVER_BODIES names a file to which the bodies of those that it took are added, a line each; then it is a collector
  * of traces, and knows nothing but JSON for /v1/traces.
+ * RECEIVER_LATE_MS: up to so long after that it answers.
  * PORT 0: any. It prints the port that it listens on. STATUS: what it answers where it neither fails (503) nor hangs.
  */
 #include <microhttpd.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 static FILE *logged, *bodies;
-static unsigned fail, hang, status = 200;
+static unsigned fail, hang, status = 200, late;
 
 static void
 note(const char *what, const char *id)
@@ -78,6 +79,8 @@ handle(void *context, struct MHD_Connection *c, const char *url, const char *met
 	note(number, id);
 	if (bodies && answer == 200)
 		fprintf(bodies, "%.*s\n", (int)r->n, r->body), fflush(bodies);
+	if (late)
+		usleep(1000 * (unsigned)(random() % late));
 	char *text = answer == 200 ? body : away;
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
 	if (answer == 429)
@@ -110,6 +113,7 @@ main(int argc, char **argv)
 	fail = argc > 3 ? number(argv[3], 100) : 0;
 	hang = argc > 4 ? number(argv[4], 100) : 0;
 	status = argc > 5 ? number(argv[5], 599) : 200;
+	late = getenv("RECEIVER_LATE_MS") ? number(getenv("RECEIVER_LATE_MS"), 10000) : 0;
 	logged = fopen(argv[2], "a");
 	if (getenv("RECEIVER_BODIES"))
 		bodies = fopen(getenv("RECEIVER_BODIES"), "a");

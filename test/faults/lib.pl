@@ -180,7 +180,7 @@ sub start {
 sub role {
 	my ($pid) = @_;
 	my @argv = split /\0/, slurp("/proc/$pid/cmdline");
-	return ('', '') unless @argv && $argv[0] =~ m{(?:^|/)(reader|writer|timerd|deliver|kafka-reader)$};
+	return ('', '') unless @argv && $argv[0] =~ m{(?:^|/)(reader|writer|timerd|deliver|tracer|kafka-reader)$};
 	my $role = $1;
 	my %option;
 	for my $i (1 .. $#argv) {
