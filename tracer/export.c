@@ -307,18 +307,30 @@ export_due(bool all)
 }
 
 void
-export_turn(bool all)
+export_step(void)
 {
 	int running, left;
-	int64_t due = export_due(all);
-	if (!out.busy && due >= 0 && due <= clock_now())
-		export_begin();
 	if (!out.busy)
 		return;
 	curl_multi_perform(out.multi, &running);
 	const CURLMsg *m = curl_multi_info_read(out.multi, &left);
 	if (m && m->msg == CURLMSG_DONE)
 		export_done(m->data.result);
+}
+
+void
+export_turn(bool all)
+{
+	int64_t due = export_due(all);
+	if (!out.busy && due >= 0 && due <= clock_now())
+		export_begin();
+	export_step();
+}
+
+bool
+export_busy(void)
+{
+	return out.busy;
 }
 
 int64_t

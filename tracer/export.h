@@ -21,8 +21,12 @@ bool export_seen(uint64_t key);
 /* Adds n spans, JSON objects separated by commas, to the queue: all or none, also where the process is killed. */
 void export_spans(uint64_t key, struct slice spans, unsigned n);
 
-/* Does what can be done now. `all`: a request begins with as few spans as there are. */
+/* Begins a request if it is time, and goes on with it. `all`: it begins with as few spans as there are. */
 void export_turn(bool all);
+
+/* Goes on with the request in flight, if there is one. */
+void export_step(void);
+bool export_busy(void);
 
 /* By when, and with which of *fd's events before, export_turn is wanted again; -1: not by itself. */
 int64_t export_wait(struct pollfd *fd, bool all);
