@@ -155,17 +155,19 @@ function stage_state(all) {
 function stages_of(answer) {
 	const {series = {}, totals = {}, database = {}, pipelines = []} = answer, histograms = recent(answer);
 	const named = name => pipelines.flatMap(pipeline => pipeline.programs.filter(program => program.name === name));
-	const kafka = named('kafka-reader'), deliver = named('deliver');
+	const kafka = named('kafka-reader'), deliver = named('deliver'), tracer = named('tracer');
+	const sum = (programs, figure) => count(programs.reduce((all, program) => all + program[figure], 0));
 	const lag = Math.max(-1, ...pipelines.map(pipeline => pipeline.lagSeconds)), restarts = answer.restarts ?? [];
 	const own = {
-		...kafka.length > 0 && {'kafka-reader': [['behind', count(kafka.reduce((sum, program) => sum + program.behind, 0))]]},
+		...kafka.length > 0 && {'kafka-reader': [['behind', sum(kafka, 'behind')]]},
 		reader: [['read', rate(series.read)]],
 		writer: [['indexed', rate(series.indexed)], ['lag', `${count(series.lag?.at(-1))} records, ${duration(lag)}`],
 			['commit, p99', duration(quantile(histograms.commit))]],
 		timerd: [['fired', rate(series.fired)], ['lateness, p99', duration(quantile(histograms.lateness))],
 			['pending', count(totals.pending)]],
-		...deliver.length > 0 && {deliver: [['held', count(deliver.reduce((sum, program) => sum + program.held, 0))],
+		...deliver.length > 0 && {deliver: [['held', sum(deliver, 'held')],
 			['delivery, p99', duration(quantile(histograms.delivery))], ['failed', count(totals.failed)]]},
+		...tracer.length > 0 && {tracer: [['exported', sum(tracer, 'exported')], ['dropped', sum(tracer, 'dropped')]]},
 		ack: [['emitted in, p50', duration(quantile(histograms.emitted, 0.5))], ['p99', duration(quantile(histograms.emitted))]],
 	};
 	const stages = Object.keys(own).map(name => {

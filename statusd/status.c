@@ -79,6 +79,14 @@ json_progress(struct buf *b, const struct progress *g)
 	buf_printf(b, ",\"rate\":%.6g,\"left\":%.6g}", g->rate, g->left);
 }
 
+/* The spans that tracer dropped, whatever the reason. */
+static uint64_t
+spans_dropped(const struct watched *w)
+{
+	const _Atomic uint64_t *v = w->metrics.value;
+	return v[METRIC_SPANS_FULL] + v[METRIC_SPANS_REFUSED] + v[METRIC_SPANS_LEFT];
+}
+
 static void
 json_pipeline(struct buf *b, const struct pipeline *p)
 {
@@ -97,6 +105,9 @@ json_pipeline(struct buf *b, const struct pipeline *p)
 			buf_printf(b, ",\"behind\":%" PRIu64, w->metrics.value[METRIC_BEHIND]);
 		if (i == DELIVER)
 			buf_printf(b, ",\"held\":%" PRIu64, w->metrics.value[METRIC_WAITING]);
+		if (i == TRACER)
+			buf_printf(b, ",\"exported\":%" PRIu64 ",\"dropped\":%" PRIu64,
+			    w->metrics.value[METRIC_SPANS_EXPORTED], spans_dropped(w));
 		buf_printf(
 		    b, ",\"startedAt\":%" PRIi64 ",\"tickAt\":%" PRIi64 "}", w->metrics.started, w->metrics.tick);
 	}
@@ -281,6 +292,12 @@ text_program(const struct pipelines *ps, const struct pipeline *p, int i, struct
 		buf_text(b, ", ");
 		text_count(b, w->metrics.value[METRIC_WAITING]);
 		buf_text(b, " callbacks held");
+	} else if (i == TRACER && w->state != STOPPED) {
+		buf_text(b, ", ");
+		text_count(b, w->metrics.value[METRIC_SPANS_EXPORTED]);
+		buf_text(b, " spans exported, ");
+		text_count(b, spans_dropped(w));
+		buf_text(b, " dropped");
 	} else if (i == WRITER && p->lag_records >= 0) {
 		buf_text(b, ", lag ");
 		text_count(b, (uint64_t)p->lag_records);

@@ -35,7 +35,7 @@ installed() {
 		[[ $output =~ acctflow.*\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
 		[[ -s $into/usr/local/share/man/man1/$name.1 ]]
 	done
-	same "$(find "$into/usr/local/bin" -type l | wc -l)" 7
+	same "$(find "$into/usr/local/bin" -type l | wc -l)" 8
 	# Links that hold wherever the root is.
 	same "$(find "$into" -xtype l)" ''
 	[[ -s $into/etc/acctflow/config.yaml && -s $into/usr/local/share/acctflow/maps/kafka.yaml ]]

@@ -409,6 +409,37 @@ lag_is() {
 	[[ ${lines[0]} == 'kafka-reader: stopped' ]]
 }
 
+@test "tracer: one more program where there is one, with what it exported and dropped" {
+	database
+	ok writer migrate
+	local label='source="s",shard="0/1"' events=$BATS_TEST_TMPDIR/events
+	mkdir -p "$ACCTFLOW_HOME/run/pipelines/0"
+	echo 's 0/1' >"$ACCTFLOW_HOME/run/pipelines/0/name"
+	mkfifo "$events"
+	serve
+	retry 100 is 200 /readyz
+	retry 100 json_is "jsonb_path_query_array(j, '\$.pipelines[0].programs[*].name')" '["reader", "writer", "timerd", "ack"]'
+	get /metrics
+	[[ $page != *'{'*tracer* ]]
+	ACCTFLOW_METRICS=$ACCTFLOW_HOME/run/pipelines/0 tracer --to http://127.0.0.1:9 --queue 1 <"$events" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- {hold}>&- &
+	chain=$!
+	exec {hold}>"$events"
+	echo '{"event":"ignored","source":"s","offset":1,"id":"A","version":1,"ingestedAt":"2026-01-01T00:00:00Z","trace":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}' >&"$hold"
+	retry 100 metric_is "trace_spans_dropped_total{$label,reason=\"queue_full\"}" 3
+	retry 100 metric_is "trace_spans_exported_total{$label}" 0
+	retry 100 metric_is "up{$label,program=\"tracer\"}" 1
+	retry 100 json_is "jsonb_path_query_array(j, '\$.pipelines[0].programs[*].name')" '["reader", "writer", "timerd", "tracer", "ack"]'
+	json_is "concat_ws(' ', j->'pipelines'->0->'programs'->3->>'exported', j->'pipelines'->0->'programs'->3->>'dropped')" '0 3'
+	retry 100 check_has 'tracer['
+	[[ $output == *': running, 0 spans exported, 3 dropped'* ]]
+	stopped=$chain
+	kill -STOP "$chain"
+	retry 100 stalled "tracer[$chain] has been stalled for "
+	kill -CONT "$chain"
+	stopped=''
+	retry 100 is 200 /healthz
+}
+
 @test "reasons: the disk, retries in a row, overdue callbacks with and without a run" {
 	database
 	ok writer migrate

@@ -131,6 +131,20 @@ for (const width of [1280, 360]) {
 	await end();
 }
 
+// A receiver of callbacks, and a collector of traces: so are deliver and tracer.
+{
+	const more = [['deliver', {held: 5}], ['tracer', {exported: 1_234_567, dropped: 89}]].map(([name, figures], i) =>
+		({name, state: 'running', pid: 8 + i, startedAt: at(90), tickAt: at(0), ...figures}));
+	const pipelines = answer.pipelines.map(row => ({...row, programs: [...row.programs.slice(0, 3), ...more, ...row.programs.slice(3)]}));
+	const {page, end} = await open(url, {answer: () => ({...answer, pipelines})});
+	await verdict(page, 'bad');
+	assert.deepEqual(await page.$$eval('#stages h3', all => all.map(title => title.textContent)),
+		['reader', 'writer', 'timerd', 'deliver', 'tracer', 'ack', 'Postgres', 'Disk']);
+	assert.match(await page.locator('#stages > li').nth(3).textContent(), /held10delivery/);
+	assert.match(await page.locator('#stages > li').nth(4).textContent(), /exported2,469,134dropped178up for.*process9, 9$/);
+	await end();
+}
+
 // What does not change is not touched, so that a screen reader keeps its place; what is paused does not change at all.
 {
 	let polls = 0;
