@@ -294,7 +294,7 @@ by_hand() {
 	grep -v '"event"' all | writer 2>err8 | timerd --no-wait >t8
 	writer pending --format json >p9
 	# On the real clock, sampled: the times that a trace needs.
-	printf '{"id":"S","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":%d}\n' 2 1 | reader --arrival none --trace-sample 1/1 --source sampled - |
+	printf '{"id":"%s","accountType":"mint","tokens":1,"callbackTimeMs":%s,"version":%d}\n' S 1 2 S 1 1 U 3600000 1 U null 2 | reader --arrival none --trace-sample 1/1 --source sampled - |
 		tee r8 | writer | tee w8 | timerd | deliver --exec true | writer ack >a8
 	printf '{"id":"T","accountType":"mint","tokens":1,"callbackTimeMs":1,"version":1}\n' | reader --arrival none --trace-sample 1/1 --source refused - |
 		writer | timerd | deliver --exec 'exit 100' >a9
