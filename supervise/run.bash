@@ -195,6 +195,7 @@ verb_run() {
 	receiver=${config[deliver.exec]-}${config[deliver.worker]-}${config[deliver.post]-}${ACCTFLOW_EXEC-}${ACCTFLOW_WORKER-}${ACCTFLOW_POST-}
 	[[ ! $receiver ]] || programs deliver
 	trace_to=${opt["trace-to"]-${ACCTFLOW_TRACE_TO:-${config[tracer.to]-}}}
+	[[ $trace_to =~ ^([Hh][Tt][Tt][Pp][Ss]?://[^[:space:]]+)?$ ]] || misused "--trace-to: expected an http:// or https:// URL, not \"$trace_to\""
 	[[ ! $trace_to ]] || programs tracer
 	((${#topic[@]} == 0)) || programs kafka-reader
 	statusd=$(programs statusd 2>/dev/null && echo "$statusd") || log warn 'going on without statusd, which is not built'

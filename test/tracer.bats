@@ -327,8 +327,15 @@ lines_are() { (($(wc -l <"$1") == $2)); }
 }
 
 @test "tracer: an URL that is none, and a missing one, are refused" {
-	fails 100 "$bin/tracer" --to ftp://127.0.0.1 </dev/null
-	err_has 'expected an http:// or https:// URL'
+	local wrong
+	for wrong in ftp://127.0.0.1 127.0.0.1:4318 http:// 'http://a b' http://a:port; do
+		fails 100 "$bin/tracer" --to "$wrong" </dev/null
+		err_has 'expected an http:// or https:// URL'
+	done
+	# A run does not begin with one.
+	fails 100 "$supervisor" run --trace-to 127.0.0.1:4318 "$root/data/scenario-2.json"
+	err_has '--trace-to: expected an http:// or https:// URL, not "127.0.0.1:4318"'
+	[[ ! -e $ACCTFLOW_HOME/postgres ]]
 	fails 100 "$bin/tracer" </dev/null
 	err_has '--to is wanted'
 }

@@ -178,12 +178,22 @@ export_answer(char *p, size_t one, size_t n, void *context)
 	return one * n;
 }
 
+static bool
+export_url(const char *to)
+{
+	CURLU *url = curl_url();
+	bool good = url && curl_url_set(url, CURLUPART_URL, to, 0) == CURLUE_OK &&
+		    (strncasecmp(to, "http://", 7) == 0 || strncasecmp(to, "https://", 8) == 0);
+	curl_url_cleanup(url);
+	return good;
+}
+
 void
 export_open(const struct export_options *o)
 {
 	struct buf url = {0};
 	struct curl_slist *headers = curl_slist_append(NULL, "content-type: application/json");
-	if (strncasecmp(o->to, "http://", 7) != 0 && strncasecmp(o->to, "https://", 8) != 0)
+	if (!export_url(o->to))
 		die_usage("--to: expected an http:// or https:// URL, not \"%s\"", o->to);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !(out.multi = curl_multi_init()) ||
 	    !(out.easy = curl_easy_init()) || !headers || !curl_slist_append(headers, "expect:"))
