@@ -84,8 +84,7 @@ struct event_attempt {
 };
 
 /* The `fired` that is one JSON object, with the number of its attempts and the last n of them. */
-void event_attempted(
-    struct buf *b, struct slice fired, unsigned attempts, const struct event_attempt *a, size_t n);
+void event_attempted(struct buf *b, struct slice fired, unsigned attempts, const struct event_attempt *a, size_t n);
 /* What the `fired` in r has, as `failed`, with n attempts. `error` is valid UTF-8. */
 void event_failed(struct buf *b, const struct record *r, unsigned attempts, struct slice error,
     const struct event_attempt *a, size_t n);

@@ -33,6 +33,7 @@ sample_trace(struct sample *s, uint64_t offset)
 	XXH128_hash_t id = XXH3_128bits_withSeed(&bytes, sizeof bytes, ~s->key);
 	/* No id may be 0. Both have these digits, by which tracer knows that nothing stands above what reader read. */
 	uint64_t low = id.low64 ? id.low64 : 1;
-	snprintf(s->token, sizeof s->token, "\"00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-01\"", id.high64, low, low);
+	snprintf(
+	    s->token, sizeof s->token, "\"00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-01\"", id.high64, low, low);
 	return (struct slice){s->token, TRACE_TOKEN};
 }

@@ -397,7 +397,7 @@ opens_badly() {
 	while IFS= read -r file; do
 		wrong+=$(grep -vE '^\.' "$file" | opens_badly | sed "s,^,${file#"$root"/}: ,")
 	done < <(manuals)
-	for program in reader writer timerd statusd; do
+	for program in reader writer timerd tracer statusd; do
 		wrong+=$("$bin/$program" --help | opens_badly | sed "s,^,$program --help: ,")
 	done
 	wrong+=$("$supervisor" --help | opens_badly)

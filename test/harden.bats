@@ -7,7 +7,7 @@ load helper
 setup() {
 	[[ ! ${ACCTFLOW_SANITIZED-} ]] || skip 'the sanitizers are built without hardening'
 	build=$(cd "$root" && realpath -m "${BUILD:-build}")
-	programs=("$bin/reader" "$bin/writer" "$bin/timerd" "$bin/statusd")
+	programs=("$bin/reader" "$bin/writer" "$bin/timerd" "$bin/tracer" "$bin/statusd")
 }
 
 # elf OPTION PROGRAM: what readelf says, in $output.

@@ -241,7 +241,7 @@ refused() {
 @test "--print-config: what the file says, one NAME=VALUE a line" {
 	printf 'database: host=x dbname=y z\npassword_file: "/a b"\n"clock": virtual\nwriter: {batch: 7}\nsupervisor:\n  keep_logs: '"'it''s'"'\n' >config.yaml
 	local program
-	for program in reader timerd writer statusd; do
+	for program in reader timerd writer tracer statusd; do
 		run "$program" --print-config
 		[ "$status" -eq 0 ]
 		[ "$output" = $'database=host=x dbname=y z\npassword-file=/a b\nclock=virtual\nwriter.batch=7\nsupervisor.keep-logs=it\'s' ]
@@ -271,7 +271,7 @@ refused() {
 }
 
 @test "no line of --help is longer than 100 columns" {
-	for program in reader timerd writer statusd; do
+	for program in reader timerd writer tracer statusd; do
 		"$program" --help >help
 		awk 'length > 100 { print; bad = 1 } END { exit bad }' help
 	done

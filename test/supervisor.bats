@@ -162,7 +162,7 @@ nothing_left() {
 
 @test "the sample configuration names no database and is read by all" {
 	sed 's/^#\([a-z_-]*:\)/\1/; s/^#\(  \)/\1/; /^home:\|^database:\|^password_file:/d' "$root/config.yaml" >"$BATS_TEST_TMPDIR/config.yaml"
-	for program in kafka-reader reader timerd writer statusd; do ok "$bin/$program" -c "$BATS_TEST_TMPDIR/config.yaml" --version; done
+	for program in kafka-reader reader timerd writer tracer statusd; do ok "$bin/$program" -c "$BATS_TEST_TMPDIR/config.yaml" --version; done
 	ok "$bin/reader" -c "$BATS_TEST_TMPDIR/config.yaml" --arrival none "$sample"
 }
 

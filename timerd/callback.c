@@ -36,7 +36,8 @@ struct event_callback
 callback_unpack(const struct timer *r)
 {
 	struct event_callback c = {.id = timer_id(r), .version = r->version, .due_at = r->item.due};
-	struct slice *part[PACKED] = {&c.source, &c.offset, &c.account_type, &c.tokens, &c.data, &c.trace, &c.ingested_at};
+	struct slice *part[PACKED] = {
+	    &c.source, &c.offset, &c.account_type, &c.tokens, &c.data, &c.trace, &c.ingested_at};
 	const char *p = timer_content(r).p;
 	for (int i = 0; i < PACKED; i++) {
 		unsigned char byte = 0x80;
