@@ -24,7 +24,8 @@ static struct {
 } options = {.export = {.queue = 10000}};
 
 enum {
-	LAST_US = 1000000, /* how long requests begin at the end of its input, and how long the last answer is waited for */
+	LAST_US =
+	    1000000, /* how long requests begin at the end of its input, and how long the last answer is waited for */
 	PIPE_BYTES = 1 << 20,
 };
 
