@@ -95,6 +95,7 @@ pipeline_start() {
 		pipeline_behind
 		last=(deliver "$deliver" --resume "${wait[@]}" "${lease_args[@]}" --format json)
 	fi
+	# In the chain tracer stands last: it goes on exporting when ack has ended.
 	if [[ ${kind[i]} == pending ]]; then
 		round_begin "$k" running pending timerd ${receiver:+deliver} ack ${trace_to:+tracer}
 		child "$k.pending" "$writer" pending "${own[@]}" --format json </dev/null |
