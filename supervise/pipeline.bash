@@ -70,8 +70,22 @@ pipeline_behind() {
 	exec {to}>&-
 }
 
+# spans_path K: where its spans wait. Not by K: another run numbers pipelines otherwise.
+spans_path() {
+	local folder
+	folder=$(spool_path "${source[${owner[$1]}]}")
+	printf '%s\n' "$ACCTFLOW_HOME/trace/${folder##*/}.${shard[$1]/\//-}"
+}
+
+# spans_remove K: its queue, where nothing waits in it: the bytes before its first and behind its last one are as many.
+spans_remove() {
+	local path head tail
+	path=$(spans_path "$1")
+	! read -r head tail < <(od -A n -v -t u8 -w16 -j 16 -N 16 -- "$path" 2>/dev/null) || [[ $head != "$tail" ]] || rm -f -- "$path"
+}
+
 pipeline_start() {
-	local k=$1 i=${owner[$1]} name args clock=() wait=() own ack last in out kafka='' kept
+	local k=$1 i=${owner[$1]} name args clock=() wait=() own ack last in out kafka=''
 	own=(--token "${claim[$k.token]}" --source "${source[i]}" --shard "${shard[k]}")
 	ack=("$writer" ack --resume "${own[@]}" --output-lock "$run/output.lock" "${out_format[@]}" "${lease_args[@]}")
 	for name in clock epoch; do
@@ -82,14 +96,12 @@ pipeline_start() {
 	state_write '>' "$run/pipelines/$k/name" "${source[i]} ${shard[k]}"
 	export ACCTFLOW_METRICS=$run/pipelines/$k
 	! nowait "$i" || wait=(--no-wait)
-	# Not by k: another run numbers pipelines otherwise, and their queues know which spans there were.
-	[[ ! $trace_to ]] || kept=$(spool_path "${source[i]}")
 	last=(ack "${ack[@]}")
 	building=1 late=0
 	exec {out}>&1
 	if [[ $trace_to ]]; then
 		pipeline_behind
-		last=(tracer "$tracer" --to "$trace_to" --keep "$ACCTFLOW_HOME/trace/${kept##*/}.${shard[k]/\//-}" --format json)
+		last=(tracer "$tracer" --to "$trace_to" --keep "$(spans_path "$k")" --format json)
 	fi
 	if [[ $receiver ]]; then
 		pipeline_behind
@@ -300,6 +312,7 @@ pipeline_finish() {
 	unset "due[$1]"
 	worse "${result[$1]}" "$2"
 	result[$1]=$worst
+	[[ ! $trace_to || $2 != 0 ]] || spans_remove "$1"
 	[[ ! $fleet ]] || fleet_finish "$1"
 	! input_ripe "${owner[$1]}" || input_finish "${owner[$1]}"
 }
