@@ -7,6 +7,7 @@
 #include "options.h"
 #include "time.h"
 
+#include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -251,9 +252,14 @@ export_begin(void)
 static uint64_t
 export_refused(void)
 {
-	static const char name[] = "\"rejectedSpans\":";
-	const char *p = strstr(buf_cstr(&out.answer), name);
-	unsigned long long n = p ? strtoull(p + sizeof name - 1 + (p[sizeof name - 1] == '"'), NULL, 10) : 0;
+	cJSON *answer = cJSON_ParseWithLength(out.answer.p, out.answer.len);
+	const cJSON *item = cJSON_GetObjectItem(cJSON_GetObjectItem(answer, "partialSuccess"), "rejectedSpans");
+	uint64_t n = 0;
+	if (cJSON_IsString(item))
+		n = strtoull(item->valuestring, NULL, 10);
+	else if (item && item->valueint > 0)
+		n = (uint64_t)item->valueint;
+	cJSON_Delete(answer);
 	return n < out.spans ? n : out.spans;
 }
 

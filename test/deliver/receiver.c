@@ -5,6 +5,7 @@
  *
  * RECEIVER_BODIES names a file to which the bodies of those that it took are added, a line each; then it is a collector
  * of traces, and knows nothing but JSON for /v1/traces.
+ * RECEIVER_ANSWER: what it says to those that it took.
  * RECEIVER_LATE_MS: up to so long after that it answers.
  * PORT 0: any. It prints the port that it listens on. STATUS: what it answers where it neither fails (503) nor hangs.
  */
@@ -81,7 +82,7 @@ handle(void *context, struct MHD_Connection *c, const char *url, const char *met
 		fprintf(bodies, "%.*s\n", (int)r->n, r->body), fflush(bodies);
 	if (late)
 		usleep(1000 * (unsigned)(random() % late));
-	char *text = answer == 200 ? body : away;
+	char *text = answer != 200 ? away : getenv("RECEIVER_ANSWER") ? getenv("RECEIVER_ANSWER") : body;
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
 	if (answer == 429)
 		MHD_add_response_header(response, "Retry-After", "1");
