@@ -67,7 +67,7 @@ counts() {
 
 # passes OPTION...: the events go through a tracer, byte for byte.
 passes() {
-	ok "$bin/tracer" --to "$url" "$@" <events
+	ok timeout 60 "$bin/tracer" --to "$url" "$@" <events
 	same "$output" "$(<events)"
 }
 
@@ -289,11 +289,11 @@ passes() {
 	exec 8>in
 	event indexed 1 "$(at ingestedAt 1)" >line
 	for _ in {1..2000}; do cat line; done >many
-	cat many >&8
+	timeout 30 cat many >&8
 	retry 50 lines_are out 2000
 	local before
 	before=$(awk '/VmHWM/ { print $2 }' "/proc/$tracer/status")
-	for _ in {1..40}; do cat many >&8; done
+	for _ in {1..40}; do timeout 30 cat many >&8; done
 	retry 100 lines_are out 82000
 	(($(awk '/VmHWM/ { print $2 }' "/proc/$tracer/status") < before + 2000))
 	exec 8>&-
