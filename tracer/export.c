@@ -3,6 +3,7 @@
 #include "export.h"
 
 #include "log.h"
+#include "loop.h"
 #include "metrics.h"
 #include "options.h"
 #include "time.h"
@@ -24,6 +25,7 @@ enum {
 	LEAST_BYTES = 64 << 10,
 	SETS = 1 << 16,
 	WAYS = 4,
+	LAST_US = 1000000,    /* how long requests begin at the end, and how long the last one's answer is waited for */
 	COMPANY_US = 1000000, /* a span waits so long for others */
 	BACKOFF_US = 500000,  /* doubling up to the other */
 	BACKOFF_MOST_US = 30000000,
@@ -57,6 +59,7 @@ static struct {
 	uint64_t spans, bytes; /* what it has of the ring */
 	struct buf body, answer;
 	int64_t since, retry; /* when the first span that waits came; no request before this */
+	int64_t ends;	      /* at the end: no request behind this */
 	unsigned tries;	      /* that failed one after another */
 	char error[CURL_ERROR_SIZE];
 } out;
@@ -314,18 +317,23 @@ export_done(CURLcode code)
 	export_taken(taken ? export_refused() : out.spans);
 }
 
-/* When the next request may begin; -1: there is nothing for it. */
+/* When the next request may begin; -1: there is none to come. */
 static int64_t
-export_due(bool all)
+export_due(void)
 {
-	int64_t at = all || waiting >= BATCH ? 1 : out.since + COMPANY_US;
-	return waiting == 0 ? -1 : at > out.retry ? at : out.retry;
+	if (waiting == 0 || (out.ends && clock_now() >= out.ends))
+		return -1;
+	int64_t at = out.ends || waiting >= BATCH ? 1 : out.since + COMPANY_US;
+	return at > out.retry ? at : out.retry;
 }
 
 void
-export_step(void)
+export_turn(void)
 {
 	int running, left;
+	int64_t due = export_due();
+	if (!out.busy && due >= 0 && due <= clock_now())
+		export_begin();
 	if (!out.busy)
 		return;
 	curl_multi_perform(out.multi, &running);
@@ -334,37 +342,23 @@ export_step(void)
 		export_done(m->data.result);
 }
 
-void
-export_turn(bool all)
-{
-	int64_t due = export_due(all);
-	if (!out.busy && due >= 0 && due <= clock_now())
-		export_begin();
-	export_step();
-}
-
-bool
-export_busy(void)
-{
-	return out.busy;
-}
-
 int64_t
-export_wait(struct pollfd *fd, bool all)
+export_wait(struct pollfd *fd)
 {
 	fd_set set[3];
 	int last = -1;
 	long ms = -1;
 	*fd = (struct pollfd){.fd = -1};
 	if (!out.busy)
-		return export_due(all);
+		return export_due();
 	for (int i = 0; i < 3; i++)
 		FD_ZERO(&set[i]);
 	curl_multi_fdset(out.multi, &set[0], &set[1], &set[2], &last);
-	for (int i = 0; i <= last; i++)
-		if (FD_ISSET(i, &set[0]) || FD_ISSET(i, &set[1]))
-			*fd = (struct pollfd){
-			    i, (short)((FD_ISSET(i, &set[0]) ? POLLIN : 0) | (FD_ISSET(i, &set[1]) ? POLLOUT : 0)), 0};
+	for (int i = 0; i <= last; i++) {
+		int events = (FD_ISSET(i, &set[0]) ? POLLIN : 0) | (FD_ISSET(i, &set[1]) ? POLLOUT : 0);
+		if (events)
+			*fd = (struct pollfd){.fd = i, .events = (short)events};
+	}
 	curl_multi_timeout(out.multi, &ms);
 	/* A wait for something that is no descriptor has no time either. */
 	if (ms < 0 && fd->fd < 0)
@@ -372,15 +366,16 @@ export_wait(struct pollfd *fd, bool all)
 	return ms < 0 ? -1 : clock_now() + ms * 1000;
 }
 
-bool
-export_idle(void)
-{
-	return waiting == 0;
-}
-
 void
-export_close(void)
+export_drain(void)
 {
+	out.ends = clock_now() + LAST_US;
+	const int64_t until = out.ends + LAST_US;
+	for (export_turn(); (out.busy || export_due() >= 0) && clock_now() < until; export_turn()) {
+		struct pollfd fd;
+		int64_t next = export_wait(&fd), last = out.busy ? until : out.ends;
+		loop_wait(&fd, 1, next < 0 || next > last ? last : next);
+	}
 	if (waiting == 0)
 		return;
 	log_info("%llu spans were not exported%s", (unsigned long long)waiting, kept ? "; the next process does" : "");

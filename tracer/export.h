@@ -21,20 +21,14 @@ bool export_seen(uint64_t key);
 /* Adds n spans, JSON objects separated by commas, to the queue: all or none, also where the process is killed. */
 void export_spans(uint64_t key, struct slice spans, unsigned n);
 
-/* Begins a request if it is time, and goes on with it. `all`: it begins with as few spans as there are. */
-void export_turn(bool all);
-
-/* Goes on with the request in flight, if there is one. */
-void export_step(void);
-bool export_busy(void);
+/* Begins a request if it is time, and goes on with it. */
+void export_turn(void);
 
 /* By when, and with which of *fd's events before, export_turn is wanted again; -1: not by itself. */
-int64_t export_wait(struct pollfd *fd, bool all);
+int64_t export_wait(struct pollfd *fd);
 
-/* Whether all were exported or dropped. */
-bool export_idle(void);
-
-/* Counts what is left, unless it is kept. */
-void export_close(void);
+/* Exports what it still can, for two seconds at most. Counts what is left, unless it is kept. The answer of the last
+ * request is waited for, since whoever comes next repeats one whose answer was not heard. */
+void export_drain(void);
 
 #endif

@@ -23,11 +23,7 @@ static struct {
 	int format;
 } options = {.export = {.queue = 10000}};
 
-enum {
-	LAST_US =
-	    1000000, /* how long requests begin at the end of its input, and how long the last answer is waited for */
-	PIPE_BYTES = 1 << 20,
-};
+enum { PIPE_BYTES = 1 << 20 };
 
 struct tracer {
 	struct lines in;
@@ -74,38 +70,15 @@ run(struct tracer *t)
 		    {.fd = t->out.fd, .events = t->out.buf.len ? POLLOUT : 0},
 		    {.fd = -1},
 		};
-		int64_t deadline = export_wait(&fds[2], false);
+		int64_t deadline = export_wait(&fds[2]);
 		loop_wait(fds, 3, deadline);
 		t->closed = fds[1].revents & (POLLERR | POLLHUP);
 		if (fds[0].revents && lines_read(&t->in) < 0 && errno != EAGAIN)
 			die(EXIT_TEMPORARY, "could not read standard input: %m");
 		lines_handle(t);
 		flush(t, output_some);
-		export_turn(false);
+		export_turn();
 	}
-}
-
-static void
-drain_wait(int64_t until)
-{
-	struct pollfd fd;
-	int64_t next = export_wait(&fd, true);
-	loop_wait(&fd, 1, next < 0 || next > until ? until : next);
-}
-
-/* At the end: whoever reads the output sees its end first. */
-static void
-drain(struct tracer *t)
-{
-	int64_t until = clock_now() + LAST_US;
-	flush(t, output_flush);
-	close(t->out.fd);
-	for (export_turn(true); !export_idle() && clock_now() < until; export_turn(true))
-		drain_wait(until);
-	/* Whoever comes next repeats a request whose answer was not waited for. */
-	for (until += LAST_US; export_busy() && clock_now() < until; export_step())
-		drain_wait(until);
-	export_close();
 }
 
 /* clang-format off */
@@ -149,6 +122,9 @@ main(int argc, char **argv)
 	fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
 	export_open(&options.export);
 	run(t);
-	drain(t);
+	/* Whoever reads the output sees its end first. */
+	flush(t, output_flush);
+	close(t->out.fd);
+	export_drain();
 	return EXIT_OK;
 }
