@@ -67,7 +67,7 @@ counts() {
 
 # passes OPTION...: the events go through a tracer, byte for byte.
 passes() {
-	ok timeout 60 "$bin/tracer" --to "$url" "$@" <events
+	ok timeout -s KILL 60 "$bin/tracer" --to "$url" "$@" <events
 	same "$output" "$(<events)"
 }
 
