@@ -15,8 +15,8 @@ setup() {
 	shape_skipped='event source offset reason [arriveMs] [replayed]'
 	shape_pending='event source offset id version accountType tokens callbackTimeMs data ingestedAt dueAt [trace] [firedAt]'
 	shape_caughtup='event source'
-	shape_cancelled='event source offset id version supersededBy dueAt cancelledAt [trace] [replayed]'
-	shape_fired='event source offset id version accountType tokens data dueAt firedAt latenessUs [recovered] [trace] [attemptsAt]'
+	shape_cancelled='event source offset id version supersededBy dueAt cancelledAt [trace] [ingestedAt] [replayed]'
+	shape_fired='event source offset id version accountType tokens data dueAt firedAt latenessUs [recovered] [trace] [ingestedAt] [attempts attemptsAt]'
 	shape_summary='event source shard indexed stale duplicate conflict skipped rejected restored fired cancelled pending'
 	# One of everything: indexed, stale, duplicate, conflict, delete, without a callback, traced, rejected, superseded.
 	cat >in <<'END'
