@@ -122,8 +122,9 @@ main(int argc, char **argv)
 	fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
 	export_open(&options.export);
 	run(t);
-	/* Whoever reads the output sees its end first. */
+	/* Its neighbours do not wait for what comes now. */
 	flush(t, output_flush);
+	close(t->in.fd);
 	close(t->out.fd);
 	export_drain();
 	return EXIT_OK;
