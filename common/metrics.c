@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -123,11 +123,8 @@ metrics_exemplify(enum histogram which, uint64_t value, struct slice trace)
 	if (!trace_sampled(trace))
 		return;
 	struct metrics_exemplar *e = &metrics->histogram[which].exemplar[metrics_bucket(which, value)];
-	char half[TRACE_ID / 2 + 1] = "";
-	for (size_t i = 0; i < 2; i++) {
-		memcpy(half, trace_id(trace).p + i * (TRACE_ID / 2), TRACE_ID / 2);
-		e->trace[i] = strtoull(half, NULL, 16);
-	}
+	for (size_t i = 0; i < 2; i++)
+		e->trace[i] = trace_hex(trace_id(trace).p + i * TRACE_PARENT);
 	e->value = value;
 	e->at = (uint64_t)clock_now();
 	e->mark = exemplar_mark(e);

@@ -1,17 +1,31 @@
 /* See trace.h. */
 #include "trace.h"
 
+static int
+digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Whether these are n lower-case hexadecimal digits; `any` is set where one of them is not 0. */
 static bool
 is_hex(const char *p, int n, bool *any)
 {
-	*any = false;
-	for (int i = 0; i < n; i++) {
-		if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f')))
-			return false;
-		*any |= p[i] != '0';
-	}
-	return true;
+	int all = 0;
+	for (int i = 0; i < n; i++)
+		all |= digit(p[i]);
+	*any = all > 0;
+	return all >= 0;
+}
+
+uint64_t
+trace_hex(const char *digits)
+{
+	uint64_t id = 0;
+	for (int i = 0; i < TRACE_PARENT; i++)
+		id = id << 4 |
+		     (uint64_t)((digits[i] & 15) + (digits[i] >> 6) * 9); /* of a letter bit 6 is set, and a is 1 */
+	return id;
 }
 
 bool
@@ -24,6 +38,5 @@ trace_sampled(struct slice token)
 	    !is_hex(p + VERSION, 2, &any) || memcmp(p + VERSION, "ff", 2) == 0 || !is_hex(p + ID, TRACE_ID, &id) ||
 	    !is_hex(p + PARENT, TRACE_PARENT, &parent) || !is_hex(p + FLAGS, 2, &any) || !id || !parent)
 		return false;
-	char last = p[FLAGS + 1];
-	return (last <= '9' ? last - '0' : last - 'a' + 10) & 1;
+	return digit(p[FLAGS + 1]) & 1;
 }

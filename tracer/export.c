@@ -23,7 +23,7 @@ enum {
 	BATCH_BYTES = 4 << 20,
 	SPAN_BYTES = 1024, /* room for each span in the queue; one may be longer */
 	LEAST_BYTES = 64 << 10,
-	SETS = 1 << 16,
+	SETS = 1 << 15,
 	WAYS = 4,
 	LAST_US = 1000000,    /* how long requests begin at the end, and how long the last one's answer is waited for */
 	COMPANY_US = 1000000, /* a span waits so long for others */

@@ -48,15 +48,6 @@ hex_write(char *p, uint64_t id)
 		p[i] = "0123456789abcdef"[id & 15];
 }
 
-static uint64_t
-hex_read(const char *p)
-{
-	uint64_t id = 0;
-	for (int i = 0; i < TRACE_PARENT; i++)
-		id = id << 4 | (uint64_t)(p[i] <= '9' ? p[i] - '0' : p[i] - 'a' + 10);
-	return id;
-}
-
 /* The hash of texts, each ended by NUL. */
 static XXH128_hash_t
 hash_of(const struct slice *of, size_t n)
@@ -90,10 +81,12 @@ root_id(XXH128_hash_t of, enum step root)
 /* --- a span, member by member */
 
 /* In nanoseconds, as far as 64 bits go. */
-static uint64_t
-nanoseconds(int64_t t)
+static void
+add_time(const char *name, int64_t t)
 {
-	return t < 0 ? 0 : t > INT64_MAX / 1000 ? (uint64_t)INT64_MAX : (uint64_t)t * 1000;
+	buf_text(&text, name);
+	buf_u64(&text, t < 0 ? 0 : t > INT64_MAX / 1000 ? INT64_MAX / 1000 : (uint64_t)t);
+	buf_text(&text, "000");
 }
 
 static void
@@ -127,10 +120,8 @@ span_open(const struct id *trace, enum step step, uint64_t id, uint64_t parent, 
 	}
 	buf_text(&text, "\",\"name\":\"");
 	buf_text(&text, names[step]);
-	buf_text(&text, ",\"startTimeUnixNano\":\"");
-	buf_u64(&text, nanoseconds(start));
-	buf_text(&text, "\",\"endTimeUnixNano\":\"");
-	buf_u64(&text, nanoseconds(end < start ? start : end));
+	add_time(",\"startTimeUnixNano\":\"", start);
+	add_time("\",\"endTimeUnixNano\":\"", end < start ? start : end);
 	buf_text(&text, "\",\"attributes\":[");
 }
 
@@ -264,7 +255,7 @@ spans_update(const struct origin *o)
 	    hash_of((struct slice[]){r->m[M_TRACE], r->m[M_SOURCE], r->m[M_OFFSET], r->m[M_ID], r->m[M_VERSION]}, 5);
 	uint64_t key = span_id(hash, TRACE), parent = o->id.span, read = span_id(hash, READ);
 	/* Where reader began the trace, its second half names `read`. */
-	if (hex_read(o->id.trace + TRACE_ID - TRACE_PARENT) == parent) {
+	if (trace_hex(o->id.trace + TRACE_ID - TRACE_PARENT) == parent) {
 		read = parent;
 		parent = 0;
 	}
@@ -375,7 +366,7 @@ spans_event(const struct record *r, bool ids)
 		return;
 	struct slice trace = trace_id(r->m[M_TRACE]);
 	memcpy(o.id.trace, trace.p, trace.n);
-	o.id.span = hex_read(trace.p + TRACE_ID + 1);
+	o.id.span = trace_hex(trace.p + TRACE_ID + 1);
 	if (record_is(r, M_EVENT, "indexed") || record_is(r, M_EVENT, "ignored"))
 		spans_update(&o);
 	else if (record_is(r, M_EVENT, "fired") || record_is(r, M_EVENT, "failed") ||
