@@ -320,7 +320,7 @@ lines_are() { (($(wc -l <"$1") == $2)); }
 	kill "$collector" && retry 50 gone "$collector"
 	collect
 	# As if the kill had met it before it noted their keys.
-	dd if=/dev/zero of=kept bs=32 seek=1 count=65536 conv=notrunc status=none
+	dd if=/dev/zero of=kept bs=32 seek=1 count=32768 conv=notrunc status=none
 	ok "$bin/tracer" --to "$url" --keep kept </dev/null
 	judged events 'ok: 20 updates, 0 callbacks, 0 batches; 60 spans, 0 of them sent again'
 	passes --keep kept

@@ -86,7 +86,7 @@ add_time(const char *name, int64_t t)
 {
 	buf_text(&text, name);
 	buf_u64(&text, t < 0 ? 0 : t > INT64_MAX / 1000 ? INT64_MAX / 1000 : (uint64_t)t);
-	buf_text(&text, "000");
+	buf_text(&text, t > 0 ? "000" : "");
 }
 
 static void
