@@ -2,6 +2,7 @@
 #include "metrics.h"
 
 #include "log.h"
+#include "mapping.h"
 #include "time.h"
 #include "trace.h"
 
@@ -55,17 +56,9 @@ metrics_open(const char *name)
 	char path[4096];
 	if (!folder || !*folder || snprintf(path, sizeof path, "%s/%s.metrics", folder, name) >= (int)sizeof path)
 		return;
-	/* Stays open: the lock lives as long. */
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	void *map = MAP_FAILED;
-	/* Blocks are allocated now: a store to a hole on a full disk would be SIGBUS. */
-	if (fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0 && (errno = posix_fallocate(fd, 0, sizeof *metrics)) == 0)
-		map = mmap(NULL, sizeof *metrics, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED) {
+	struct metrics *map = mapping_own(path, 0644, sizeof *map);
+	if (!map) {
 		log_warn("could not map \"%s\", statusd will not see this program: %m", path);
-		if (fd >= 0)
-			close(fd);
 		return;
 	}
 	metrics = map;

@@ -4,19 +4,17 @@
 
 #include "log.h"
 #include "loop.h"
+#include "mapping.h"
 #include "metrics.h"
 #include "options.h"
 #include "time.h"
 
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum {
 	BATCH = 512,
@@ -41,7 +39,8 @@ struct entry {
 	char text[];
 };
 
-/* Bytes are numbered from 0 for ever; `head` is the first one that is still wanted. */
+/* Bytes are numbered from 0 for ever; `head` is the first one that is still wanted. The supervisor looks whether it is
+ * the tail (spans_remove). */
 static struct ring {
 	char magic[8];
 	uint64_t bytes;
@@ -111,27 +110,14 @@ ring_take_up(uint64_t bytes)
 	return true;
 }
 
-/* Maps the file, which nobody else may have. Returns MAP_FAILED with errno. */
-static void *
-ring_map(const char *path, size_t size)
-{
-	/* Stays open: the lock lives as long. */
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	/* Blocks are allocated now: a store to a hole on a full disk would be SIGBUS. */
-	if (fd < 0 || fcntl(fd, F_SETLK, &lock) != 0 || (errno = posix_fallocate(fd, 0, (off_t)size)) != 0)
-		return MAP_FAILED;
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-}
-
 static void
 ring_open(const struct export_options *o)
 {
 	static const char magic[8] = {'a', 'c', 'c', 't', 'f', 't', 'r', 1};
 	uint64_t bytes = o->queue * SPAN_BYTES < LEAST_BYTES ? LEAST_BYTES : o->queue * SPAN_BYTES;
 	size_t size = sizeof *ring + bytes;
-	void *map = o->keep ? ring_map(o->keep, size) : MAP_FAILED;
-	kept = map != MAP_FAILED;
+	void *map = o->keep ? mapping_own(o->keep, 0600, size) : NULL;
+	kept = map;
 	if (o->keep && !kept)
 		log_warn("could not map \"%s\", spans that wait are lost in a crash: %m", o->keep);
 	if (!kept)

@@ -6,7 +6,6 @@
 #include "trace.h"
 
 #include <cjson/cJSON.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <xxhash.h>
 
