@@ -530,6 +530,16 @@ END
 	nothing_left
 }
 
+@test "run: a reader that is stopped is woken when the run is to end" {
+	database
+	start --seed 1 "$sample"
+	retry 100 told '"event":"indexed"'
+	kill -STOP "$(child reader)"
+	kill -TERM "$started"
+	retry 300 gone "$started"
+	finished 0
+}
+
 @test "run: a stop while only callbacks are awaited leaves them to run without FILE" {
 	database
 	echo '{"id":"a","accountType":"t","tokens":1,"callbackTimeMs":3600000,"version":1}' >"$BATS_TEST_TMPDIR/one"
