@@ -154,6 +154,23 @@ count(struct copier *c, bool all)
 	}
 }
 
+/* Whether what is there was copied to its end, or is to be taken for all of it. */
+static bool
+is_ended(const struct copier *c)
+{
+	return faccessat(c->spool.folder, "end", F_OK, 0) == 0 || faccessat(c->spool.folder, "before", F_OK, 0) == 0;
+}
+
+/* From now on the readers wait for more. */
+static void
+end_remove(struct copier *c)
+{
+	const char *const names[] = {"end", "before"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (renameat(c->spool.folder, names[i], c->spool.folder, "new") != 0 && errno != ENOENT)
+			die(EXIT_TEMPORARY, "could not rename \"%s/%s\": %m", c->options->folder, names[i]);
+}
+
 /* Begins an input where the data end, unless one does already. */
 static void
 input_begin(struct copier *c)
@@ -161,8 +178,7 @@ input_begin(struct copier *c)
 	if (c->last.kind != SPOOL_INPUT || c->last.byte != c->spool.size)
 		entry_write(c, c->spool.size, SPOOL_INPUT, &(struct place){.line = 1});
 	/* It is only now that the one before it may not be taken for the end any more. */
-	if (renameat(c->spool.folder, "end", c->spool.folder, "new") != 0 && errno != ENOENT)
-		die(EXIT_TEMPORARY, "could not rename \"%s/end\": %m", c->options->folder);
+	end_remove(c);
 	c->spool.at = c->spool.size;
 	if (lseek(c->spool.data, (off_t)c->spool.size, SEEK_SET) < 0)
 		die(EXIT_TEMPORARY, "could not read \"%s/data\": %m", c->options->folder);
@@ -235,7 +251,7 @@ follow_start(struct copier *c, bool ended)
 		count(c, true);
 		input_begin(c);
 	}
-	renameat(c->spool.folder, "end", c->spool.folder, "new");
+	end_remove(c);
 }
 
 /* Reads, then writes: for what can do no better. */
@@ -373,7 +389,7 @@ copier_run(const struct copier_options *options)
 	signal(SIGXFSZ, SIG_IGN);
 	folder_open(&c);
 	records_start(&c);
-	bool ended = faccessat(c.spool.folder, "end", F_OK, 0) == 0;
+	bool ended = is_ended(&c);
 	sandbox_begin(&sandbox, SANDBOX_CALLS);
 	sandbox_write(&sandbox, options->folder);
 	if (options->follow)

@@ -1,5 +1,5 @@
 # The spool: what cannot be read twice is copied to a folder by one `reader --copy-to` and read there by the pipelines.
-# A folder is DIR/data, DIR/index and DIR/end (see reader), and `settings`: whose it is and how it was begun.
+# A folder is DIR/data, DIR/index, DIR/end and DIR/before (see reader), and `settings`: whose it is and how it was begun.
 # shellcheck shell=bash disable=SC2034,SC2154,SC2086 # set and used by the other parts
 
 from=()                  # by input: the descriptor that its copier reads
@@ -16,8 +16,11 @@ spool_path() {
 spool_make() {
 	local i=$1 name settings
 	(umask 077 && mkdir -p -- "${spool[i]}") 2>/dev/null || return 1
-	# What an earlier run was killed over is an input of its own, cut off there; this run's is queued behind it.
+	# What an earlier run was killed over is an input of its own, cut off there; this run's is queued behind it. Readers do
+	# not take that end for the last one, even where they begin before the copier.
+	[[ ! -e ${spool[i]}/before ]] || mv -- "${spool[i]}/before" "${spool[i]}/end"
 	[[ ${kind[i]} == follow || ! -e ${spool[i]}/settings || -e ${spool[i]}/end ]] || echo cut >"${spool[i]}/end"
+	[[ ${kind[i]} == left || ! -e ${spool[i]}/end ]] || mv -- "${spool[i]}/end" "${spool[i]}/before"
 	[[ ${kind[i]} != follow && ! -e ${spool[i]}/settings ]] || return 0
 	settings="source=${source[i]}"$'\n'"shards=$shards"$'\n'"first=${first[i]}"
 	for name in "${SETTLED[@]}" strict count; do

@@ -150,10 +150,8 @@ COMMIT;
 DELETE FROM wallet WHERE id = 'w2';
 SQL
 retry 300 versions_are bank 'w1 5,w1 7,w1 8,w2 6,w2 gone'
-# All of it stops, Postgres too, acctflow first: an input whose writer goes before has ended. What is then read again is known.
-kill $!
-sleep 2
-kill "$(jobs -p %2)" || :
+# All of it stops, Postgres too. What is then read again is known.
+kill %2
 ./acctflow stop
 wait %2 || :
 ./acctflow postgres

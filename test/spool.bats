@@ -203,6 +203,35 @@ copies() {
 	err_has 'begins at record 100'
 }
 
+@test "an end that an input is queued behind is not the last one, before its copier has begun" {
+	printf '[%s,%s]' "$(updates 1 1)" "$(updates 2 2)" | reader --copy-to d
+	mv d/end d/before
+	reader -a none -S x --spool d >out &
+	started+=("$!")
+	retry 50 grep -q '"offset":1' out
+	printf '[%s]' "$(updates 3 3)" | reader --copy-to d
+	ended "${started[-1]}"
+	grep -q '"read":3,"lastOffset":2,"complete":true' out
+	[[ ! -e d/before ]]
+	# The same behind a followed file.
+	updates 1 1 >f
+	reader --copy-to g --follow f &
+	copier=$!
+	started+=("$copier")
+	retry 50 test -s g/data
+	kill -TERM $copier
+	ended $copier
+	mv g/end g/before
+	reader --copy-to g --follow f &
+	copier=$!
+	started+=("$copier")
+	retry 50 test ! -e g/before
+	kill -TERM $copier
+	ended $copier
+	same "$(ls g/end g/data | wc -l)" 2
+	cmp f g/data
+}
+
 @test "the end of the input: its own, given up, or not there yet" {
 	printf '[%s,%s' "$(updates 1 1)" "$(updates 2 2)" | reader --copy-to d
 	fails 100 reader -a none -S x --spool d

@@ -31,7 +31,11 @@ claims() {
 	sed -i 's/echo done=true/echo done=false/' "$fakes/writer"
 	ok "$supervisor" run --source s --count 1 - <<<one
 	err_has 'what was read of source "s" and is not finished is kept; run takes it up'
+	# A reader that begins before the copier does not take the first one's end for the last.
+	sed -i 's|^\tcat >>|\tuntil [[ -e $state/looked ]]; do sleep 0.05; done\n&|
+		s|^"$state/die" reader|ls "${*: -1}" >"$state/look" \&\& mv "$state/look" "$state/looked"; &|' "$fakes/reader"
 	ok "$supervisor" run --source s --count 1 - <<<two
+	same "$(grep -xE 'before|end' "$fakes/looked")" before
 	same "$(cat "$ACCTFLOW_HOME"/spool/s-*/data)" $'one\ntwo'
 	[[ $(tail -n 1 "$fakes/copier.args") != *--copy-from* ]]
 	rm "$fakes/reader.args"
