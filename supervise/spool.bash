@@ -18,9 +18,9 @@ spool_make() {
 	(umask 077 && mkdir -p -- "${spool[i]}") 2>/dev/null || return 1
 	# What an earlier run was killed over is an input of its own, cut off there; this run's is queued behind it. Readers do
 	# not take that end for the last one, even where they begin before the copier.
-	[[ ! -e ${spool[i]}/before ]] || mv -- "${spool[i]}/before" "${spool[i]}/end"
-	[[ ${kind[i]} == follow || ! -e ${spool[i]}/settings || -e ${spool[i]}/end ]] || echo cut >"${spool[i]}/end"
-	[[ ${kind[i]} == left || ! -e ${spool[i]}/end ]] || mv -- "${spool[i]}/end" "${spool[i]}/before"
+	[[ ! -e ${spool[i]}/before ]] || mv -- "${spool[i]}/before" "${spool[i]}/end" || return 1
+	[[ ${kind[i]} == follow || ! -e ${spool[i]}/settings || -e ${spool[i]}/end ]] || echo cut >"${spool[i]}/end" || return 1
+	[[ ${kind[i]} == left || ! -e ${spool[i]}/end ]] || mv -- "${spool[i]}/end" "${spool[i]}/before" || return 1
 	[[ ${kind[i]} != follow && ! -e ${spool[i]}/settings ]] || return 0
 	settings="source=${source[i]}"$'\n'"shards=$shards"$'\n'"first=${first[i]}"
 	for name in "${SETTLED[@]}" strict count; do
@@ -86,13 +86,14 @@ copier_due() {
 	if [[ -v live[i$1.copier] ]]; then child_signal KILL "i$1.copier"; elif [[ ! $stopping ]]; then copier_start "$1"; fi
 }
 
-# copier_ended INPUT STATUS: it has copied all, or gives up, or is started again and goes on.
+# copier_ended INPUT STATUS: it has copied all, also where it was killed behind that, or gives up, or is started again and
+# goes on.
 copier_ended() {
 	local i=$1 k delay how
 	ended_how "$2"
 	if input_ripe "$i"; then
 		input_close "$i"
-	elif (($2 == 0)) || [[ $stopping ]]; then
+	elif (($2 == 0)) || [[ $stopping || -e ${spool[i]}/end ]]; then
 		return 0
 	elif (($2 == TEMPORARY || $2 > 128)); then
 		restart_later "i$i.copier"

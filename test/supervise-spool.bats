@@ -76,6 +76,15 @@ claims() {
 	[[ $stderr =~ the\ copier\[[0-9]+\]\ of\ source\ \"stdin-[^\"]*\"\ was\ killed\ by\ signal\ 9\;\ starting\ again ]]
 }
 
+@test "a copier that is killed behind the end has copied all" {
+	claims committed=0 delivered=0 complete=true
+	sed -i 's|^\t: >"$2/end"|&; kill -KILL $$|
+		s|^"$state/die" reader.*|until [[ -e "${*: -1}/end" ]]; do sleep 0.05; done|' "$fakes/reader"
+	ok "$supervisor" run --source s - <in
+	same "$(wc -l <"$fakes/copier.args")" 1
+	[[ $stderr != *'starting again'* ]]
+}
+
 @test "delivered bytes are given back" {
 	source "$supervisor"
 	mkdir d
