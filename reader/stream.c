@@ -525,4 +525,10 @@ stream_emit(struct stream *st)
 		die(EXIT_TEMPORARY, "the program feeding this one died (its input stopped without an `end` event)");
 	}
 	end(st);
+	/* Whoever feeds us ends first: else it would look as if reader had ended by itself. */
+	char more[4096];
+	struct pollfd p = {.fd = 0, .events = POLLIN};
+	while (
+	    st->resumes && st->ended && !loop_stopping() && loop_wait(&p, 1, -1) >= 0 && read(0, more, sizeof more) > 0)
+		continue;
 }

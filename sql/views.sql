@@ -36,7 +36,8 @@ JOIN acctflow.inputs i ON i.name = p.source
 JOIN acctflow.deliveries d ON d.pipeline = p.pipeline;
 
 -- Counts are sums. An offset is the least over the shards that are not complete, else the greatest; null where a shard
--- that is not complete has none yet.
+-- that is not complete has none yet. What is delivered is the least over all until all are complete: one that was may be
+-- behind what has been queued for it since.
 CREATE VIEW acctflow.sources AS
 SELECT i.name, s.committed_offset, s.delivered_offset, s.read, s.indexed, s.stale, s.duplicate, s.conflict, s.skipped,
        s.rejected, s.without_callback, s.pruned, s.pruned_stale, s.updated_at, s.complete, s.broken, i.shards, i.seed, i.arrival,
@@ -47,8 +48,8 @@ JOIN (SELECT name,
                   WHEN count(*) FILTER (WHERE NOT complete AND committed_offset IS NULL) = 0
                   THEN min(committed_offset) FILTER (WHERE NOT complete) END AS committed_offset,
              CASE WHEN bool_and(complete) THEN max(delivered_offset)
-                  WHEN count(*) FILTER (WHERE NOT complete AND delivered_offset IS NULL) = 0
-                  THEN min(delivered_offset) FILTER (WHERE NOT complete) END AS delivered_offset,
+                  WHEN count(*) FILTER (WHERE delivered_offset IS NULL) = 0
+                  THEN min(delivered_offset) END AS delivered_offset,
              sum(read)::bigint AS read, sum(indexed)::bigint AS indexed, sum(stale)::bigint AS stale,
              sum(duplicate)::bigint AS duplicate, sum(conflict)::bigint AS conflict, sum(skipped)::bigint AS skipped,
              sum(rejected)::bigint AS rejected, sum(without_callback)::bigint AS without_callback, sum(pruned)::bigint AS pruned,

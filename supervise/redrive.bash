@@ -78,13 +78,20 @@ redrive_choose() {
 	sync -- "${folder%/*}"
 }
 
+# redrive_remove FOLDER: as a whole, so that a kill leaves no half of one.
+redrive_remove() {
+	rm -rf -- "${1%/*}/new"
+	mv -T -- "$1" "${1%/*}/new"
+	rm -rf -- "${1%/*}/new"
+}
+
 # redrive_add FOLDER: marks its rejects, where they are still open, and adds its lines as an input. One that was there
 # before may be of another database.
 redrive_add() {
 	local i=${#source[@]} status name=${1##*/} line
 	local -A saved=()
 	call "$writer" redrive --as "$name" <"$1/keys"
-	if [[ $fresh ]] && ((status == 1 || status == PERMANENT)); then rm -rf -- "$1"; fi
+	if [[ $fresh ]] && ((status == 1 || status == PERMANENT)); then redrive_remove "$1"; fi
 	if [[ ! $fresh ]] && ((status == 1)); then
 		log warn "\"$1\" was begun, and its rejects are not to be had in this database; remove it if it is not wanted"
 		return
@@ -117,5 +124,5 @@ redrive_close() {
 			return
 		}
 	done
-	rm -rf -- "${path[$1]%/*}"
+	redrive_remove "${path[$1]%/*}"
 }

@@ -124,11 +124,15 @@ lock_take() {
 	state_write '>>' "$run/lock" "$$"
 }
 
-# The last line, should an earlier one's have been left.
+# The last line, should an earlier one's have been left. Only where that process has the file open: one that was killed
+# left its pid, which may be another's by now.
 lock_holder() {
-	local pid=''
+	local pid='' fd
 	pid=$(tail -n 1 "$run/lock" 2>/dev/null) || :
-	printf '%s\n' "${pid:-unknown}"
+	for fd in ${pid:+"/proc/$pid/fd"/*}; do
+		[[ ! $fd -ef $run/lock ]] || { printf '%s\n' "$pid" && return; }
+	done
+	echo unknown
 }
 
 # Whether a run is on.

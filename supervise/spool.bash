@@ -19,7 +19,7 @@ spool_make() {
 	# What an earlier run was killed over is an input of its own, cut off there; this run's is queued behind it. Readers do
 	# not take that end for the last one, even where they begin before the copier.
 	[[ ! -e ${spool[i]}/before ]] || mv -- "${spool[i]}/before" "${spool[i]}/end" || return 1
-	[[ ${kind[i]} == follow || ! -e ${spool[i]}/settings || -e ${spool[i]}/end ]] || echo cut >"${spool[i]}/end" || return 1
+	[[ ! -e ${spool[i]}/settings || -e ${spool[i]}/end ]] || echo cut >"${spool[i]}/end" || return 1
 	[[ ${kind[i]} == left || ! -e ${spool[i]}/end ]] || mv -- "${spool[i]}/end" "${spool[i]}/before" || return 1
 	[[ ${kind[i]} != follow && ! -e ${spool[i]}/settings ]] || return 0
 	settings="source=${source[i]}"$'\n'"shards=$shards"$'\n'"first=${first[i]}"
@@ -29,10 +29,12 @@ spool_make() {
 	(umask 077 && printf '%s\n' "$settings" >"${spool[i]}/settings.new" && mv -- "${spool[i]}/settings.new" "${spool[i]}/settings") 2>/dev/null
 }
 
-# spool_remove INPUT: it is needed no more. What makes it a spool goes last.
+# spool_remove INPUT: it is needed no more. It goes as a whole, so that a kill leaves no half of one.
 spool_remove() {
-	rm -f -- "${spool[$1]:?}"/[!s]*
-	rm -rf -- "${spool[$1]:?}"
+	local gone=${spool[$1]%/*}/.gone
+	rm -rf -- "${gone:?}"
+	mv -T -- "${spool[$1]:?}" "$gone" || return 0
+	rm -rf -- "$gone"
 }
 
 # Takes up what earlier runs copied and could not finish, but for the inputs that this run has.
@@ -43,6 +45,10 @@ spools_left() {
 		local -A saved=()
 		while IFS= read -r line; do saved[${line%%=*}]=${line#*=}; done <"$settings"
 		! one_of "${saved[source]}" "${source[@]}" || continue
+		# --again goes on with the number that was begun.
+		[[ ! ${opt[again]-} ]] || ! one_of "${saved[source]%#*}" "${source[@]}" || continue
+		# Its copier had not begun.
+		[[ -s ${settings%/*}/index ]] || { rm -rf -- "${settings%/*}" && continue; }
 		[[ -e ${settings%/*}/end ]] || echo cut >"${settings%/*}/end"
 		i=${#source[@]}
 		for name in "${!saved[@]}"; do given[$i.$name]=${saved[$name]}; done
@@ -83,7 +89,11 @@ copier_hold() {
 
 # It is to be started again, or it has not ended when it was asked to.
 copier_due() {
-	if [[ -v live[i$1.copier] ]]; then child_signal KILL "i$1.copier"; elif [[ ! $stopping ]]; then copier_start "$1"; fi
+	if [[ -v live[i$1.copier] ]]; then
+		# One that has not started yet cannot be signalled yet.
+		[[ ${live[i$1.copier]} ]] || due_in "i$1.copier" 1000
+		child_signal KILL "i$1.copier"
+	elif [[ ! $stopping ]]; then copier_start "$1"; fi
 }
 
 # copier_ended INPUT STATUS: it has copied all, also where it was killed behind that, or gives up, or is started again and

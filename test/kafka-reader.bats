@@ -387,6 +387,12 @@ offsets() {
 	{ cat whole && envelope 6; } >more.in
 	ok reader --map kafka --resume --source s - <more.in
 	same "$(offsets)" '5 '
+	# Whoever feeds it ends first.
+	{ cat whole && until [[ -e go ]]; do sleep 0.05; done; } | reader --map kafka --resume --source s - >out 3>&- &
+	retry 100 grep -q '"event":"end"' out
+	if retry 1 gone "$!"; then false; fi
+	: >go
+	wait "$!"
 	for map in '' '--map debezium'; do
 		# shellcheck disable=SC2086 # a word each
 		fails 100 reader $map --resume --source s - <whole

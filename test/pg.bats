@@ -89,6 +89,8 @@ dumb() {
 	dumb
 	PGHOST=$PWD/dumb writer --deadline 600 migrate 2>err 3>&- &
 	pid=$!
+	listens() { (($((0x$(awk '$1 == "SigBlk:" { print $2 }' "/proc/$pid/status"))) & 0x4000)); }
+	retry 300 listens
 	sleep 0.5
 	kill -TERM "$pid"
 	retry 100 gone "$pid"

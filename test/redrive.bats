@@ -55,6 +55,19 @@ counted() {
 # Makes numbers of the tokens that are strings.
 unquote='s/"tokens":"\([0-9]*\)"/"tokens":\1/'
 
+@test "redrive: a kill while its folder is removed leaves no half of one" {
+	source "$supervisor"
+	mkdir -p redrive/one
+	touch redrive/one/{keys,lines,settings}
+	rm() { :; }
+	redrive_remove redrive/one
+	same "$(ls redrive)" new
+	unset -f rm
+	mkdir redrive/two
+	redrive_remove redrive/two
+	same "$(ls redrive)" ''
+}
+
 @test "redrive: a filter mends what can be mended; each reject goes through once, and its row says what became of it" {
 	filled
 	same "$(became)" 's|1|-|-1

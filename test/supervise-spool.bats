@@ -85,6 +85,43 @@ claims() {
 	[[ $stderr != *'starting again'* ]]
 }
 
+# left SOURCE FILE...: what an earlier run left of it.
+left() {
+	local folder=$ACCTFLOW_HOME/spool/left
+	mkdir -p "$folder"
+	printf '%s\n' "source=$1" shards=1 first=0 >"$folder/settings"
+	(cd "$folder" && for file in "${@:2}"; do echo '0 0 1 0 0 input' >"$file"; done)
+}
+
+@test "what was left of a source before its copier had begun is nothing" {
+	left other
+	ok "$supervisor" run --source s - <in
+	same "$(ls "$ACCTFLOW_HOME/spool")" ''
+	same "$(wc -l <"$fakes/reader.args")" 1
+}
+
+@test "what --again began goes on with --again, and not beside it" {
+	left 's#2' data index
+	ok "$supervisor" run --source s --again - <in
+	[[ $stderr != *'finishing what was read of it before'* ]]
+	left 's#2' data index
+	ok "$supervisor" run --source s - <in
+	err_has 'source "s#2": finishing what was read of it before'
+}
+
+@test "a kill while a spool is removed leaves no half of one" {
+	source "$supervisor"
+	left s data index end
+	rm() { :; }
+	spool[0]=$ACCTFLOW_HOME/spool/left
+	spool_remove 0
+	same "$(compgen -G "$ACCTFLOW_HOME/spool/*")" ''
+	unset -f rm
+	left s data index end
+	spool_remove 0
+	same "$(ls -A "$ACCTFLOW_HOME/spool")" ''
+}
+
 @test "delivered bytes are given back" {
 	source "$supervisor"
 	mkdir d

@@ -506,6 +506,13 @@ END
 	has 'ack['
 	fails 100 "$supervisor" run "$sample"
 	err_has "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid $started"
+	# A pid is believed only where that process has the lock.
+	sleep 1000 3>&- &
+	echo "$!" >>"$ACCTFLOW_HOME/run/lock"
+	fails 100 "$supervisor" stop
+	err_has 'could not signal supervisor[unknown]'
+	kill "$!"
+	echo "$started" >>"$ACCTFLOW_HOME/run/lock"
 	ok "$supervisor" stop
 	finished 0
 	has '"complete":false'

@@ -54,6 +54,11 @@ end_of() {
 	same "$(sql 'SELECT committed_offset, read, indexed, complete, shards FROM acctflow.sources')" '4|5|4|f|2'
 	writer ack --resume --token "$token" --source s --shard 1/2 <out.1 >/dev/null
 	same "$(sql 'SELECT shard, delivered_offset FROM acctflow.source_shards ORDER BY 1')" $'0|\n1|4'
+	# Delivered is what all have delivered, also where one was complete once and more came.
+	same "$(sql 'SELECT delivered_offset FROM acctflow.sources')" ''
+	sql 'UPDATE acctflow.deliveries d SET delivered_offset = 9 FROM acctflow.pipelines p WHERE p.pipeline = d.pipeline AND shard = 0'
+	same "$(sql 'SELECT delivered_offset FROM acctflow.sources')" 4
+	sql 'UPDATE acctflow.deliveries d SET delivered_offset = NULL FROM acctflow.pipelines p WHERE p.pipeline = d.pipeline AND shard = 0'
 	# Nobody works for either.
 	same "$(writer pending --pipelines)" $'source=s\nshard=0/2\npending=2\n\nsource=s\nshard=1/2\npending=2'
 	claim 1/2

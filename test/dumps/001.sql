@@ -639,7 +639,7 @@ CREATE VIEW acctflow.sources AS
                 END AS committed_offset,
                 CASE
                     WHEN bool_and(source_shards.complete) THEN max(source_shards.delivered_offset)
-                    WHEN (count(*) FILTER (WHERE ((NOT source_shards.complete) AND (source_shards.delivered_offset IS NULL))) = 0) THEN min(source_shards.delivered_offset) FILTER (WHERE (NOT source_shards.complete))
+                    WHEN (count(*) FILTER (WHERE (source_shards.delivered_offset IS NULL)) = 0) THEN min(source_shards.delivered_offset)
                     ELSE NULL::bigint
                 END AS delivered_offset,
             (sum(source_shards.read))::bigint AS read,
@@ -942,30 +942,30 @@ COPY acctflow.outcomes (version, settled_at, failed, id) FROM stdin;
 1	2000-01-01 00:00:32.907+00	f	z4jxxUw6DGExQk1eeCLk7ebufRxzKnwjro6Ev4vqVrNn
 1	2000-01-01 00:00:02.835+00	f	388fKnVdQD5fRuh9qk1sY8vAv4V5DkZfKRvgA9hUW22E
 8	2000-01-01 00:00:09.629+00	f	STEZxGy6oaPDfXgyBSYCWRWZKz1zWo7v5mErTRoh7S1h
+11	2000-01-01 00:00:45.098+00	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A
 8	2000-01-01 00:00:17.225+00	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u
 11	2000-01-01 00:00:26.157+00	f	pTqCHVZk1Hf2ym7uMUeB82zzaspJTSo4i7YHWHGBdx4u
-11	2000-01-01 00:00:45.098+00	f	k3Bp9Y6x9C856kYMVLfBQPSn9Zk4XYKiNAS9iZumeK5A
 1	2000-01-01 00:00:11.193+00	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo
 5	2000-01-01 00:00:23.752+00	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo
 8	2000-01-01 00:00:29.897+00	f	1PjRBSB5k6rXBfAvgBAkxxTFunJFd1akKRgw5Qq9KUZo
 0	2000-01-01 00:00:04.195+00	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM
 4	2000-01-01 00:00:14.712+00	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM
 5	2000-01-01 00:00:26.094+00	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM
+8	2000-01-01 00:00:37.56+00	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM
 1	2000-01-01 00:00:05.862+00	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w
 7	2000-01-01 00:00:10.028+00	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w
 12	2000-01-01 00:00:29.959+00	f	wmnhYpC1iFLL5DRGyawxJ8YajmK1Cn1Azkp9dUEktR3w
-8	2000-01-01 00:00:37.56+00	f	9ayzknUdJRBdbg6mdjZNvkjPuU3Tp6iKAs7DE9T7cGJM
 1	2000-01-01 00:00:00.821+00	t	refused-1
 2	2000-01-01 00:00:01.471+00	f	refused-2
 3	2000-01-01 00:00:02.02+00	t	refused-3
 \.
 
 COPY acctflow.pipelines (pipeline, shard, token, committed_offset, indexed, stale, duplicate, conflict, skipped, rejected, without_callback, pruned, pruned_stale, pruned_fired, pruned_failed, pruned_cancelled, ingested_at, xid, check_offset, check_hash, owner_pid, owner_start, updated_at, complete, broken, fingerprint, source) FROM stdin;
-3	1	2	59	19	1	2	2	0	0	1	0	0	0	0	0	2000-01-01 00:00:34.884+00	748	58	-2362379965721890906	\N	\N	2000-01-01 00:00:00+00	t	f	10498:986e8c65b34c05acf490752d0b50b7ed	made
+3	1	2	59	19	1	2	2	0	0	1	0	0	0	0	0	2000-01-01 00:00:34.884+00	747	58	-2362379965721890906	\N	\N	2000-01-01 00:00:00+00	t	f	10498:986e8c65b34c05acf490752d0b50b7ed	made
 1	0	1	69	57	6	3	2	0	2	0	0	0	0	0	0	2000-01-01 00:00:40.162+00	729	69	-3604255307195698646	\N	\N	2000-01-01 00:00:00+00	f	f	28938:6a7f4663ffb77bc8756b7043dd1851f8	sample
-4	0	2	2	3	0	0	0	0	0	0	0	0	0	0	0	2000-01-01 00:00:01.92+00	759	2	-6767397337382052880	\N	\N	2000-01-01 00:00:00+00	t	f	252:a2af86f86ebd86fb892a06dfcd51cc58	refused
+4	0	2	2	3	0	0	0	0	0	0	0	0	0	0	0	2000-01-01 00:00:01.92+00	757	2	-6767397337382052880	\N	\N	2000-01-01 00:00:00+00	t	f	252:a2af86f86ebd86fb892a06dfcd51cc58	refused
 2	0	2	59	25	3	3	3	0	2	9	0	0	0	0	0	2000-01-01 00:00:35.681+00	741	59	-6495604228143650512	\N	\N	2000-01-01 00:00:00+00	t	f	10498:986e8c65b34c05acf490752d0b50b7ed	made
-5	0	1	2	3	0	0	0	0	0	0	0	0	0	0	0	2000-01-01 00:00:01.92+00	769	2	-3505343955274803602	\N	\N	2000-01-01 00:00:00+00	t	f	255:fb3ea1da374b512217e83139ab52d00e	waiting
+5	0	1	2	3	0	0	0	0	0	0	0	0	0	0	0	2000-01-01 00:00:01.92+00	767	2	-3505343955274803602	\N	\N	2000-01-01 00:00:00+00	t	f	255:fb3ea1da374b512217e83139ab52d00e	waiting
 \.
 
 COPY acctflow.rejects (source_offset, rejected_at, raw_bytes, reject, redriven_offset, discarded_at, pipeline, kind, reason, raw, raw_encoding, redriven_as) FROM stdin;
