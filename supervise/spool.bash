@@ -47,8 +47,15 @@ spools_left() {
 		! one_of "${saved[source]}" "${source[@]}" || continue
 		# --again goes on with the number that was begun.
 		[[ ! ${opt[again]-} ]] || ! one_of "${saved[source]%#*}" "${source[@]}" || continue
-		# Its copier had not begun.
-		[[ -s ${settings%/*}/index ]] || { rm -rf -- "${settings%/*}" && continue; }
+		if [[ ! -s ${settings%/*}/index ]]; then
+			# Its copier had not begun.
+			if [[ -s ${settings%/*}/data ]]; then
+				log warn "\"${settings%/*}\" has no index, as after a power failure: what was read of source \"${saved[source]}\" is left there"
+			else
+				rm -rf -- "${settings%/*}"
+			fi
+			continue
+		fi
 		[[ -e ${settings%/*}/end ]] || echo cut >"${settings%/*}/end"
 		i=${#source[@]}
 		for name in "${!saved[@]}"; do given[$i.$name]=${saved[$name]}; done

@@ -98,6 +98,11 @@ left() {
 	ok "$supervisor" run --source s - <in
 	same "$(ls "$ACCTFLOW_HOME/spool")" ''
 	same "$(wc -l <"$fakes/reader.args")" 1
+	rm "$fakes/done"
+	left other data
+	ok "$supervisor" run --source s - <in
+	err_has 'left" has no index, as after a power failure'
+	same "$(ls "$ACCTFLOW_HOME/spool/left")" $'data\nsettings'
 }
 
 @test "what --again began goes on with --again, and not beside it" {
