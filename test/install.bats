@@ -151,10 +151,9 @@ said() { (($(grep -c "$2" notes) >= $1)); }
 	kill -STOP "$writer"
 	dead() { ! "$bin/statusd" --home "$place/var" --alive; }
 	retry 200 dead
-	sleep 0.5 # for one that is on its way
-	count=$(grep -c WATCHDOG=1 notes)
-	sleep 1.5
-	same "$(grep -c WATCHDOG=1 notes)" "$count"
+	# One may be on its way.
+	silent() { count=$(grep -c WATCHDOG=1 notes) && sleep 1.5 && [[ $(grep -c WATCHDOG=1 notes) == "$count" ]]; }
+	retry 4 silent
 	kill -CONT "$writer"
 	retry 100 said $((count + 2)) WATCHDOG=1
 	kill -TERM "$run"

@@ -531,7 +531,7 @@ lag_is() {
 	ok writer migrate
 	command -v script >/dev/null || skip 'no script'
 	# shellcheck disable=SC2016 # for the shell within
-	ok bash -c '(sleep 3 && printf q && sleep 60) | timeout 50 script -qec "statusd --show watch --home $1" /dev/null' _ "$ACCTFLOW_HOME"
+	ok bash -c '(for i in {1..60}; do sleep 1 && printf q; done) | timeout 50 script -qec "statusd --show watch --home $1" /dev/null' _ "$ACCTFLOW_HOME"
 	has 'no run is on'
 	run --separate-stderr timeout --foreground -s INT 5 statusd --show watch --home "$ACCTFLOW_HOME"
 	same "$stderr" ''
