@@ -77,9 +77,13 @@ setup() {
 	mkdir -p "$ACCTFLOW_HOME/run"
 	exec 5<>"$ACCTFLOW_HOME/run/lock"
 	flock 5
-	echo 77 >&5
+	# The last one's, and only if it has the lock.
+	printf '%s\n' 1 "$BASHPID" >&5
 	fails 100 "$supervisor" run --source s "$input"
-	err_has "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid 77"
+	err_has "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid $BASHPID;"
+	echo 1 >&5
+	fails 100 "$supervisor" run --source s "$input"
+	err_has "a supervisor is running on \"$ACCTFLOW_HOME\" already, pid unknown;"
 	exec 5>&-
 	mkdir "$BATS_TEST_TMPDIR/path"
 	printf '#!/bin/sh\nexit 71\n' >"$BATS_TEST_TMPDIR/path/flock"
