@@ -74,15 +74,14 @@ child_list() {
 	wrap "$1" list "${@:2}" </dev/null >/dev/null &
 }
 
-# child_signal SIGNAL ID...: to those that live. One that is stopped is woken to hear it, and no other: a CONT discards the
-# STOP by which a debugger, or LeakSanitizer at the exit, attaches.
+# child_signal SIGNAL ID...: to those that live. One that is stopped is woken to hear it; not one that is traced: CONT
+# discards the STOP by which a debugger, or LeakSanitizer at the exit, attaches.
 child_signal() {
-	local id stat
+	local id
 	for id in "${@:2}"; do
 		[[ ${live[$id]-} ]] || continue
 		kill "-$1" "${live[$id]}" 2>/dev/null || continue
-		read -r stat 2>/dev/null <"/proc/${live[$id]}/stat" || continue
-		[[ ${stat##*) } != T* ]] || kill -CONT "${live[$id]}" 2>/dev/null || :
+		grep -qs '^TracerPid:.[1-9]' "/proc/${live[$id]}/status" || kill -CONT "${live[$id]}" 2>/dev/null || :
 	done
 }
 
